@@ -1,0 +1,1 @@
+"""A face recognition service: photos in over REST, the nearest known faces out."""

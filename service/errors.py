@@ -1,0 +1,67 @@
+"""The exceptions of every room; what they become over HTTP is the APIs' business.
+
+    FaceServiceError
+    ├── InvalidSettings         a FACE_* variable that can't be used
+    ├── ModelUnavailable        weights missing, damaged or out of reach
+    ├── ContractMismatch        the gallery was made with another model
+    ├── InvalidImage            bytes that are not a usable picture
+    │   ├── ImageTooLarge       more bytes or pixels than allowed
+    │   └── UnsupportedFormat   a file that Pillow can't read
+    ├── FaceNotFound            a picture without a usable face
+    ├── UnknownFace             a face_id that nobody has
+    ├── Overloaded              more work waiting than the queue holds
+    └── StoreUnavailable        the gallery can't be reached or opened
+        └── GalleryInUse        another process has the embedded gallery open
+"""
+
+from __future__ import annotations
+
+
+class FaceServiceError(Exception):
+    """Base of all: `code` is stable and for programs, the message is one sentence for people."""
+
+    code = "error"
+
+
+class InvalidSettings(FaceServiceError):
+    code = "invalid_settings"
+
+
+class ModelUnavailable(FaceServiceError):
+    code = "model_unavailable"
+
+
+class ContractMismatch(FaceServiceError):
+    code = "contract_mismatch"
+
+
+class InvalidImage(FaceServiceError):
+    code = "invalid_image"
+
+
+class ImageTooLarge(InvalidImage):
+    code = "image_too_large"
+
+
+class UnsupportedFormat(InvalidImage):
+    code = "unsupported_format"
+
+
+class FaceNotFound(FaceServiceError):
+    code = "face_not_found"
+
+
+class UnknownFace(FaceServiceError):
+    code = "unknown_face"
+
+
+class Overloaded(FaceServiceError):
+    code = "overloaded"
+
+
+class StoreUnavailable(FaceServiceError):
+    code = "store_unavailable"
+
+
+class GalleryInUse(StoreUnavailable):
+    code = "gallery_in_use"

@@ -1,0 +1,100 @@
+"""The values that travel between the rooms: boxes, detections, faces, matches and the model contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embedding = NDArray[np.float32]
+"""Shape (512,), L2-norm 1: the dot product of two of them is their similarity."""
+
+Rgb = NDArray[np.uint8]
+"""Shape (height, width, 3), upright, 0 to 255."""
+
+
+class Box(NamedTuple):
+    """A face's rectangle in pixels of the upright photo; may reach past the photo's edges."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+Landmarks = tuple[tuple[float, float], ...]
+"""Five (x, y) points in pixels of the upright photo: left eye, right eye, nose, left and right corner of the mouth,
+left and right as the viewer sees them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face found in a photo; `score` is the detector's certainty, 0 to 1."""
+
+    box: Box
+    landmarks: Landmarks
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detection with the embedding of what it shows."""
+
+    detection: Detection
+    embedding: Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFace:
+    """A face as the gallery keeps it, all but its embedding.
+
+    `face_id` is positive and below 2^53; `picture` is the base64 of a JPEG; `sha256` the hex digest of the photo's
+    bytes as they came; `registered_at` is aware, in UTC, to the microsecond.
+    """
+
+    face_id: int
+    remark: str
+    picture: str
+    box: Box
+    landmarks: Landmarks
+    detection_score: float
+    sha256: str
+    registered_at: datetime
+    device_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A stored face and its similarity (cosine, -1 to 1) to the probe."""
+
+    face: StoredFace
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """What two embeddings must share to be comparable; a gallery holds vectors of one contract only.
+
+    `digest` is the SHA-256 (hex) of the weights file as it was obtained, `preprocessing` counts the versions of how a
+    crop is cut and normalised, `dimension` is the embedding's length.
+    """
+
+    model: str
+    digest: str
+    preprocessing: int
+    dimension: int

@@ -1,0 +1,54 @@
+"""What every gallery store must do, and the choice between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from enum import Enum
+from typing import Protocol
+
+from service.faces import Embedding, Match, ModelContract, StoredFace
+
+
+class Added(Enum):
+    """What became of a face that was handed to `Store.add`."""
+
+    NEW = "new"
+    KNOWN = "known"
+    """The same photo with the same remark is there already; nothing was written."""
+    TAKEN = "taken"
+    """Its face_id belongs to another photo or remark; nothing was written."""
+
+
+class Store(Protocol):
+    """Remembers faces and finds the nearest ones.
+
+    Every method raises StoreUnavailable when the engine behind it can't be reached; what was answered before that is
+    on disk.
+    """
+
+    async def open(self) -> ModelContract | None:
+        """Connect, and return the contract the gallery was made with, None where it is new.
+
+        Raises GalleryInUse when another process has the embedded gallery open.
+        """
+
+    async def bind(self, contract: ModelContract) -> None:
+        """Create the gallery for this contract where it is new; else raise ContractMismatch unless it is the same."""
+
+    async def add(self, face: StoredFace, embedding: Embedding) -> Added:
+        """Write a face unless its face_id is there already; durable once it returns."""
+
+    async def search(self, embedding: Embedding, limit: int) -> list[Match]:
+        """The `limit` most similar faces, best first."""
+
+    def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+        """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most."""
+
+    async def remove(self, face_id: int) -> bool:
+        """Forget a face for good; False where there is none of that number."""
+
+    async def count(self) -> int:
+        """How many faces there are, exactly."""
+
+    async def close(self) -> None:
+        """Flush and let go; safe to call twice."""
