@@ -1,0 +1,171 @@
+"""Turns weights into what the engine runs: OpenVINO graphs with the normalisation inside, and a safetensors state_dict.
+
+torch, facenet_pytorch and openvino are imported only when a function needs them: a service whose graphs are already
+converted starts without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from service.errors import ModelUnavailable
+from service.frozen_graph import facenet_arrays
+
+if TYPE_CHECKING:
+    import torch
+
+StateDict = dict[str, "torch.Tensor"]
+
+CONVERSION = 1
+"""Counts the versions of the files below; graphs of an older version are made anew."""
+
+FACENET_FILES = ("facenet.xml", "facenet.bin", "facenet.safetensors")
+MTCNN_NETS = ("pnet", "rnet", "onet")
+MTCNN_FILES = tuple(f"{net}.{end}" for net in MTCNN_NETS for end in ("xml", "bin"))
+
+_MIDDLE, _SPREAD = 127.5, 128.0  # pixels become (x - 127.5) / 128 before every one of the four networks
+
+
+def import_openvino() -> ModuleType:
+    """OpenVINO, without telemetry.
+
+    When `openvino_telemetry` can be imported, importing openvino reports to Intel through Google Analytics unless the
+    user has opted out. Marked as missing here, OpenVINO uses its own empty stand-in.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
+
+
+def import_facenet() -> ModuleType:
+    """facenet_pytorch, beside whatever build of torch there is.
+
+    It imports torchvision, whose PyPI build for Linux needs CUDA: beside a CPU build of torch its compiled operators
+    can't be loaded, and its Python half fails when it describes two of them. Declared without an implementation,
+    those two are enough for the import; nothing here calls them.
+    """
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]  # what the failed import left behind
+        for operator in ("nms", "qnms"):
+            schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{operator}", schema)
+    return importlib.import_module("facenet_pytorch")
+
+
+def state_dict_of_graph(graph: bytes) -> StateDict:
+    """The state_dict in a frozen TensorFlow graph of FaceNet, float32."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in facenet_arrays(graph).items()}
+
+
+def state_dict_of_file(path: Path) -> StateDict:
+    """Read a state_dict from a .safetensors file or one saved by torch; code in a pickle is refused, never run.
+
+    Raises ModelUnavailable when the file holds anything but tensors with names.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # truncated or hostile bytes make torch raise nearly anything
+        raise ModelUnavailable(
+            f"{path} is damaged or not a plain state_dict; set FACE_WEIGHTS to a whole one, or leave it unset."
+        ) from error
+    if isinstance(loaded, Mapping) and all(isinstance(each, torch.Tensor) for each in loaded.values()):
+        return dict(loaded)
+    raise ModelUnavailable(f"{path} holds no state_dict; set FACE_WEIGHTS to a state_dict of InceptionResnetV1.")
+
+
+def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str], origin: str) -> None:
+    """Write FACENET_FILES into `folder`.
+
+    facenet.xml takes `crops`, uint8 [?, 160, 160, 3] RGB, and gives `embeddings`, float32 [?, 512] of length 1.
+    facenet.safetensors keeps the precision of `state_dict` (float32 or float16). Raises ModelUnavailable, naming
+    `origin`, when the tensors don't fit InceptionResnetV1 or are not finite.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {name: each.detach().clone() for name, each in state_dict.items() if not name.startswith("logits.")}
+    facenet = import_facenet().InceptionResnetV1(pretrained=None)
+    counters = {name: each for name, each in facenet.state_dict().items() if name.endswith("num_batches_tracked")}
+    tensors = counters | tensors
+    try:
+        facenet.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelUnavailable(
+            f"{origin} is no state_dict of InceptionResnetV1; set FACE_WEIGHTS to one, or leave it unset."
+        ) from error
+    if not all(bool(each.isfinite().all()) for each in tensors.values()):
+        raise ModelUnavailable(f"{origin} holds weights that are not finite; set FACE_WEIGHTS to a sound file.")
+
+    crops = torch.zeros(2, 160, 160, 3, dtype=torch.uint8)
+    _save_graph(facenet, crops, "crops", ["embeddings"], folder / "facenet.xml")
+    safetensors = folder / "facenet.safetensors"
+    save_file({name: each.contiguous() for name, each in tensors.items()}, safetensors, metadata)
+    safetensors.chmod(0o644)  # save_file allows the owner alone; the service may run as another user than the set-up
+
+
+def convert_mtcnn(folder: Path) -> None:
+    """Write MTCNN_FILES into `folder`: facenet-pytorch's three networks with the weights that ship with it.
+
+    pnet.xml  `photo`  uint8 [1, H, W, 3]       → `boxes` [1, 4, h, w], `scores` [1, h, w]
+    rnet.xml  `crops`  float32 [?, 24, 24, 3]   → `boxes` [?, 4], `scores` [?]
+    onet.xml  `crops`  float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
+
+    Pixels are RGB from 0 to 255; crops are averaged over areas and not rounded, hence float32. `boxes` are offsets and
+    `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the probability of a face.
+    """
+    import torch
+
+    nets = import_facenet().models.mtcnn
+    photo = torch.zeros(1, 64, 48, 3, dtype=torch.uint8)
+    _save_graph(nets.PNet(), photo, "photo", ["boxes", "scores"], folder / "pnet.xml")
+    _save_graph(nets.RNet(), torch.zeros(2, 24, 24, 3), "crops", ["boxes", "scores"], folder / "rnet.xml")
+    _save_graph(nets.ONet(), torch.zeros(2, 48, 48, 3), "crops", ["boxes", "landmarks", "scores"], folder / "onet.xml")
+
+
+def _save_graph(net: Any, example: torch.Tensor, pixels: str, outputs: list[str], path: Path) -> None:
+    """Trace `net` behind the normalisation and save it as an OpenVINO graph in float32 with named ports.
+
+    The sizes that differ from call to call are left open: a photo's height and width, else the batch.
+    """
+    import torch
+
+    class FromPixels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: torch.Tensor) -> Any:  # [N, height, width, 3], 0 to 255
+            result = self.net((x.permute(0, 3, 1, 2).float() - _MIDDLE) / _SPREAD)
+            if "scores" not in outputs:
+                return result
+            *rest, probabilities = result  # [N, 2, ...]: not a face, a face
+            return *rest, probabilities[:, 1]
+
+    openvino = import_openvino()
+    shape = [1, -1, -1, 3] if pixels == "photo" else [-1, *example.shape[1:]]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)  # OpenVINO's converter is built on it
+        graph = openvino.convert_model(FromPixels().eval(), example_input=example, input=[shape])
+    graph.inputs[0].get_tensor().set_names({pixels})
+    for output, name in zip(graph.outputs, outputs, strict=True):
+        output.get_tensor().set_names({name})
+    openvino.save_model(graph, path, compress_to_fp16=False)

@@ -1,0 +1,92 @@
+"""Keeps converted model files: each set in a folder of its own, whole or not at all, checked by digest when used."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_MANIFEST = "manifest.json"
+_UNFINISHED = ".unfinished-"
+
+
+def subfolder(folder: Path, model: str, digest: str) -> Path:
+    """Where the files of a model are kept, whether they exist or not."""
+    return folder / f"{model}-{digest[:16]}"
+
+
+def ready(
+    folder: Path, model: str, digest: str, version: int, names: Sequence[str], make: Callable[[Path], None]
+) -> Path:
+    """The subfolder of `folder` with the files `names` made from the source of that `digest`.
+
+    Files that are missing, damaged or made by another `version` of the conversion are made anew by `make(folder)`,
+    one process at a time; whatever `make` raises passes through. Raises OSError when the folder can't be written.
+    """
+    place = subfolder(folder, model, digest)
+    wanted = {"model": model, "digest": digest, "version": version}
+    if _intact(place, wanted, names):
+        return place
+    with _only_process(folder):
+        if _intact(place, wanted, names):  # another process made it while this one waited
+            return place
+        if place.exists():
+            log.warning("The files in %s are damaged or of an older version and are made anew.", place)
+        for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder, ignore_cleanup_errors=True) as unfinished:
+            made = Path(unfinished) / "made"
+            made.mkdir()
+            make(made)
+            files = {name: _measure(made / name) for name in names}
+            (made / _MANIFEST).write_text(json.dumps({**wanted, "files": files}, indent=1) + "\n")
+            if place.exists():
+                place.rename(Path(unfinished) / "replaced")
+            made.rename(place)
+    return place
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file; raises OSError when it can't be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _intact(place: Path, wanted: dict[str, Any], names: Sequence[str]) -> bool:
+    """Whether `place` holds the wanted files as they were made."""
+    try:
+        manifest = json.loads((place / _MANIFEST).read_text())
+        files = manifest.pop("files")
+        if manifest != wanted or set(files) != set(names):
+            return False
+        with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
+            return list(threads.map(_measure, [place / name for name in names])) == [files[name] for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+@contextlib.contextmanager
+def _only_process(folder: Path) -> Iterator[None]:
+    """Hold `folder` against other processes; the lock goes with the process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("Another process is preparing models in %s; waiting for it.", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
