@@ -1,0 +1,111 @@
+"""The benchmark's results as Markdown: what is printed is what is kept in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from scripts.bench.agreement import LEAST_SHARE, LEAST_SIDE, Agreement
+from scripts.bench.machine import load, machine, packages
+from scripts.bench.photos import PhotoSet
+from scripts.bench.pipelines import STAGES, Pipeline
+from scripts.bench.timing import Timing
+
+OURS = "this service"
+
+
+def heading(pipelines: Sequence[Pipeline]) -> str:
+    """What was run, where, when and with which versions."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Made by `make bench`: every pipeline on the same photos, one photo at a time, in turns within one run.",
+        "",
+        f"- {date.today().isoformat()}, {machine()}, load {load():.2f} at the start",
+        f"- {OURS}: {packages()}",
+    ]
+    for pipeline in pipelines:
+        if pipeline.name != OURS:
+            versions = ", ".join(f"{name} {version}" for name, version in pipeline.versions.items())
+            lines.append(f"- {pipeline.name}: {versions}")
+    return "\n".join(lines)
+
+
+def set_section(photos: PhotoSet, timings: Mapping[str, Timing], search_milliseconds: float | None) -> str:
+    """One photo set's table and its ratio lines; search, of our store only, is the same for each set."""
+    count = f"{len(photos.paths)} photo" + ("s" if len(photos.paths) > 1 else "")
+    rows = [
+        [
+            name,
+            str(timing.faces),
+            *(f"{timing.medians[stage]:.1f}" for stage in STAGES),
+            f"{search_milliseconds:.1f}" if name == OURS and search_milliseconds is not None else "–",
+            f"{timing.total_sum / 1000:.2f} s",
+        ]
+        for name, timing in timings.items()
+    ]
+    header = ["median ms", "faces", "decode", "detection", "embedding", "image→embedding", "search", "all photos"]
+    failures = [
+        f"{name} failed on {timing.failed} of them, which are left out of its row."
+        for name, timing in timings.items()
+        if timing.failed
+    ]
+    return "\n".join([f"## {photos.name}: {count}", "", table(header, rows), "", *failures, *ratios(photos, timings)])
+
+
+def ratios(photos: PhotoSet, timings: Mapping[str, Timing]) -> list[str]:
+    """`lfw_mini image→embedding: 12.3× faster than facenet-pytorch`, by the set's own figure."""
+    ours = timings.get(OURS)
+    if ours is None:
+        return []
+    what = "image→embedding" if photos.figure == "median" else "image→embedding, all photos"
+    return [
+        f"- {photos.name} {what}: **{_figure(photos, timing) / _figure(photos, ours):.1f}× faster** than {name}"
+        for name, timing in timings.items()
+        if name != OURS
+    ]
+
+
+def agreement_section(agreements: Mapping[str, Agreement]) -> str:
+    """Recall of the reference's faces and cosines of the embeddings, for each set of photos."""
+    rows = [
+        [
+            name,
+            str(each.photos),
+            str(each.faces),
+            f"{each.recall:.2%}",
+            f"{each.cosine_median:.5f}",
+            f"{each.cosine_first_percentile:.5f}",
+        ]
+        for name, each in agreements.items()
+    ]
+    header = ["folder", "photos", "reference's faces", "found (IoU ≥ 0.5)", "median cosine", "1st percentile"]
+    missed = [f"- missed: {face}" for each in agreements.values() for face in each.missed]
+    return "\n".join(
+        [
+            "## Agreement with facenet-pytorch",
+            "",
+            f"Faces of the reference whose shorter side is at least {LEAST_SIDE} px and 1/{1 / LEAST_SHARE:.0f} of the",
+            "photo's longer side, and the cosine between both embeddings of a face, from the same weights.",
+            "",
+            table(header, rows),
+            "",
+            *missed,
+        ]
+    ).rstrip()
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table with the columns lined up; all but the first are numbers and stand to the right."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    aligned = [
+        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        for row in lines
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [aligned[0], rule, *aligned[1:]])
+
+
+def _figure(photos: PhotoSet, timing: Timing) -> float:
+    return timing.medians["total"] if photos.figure == "median" else timing.total_sum

@@ -1,0 +1,101 @@
+"""`make bench`: how fast this service turns photos into embeddings, against what users would pick instead, and how far
+the answers agree.
+
+Run from the project's folder: `python -m scripts.benchmark`. The references are installed under .bench/ on first use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from scripts.bench.agreement import Agreement, agreement
+from scripts.bench.answers import reference_answers
+from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
+from scripts.bench.ours import Ours, search_milliseconds
+from scripts.bench.photos import FACES, photo_sets, photos_below
+from scripts.bench.pipelines import Pipeline, Reference
+from scripts.bench.report import agreement_section, heading, set_section
+from scripts.bench.timing import time_in_turns
+
+LFW_DEV_PHOTOS = 1000
+_REFERENCES = {environment.package: environment for environment in (FACENET_PYTORCH, FACE_RECOGNITION)}
+
+
+def main() -> None:
+    options = _options()
+    written: list[str] = []
+
+    def say(section: str) -> None:
+        print(f"{section}\n", flush=True)
+        written.append(section)
+
+    with Ours.started() as ours:
+        _compare_speed(options, ours, say)
+        if not options.no_agreement and FACENET_PYTORCH.package in options.against:
+            _compare_answers(options.faces, ours, say)
+    if options.write:
+        options.write.parent.mkdir(parents=True, exist_ok=True)
+        options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=Path, default=FACES, help="folder with lfw_mini, lfw_dev, photos (%(default)s)")
+    parser.add_argument("--sample", type=int, default=100, help="photos of lfw_mini to time; 0: all (%(default)s)")
+    parser.add_argument("--sets", nargs="+", help="time these photo sets only: lfw_mini, photos, large")
+    parser.add_argument("--against", nargs="*", choices=sorted(_REFERENCES), default=list(_REFERENCES))
+    parser.add_argument("--no-agreement", action="store_true", help="time only, do not compare the answers")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="keep the report, such as docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _compare_speed(options: argparse.Namespace, ours: Ours, say: Callable[[str], None]) -> None:
+    with contextlib.ExitStack() as running, tempfile.TemporaryDirectory() as temporary:
+        references = [_REFERENCES[package] for package in options.against]
+        pipelines: list[Pipeline] = [ours]
+        for environment in references:
+            pipelines += running.enter_context(_started(environment, ours.weights))
+        say(heading(pipelines))
+        search = search_milliseconds()
+        for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
+            if not options.sets or photos.name in options.sets:
+                say(set_section(photos, time_in_turns(pipelines, photos), search))
+
+
+def _compare_answers(faces: Path, ours: Ours, say: Callable[[str], None]) -> None:
+    folders = {"photos": (faces / "photos", None), "lfw_dev": (faces / "lfw_dev" / "images", LFW_DEV_PHOTOS)}
+    agreements: dict[str, Agreement] = {}
+    for name, (folder, limit) in folders.items():
+        paths = photos_below(folder)[:limit]
+        if not paths:
+            continue
+        try:
+            theirs = reference_answers(paths, ours.weights)
+        except CannotInstallError as error:
+            print(error)
+            return
+        names = [str(path.relative_to(folder)) for path in paths]
+        agreements[name] = agreement(names, [ours.measure(path) for path in paths], theirs)
+    if agreements:
+        say(agreement_section(agreements))
+
+
+@contextlib.contextmanager
+def _started(environment: Environment, weights: Path) -> Iterator[list[Reference]]:
+    """A reference, or none with the reason said where it can't be had."""
+    try:
+        reference = Reference(environment, weights)
+    except CannotInstallError as error:
+        print(f"Without {environment.package}: {error}", flush=True)
+        yield []
+        return
+    with reference:
+        yield [reference]
+
+
+if __name__ == "__main__":
+    main()
