@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "torch.Tensor"]
 
-CONVERSION = 1
+CONVERSION = 2
 """Counts the versions of the files below; graphs of an older version are made anew."""
 
 FACENET_FILES = ("facenet.xml", "facenet.bin", "facenet.safetensors")
@@ -125,17 +125,17 @@ def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str
 def convert_mtcnn(folder: Path) -> None:
     """Write MTCNN_FILES into `folder`: facenet-pytorch's three networks with the weights that ship with it.
 
-    pnet.xml  `photo`  uint8 [1, H, W, 3]       → `boxes` [1, 4, h, w], `scores` [1, h, w]
+    pnet.xml  `photo`  float32 [1, H, W, 3]     → `boxes` [1, 4, h, w], `scores` [1, h, w]
     rnet.xml  `crops`  float32 [?, 24, 24, 3]   → `boxes` [?, 4], `scores` [?]
     onet.xml  `crops`  float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
 
-    Pixels are RGB from 0 to 255; crops are averaged over areas and not rounded, hence float32. `boxes` are offsets and
+    Pixels are RGB from 0 to 255, averaged over areas and not rounded, hence float32: rounded, boxes move by 1 %. `boxes` are offsets and
     `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the probability of a face.
     """
     import torch
 
     nets = import_facenet().models.mtcnn
-    photo = torch.zeros(1, 64, 48, 3, dtype=torch.uint8)
+    photo = torch.zeros(1, 64, 48, 3)
     _save_graph(nets.PNet(), photo, "photo", ["boxes", "scores"], folder / "pnet.xml")
     _save_graph(nets.RNet(), torch.zeros(2, 24, 24, 3), "crops", ["boxes", "scores"], folder / "rnet.xml")
     _save_graph(nets.ONet(), torch.zeros(2, 48, 48, 3), "crops", ["boxes", "landmarks", "scores"], folder / "onet.xml")
