@@ -1,0 +1,47 @@
+# `make` lists the targets. PYTHON is the interpreter for the environment, TORCH the build of torch: auto, cpu or cuda.
+
+PYTHON ?= python3
+TORCH ?= auto
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test lint bench index lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml scripts/install.py
+	$(PYTHON) scripts/install.py --torch $(TORCH) $(VENV)
+	@touch $@
+
+setup: $(INSTALLED)  ## make .venv, install the pinned packages, fetch the model
+	@$(BIN)/python -m scripts.fetch_models
+
+run: setup  ## start the service on http://0.0.0.0:5055
+	@$(BIN)/python -m service
+
+test: setup  ## run the tests; ARGS="-k name" passes options to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## measure speed against facenet-pytorch as pip installs it
+	$(BIN)/python -m scripts.benchmark $(ARGS)
+
+index: setup  ## enroll a folder of photos: make index DIR=photos
+	@test -n "$(DIR)" || { echo "Name the folder: make index DIR=photos"; exit 2; }
+	@$(BIN)/python -m indexer index "$(DIR)" $(ARGS)
+
+lock:  ## pin anew what pyproject.toml asks for (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --group dev --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml
+
+clean:  ## remove .venv, the models and caches, but never the gallery in ./data
+	rm -rf $(VENV) .bench models .pytest_cache .ruff_cache .mypy_cache
+	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
