@@ -114,7 +114,7 @@ def answers(url: str) -> bool:
 
 
 def pip_install(python: Path, *what: str) -> bool:
-    """Run pip with its progress bars, without dependencies: the lock is complete, and facenet-pytorch's pins are old."""
+    """Run pip with its progress bars, without dependencies: the lock is complete, facenet-pytorch's pins are old."""
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-warn-script-location"]
     return succeeds([str(python), "-m", "pip", "install", *options, *what])
 
