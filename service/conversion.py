@@ -72,9 +72,9 @@ def state_dict_of_graph(graph: bytes) -> StateDict:
 
 
 def state_dict_of_file(path: Path) -> StateDict:
-    """Read a state_dict from a .safetensors file or one saved by torch; code in a pickle is refused, never run.
+    """Read a state_dict saved by torch, or as .safetensors, or the .pb that casia-webface comes in.
 
-    Raises ModelUnavailable when the file holds anything but tensors with names.
+    Code in a pickle is refused, never run. Raises ModelUnavailable when the file holds anything but named tensors.
     """
     import torch
     from safetensors.torch import load_file
@@ -82,6 +82,8 @@ def state_dict_of_file(path: Path) -> StateDict:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".pb":
+            return state_dict_of_graph(path.read_bytes())
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # truncated or hostile bytes make torch raise nearly anything
         raise ModelUnavailable(
@@ -129,8 +131,9 @@ def convert_mtcnn(folder: Path) -> None:
     rnet.xml  `crops`  float32 [?, 24, 24, 3]   → `boxes` [?, 4], `scores` [?]
     onet.xml  `crops`  float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
 
-    Pixels are RGB from 0 to 255, averaged over areas and not rounded, hence float32: rounded, boxes move by 1 %. `boxes` are offsets and
-    `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the probability of a face.
+    Pixels are RGB from 0 to 255, averaged over areas and not rounded, hence float32: rounded, boxes move by 1 %.
+    `boxes` are offsets and `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the
+    probability of a face.
     """
     import torch
 
