@@ -1,17 +1,17 @@
 """The exceptions of every room; what they become over HTTP is the APIs' business.
 
-    FaceServiceError
-    ├── InvalidSettings         a FACE_* variable that can't be used
-    ├── ModelUnavailable        weights missing, damaged or out of reach
-    ├── ContractMismatch        the gallery was made with another model
-    ├── InvalidImage            bytes that are not a usable picture
-    │   ├── ImageTooLarge       more bytes or pixels than allowed
-    │   └── UnsupportedFormat   a file that Pillow can't read
-    ├── FaceNotFound            a picture without a usable face
-    ├── UnknownFace             a face_id that nobody has
-    ├── Overloaded              more work waiting than the queue holds
-    └── StoreUnavailable        the gallery can't be reached or opened
-        └── GalleryInUse        another process has the embedded gallery open
+FaceServiceError
+├── InvalidSettings         a FACE_* variable that can't be used
+├── ModelUnavailable        weights missing, damaged or out of reach
+├── ContractMismatch        the gallery was made with another model
+├── InvalidImage            bytes that are not a usable picture
+│   ├── ImageTooLarge       more bytes or pixels than allowed
+│   └── UnsupportedFormat   a file that Pillow can't read
+├── FaceNotFound            a picture without a usable face
+├── UnknownFace             a face_id that nobody has
+├── Overloaded              more work waiting than the queue holds
+└── StoreUnavailable        the gallery can't be reached or opened
+    └── GalleryInUse        another process has the embedded gallery open
 """
 
 from __future__ import annotations

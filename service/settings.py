@@ -47,7 +47,8 @@ class Settings:
     threshold: float = setting(
         -1.0, "Least similarity of a recognised face; -1 always returns the nearest five.", **_between(-1, 1)
     )
-    min_face: int = setting(20, "Smallest face looked for, in pixels.", **_between(12, 1000))
+    min_face: int = setting(32, "Smallest face looked for, in pixels.", **_between(20, 10_000))
+    min_share: float = setting(0.04, "Smallest face looked for, as a share of the longer side.", **_between(0, 1))
     min_score: float = setting(0.9, "Least certainty of the detector for a usable face.", **_between(0, 1))
     threads: int = setting(0, "Processor threads for the models; 0 is one per core.", **_between(0, 1024))
     max_queue: int = setting(256, "Faces that may wait for the embedder before requests are refused.", **_at_least(1))
@@ -99,3 +100,13 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _BOOLEANS[text.lower()],
 }
 _KIND_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Path": "a path", "bool": "yes or no"}
+
+
+def manual() -> str:
+    """Every setting with its default and meaning, for the command line."""
+    lines = []
+    for each in fields(Settings):
+        default = "" if each.default is None else str(each.default)
+        allowed = f" ({each.metadata['allowed']})" if each.metadata["allowed"] else ""
+        lines.append(f"  {variable(each.name):<20} {default:<12} {each.metadata['help']}{allowed}".replace("`", ""))
+    return "\n".join(lines)

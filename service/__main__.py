@@ -1,0 +1,49 @@
+"""The command line: `python -m service` runs the service, `--help` lists its settings."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from aiohttp import web
+
+from service.app import create_app
+from service.errors import FaceServiceError
+from service.logs import configure
+from service.settings import Settings, manual
+
+
+def main() -> int:
+    """Run until SIGTERM or Ctrl-C; the exit status, 1 where the service can't start."""
+    argparse.ArgumentParser(
+        prog="python -m service",
+        description="Face recognition over REST. Settings are environment variables:",
+        epilog=manual(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    try:
+        settings = Settings.from_env(os.environ)
+        configure(settings.log_format, settings.log_level)
+        # aiohttp's access log is off: the middleware writes a better line.
+        web.run_app(create_app(settings), host=settings.host, port=settings.port, access_log=None, print=_announce)
+    except FaceServiceError as error:
+        print(f"The service can't start: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"The service can't start: {error.strerror or error}; FACE_HOST and FACE_PORT set the address.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _announce(banner: str) -> None:
+    """aiohttp's «Running on …» as a log line."""
+    logging.getLogger("service").info("%s", banner.splitlines()[0].strip("= "))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

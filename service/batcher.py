@@ -1,0 +1,93 @@
+"""Gathers the crops of concurrent requests into batches for the model, which is faster over several at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from service.errors import Overloaded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """One task, one future per item.
+
+    A model's error reaches every caller of its batch, and the next batch is run all the same. A caller who gives up
+    takes the item along, if its batch has not begun.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        max_batch: int,
+        max_wait_s: float,
+        max_queue: int,
+    ) -> None:
+        """`max_wait_s` is how long a batch that isn't full waits for more; `max_queue` how many items may wait."""
+        self._model = model
+        self._max_batch = max_batch
+        self._max_wait_s = max_wait_s
+        self._queue: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue(max_queue)
+        self._unanswered: set[asyncio.Future[Result]] = set()
+        self._task = asyncio.create_task(self._run(), name="batcher")
+
+    async def submit(self, item: Item) -> Result:
+        """The model's result for this item. Raises Overloaded at once where the queue is full."""
+        if self._task.done():
+            raise _stopping()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((item, future))
+        except asyncio.QueueFull:
+            raise Overloaded("Too many faces are waiting; try again in a moment.") from None
+        self._unanswered.add(future)
+        future.add_done_callback(self._unanswered.discard)
+        return await future
+
+    async def close(self) -> None:
+        """Stop; whoever still waits gets Overloaded."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        for future in list(self._unanswered):
+            future.set_exception(_stopping())
+
+    async def _run(self) -> None:
+        while True:
+            batch = await self._gather()
+            waiting = [(item, future) for item, future in batch if not future.done()]
+            if waiting:
+                await self._answer([item for item, _ in waiting], [future for _, future in waiting])
+
+    async def _gather(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """One item, what else is there already, and where that is no full batch, what comes within max_wait_s."""
+        batch = [await self._queue.get()]
+        while len(batch) < self._max_batch and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        if len(batch) < self._max_batch and self._max_wait_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._max_wait_s):
+                    while len(batch) < self._max_batch:
+                        batch.append(await self._queue.get())
+        return batch
+
+    async def _answer(self, items: list[Item], futures: list[asyncio.Future[Result]]) -> None:
+        try:
+            results = await self._model(items)
+            if len(results) != len(items):
+                raise RuntimeError(f"the model gave {len(results)} results for {len(items)} items")
+        except Exception as error:
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for future, result in zip(futures, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _stopping() -> Overloaded:
+    return Overloaded("The service is stopping; try again in a moment.")

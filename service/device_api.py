@@ -1,0 +1,139 @@
+"""The device contract: four operations, each answered, errors too, with HTTP status 200 and the same envelope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service.errors import FaceServiceError
+from service.faces import StoredFace
+from service.gallery import Gallery
+from service.multipart import MAX_REMARK, BadForm, read_form
+from service.stages import STAGES
+
+GALLERY = web.AppKey("gallery", Gallery)
+
+MATCHES = 5
+"""How many faces a recognition returns, by the contract."""
+MAX_FACE_ID = 2**53 - 1
+
+UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
+URI_NOT_FOUND = (1000, "uri_not_found")
+MISSING_ARGS = (1001, "missing_args")
+REGISTRATION_FAILED = (1004, "registration_failed")
+RECOGNITION_FAILED = (1005, "recognition_failed")
+
+
+class DeviceApi:
+    """The handlers; `routes` says which path reaches which. The gallery is the application's, under GALLERY."""
+
+    def __init__(self, max_bytes: int, delete_by_get: bool) -> None:
+        self._max_bytes = max_bytes
+        self._delete_by_get = delete_by_get
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/registration_face", self.register),
+            web.post("/recognition_face", self.recognise),
+            web.get("/get_registration_face", self.list_or_delete, allow_head=False),
+            web.get("/delete_registration_face", self.delete, allow_head=False),
+            web.post("/delete_registration_face", self.delete),
+            web.delete("/delete_registration_face", self.delete),
+        ]
+
+    async def register(self, request: web.Request) -> web.Response:
+        """Remember the largest face of the photo under the remark."""
+        form = await read_form(request, self._max_bytes)
+        remark = request.query.get("remark", form.remark)
+        if not remark:
+            raise BadForm("There is no remark; send it in the query (`?remark=…`) or as a form field.")
+        if len(remark) > MAX_REMARK:
+            raise BadForm(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
+        await request.app[GALLERY].enroll(form.image, remark, request[STAGES])
+        return success({})
+
+    async def recognise(self, request: web.Request) -> web.Response:
+        """The five known faces most like the largest face of the photo."""
+        form = await read_form(request, self._max_bytes)
+        matches = await request.app[GALLERY].identify(form.image, MATCHES, request[STAGES])
+        found = [{"remark": match.face.remark, "picture": match.face.picture} for match in matches]
+        return success({"recognition_face": found})
+
+    async def list_or_delete(self, request: web.Request) -> web.StreamResponse:
+        """Every known face; or, by a slip of the contract's pen that devices rely on, the deletion of one."""
+        if "face_id" in request.query and self._delete_by_get:
+            return await self.delete(request)
+        offset = _number(request, "offset", 0, smallest=0)
+        limit = _number(request, "limit", None, smallest=0)
+        return await _stream(request, request.app[GALLERY].faces(offset or 0, limit))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Forget one face."""
+        face_id = _number(request, "face_id", None, smallest=1)
+        if face_id is None:
+            raise BadForm("There is no face_id; send it in the query (`?face_id=…`).")
+        await request.app[GALLERY].remove(face_id, request[STAGES])
+        return success({})
+
+
+def success(data: dict[str, object]) -> web.Response:
+    return _envelope((0, ""), "", data)
+
+
+def failure(error: Exception, path: str) -> web.Response:
+    """The envelope of an exception that a handler of this API raised, or the router before it."""
+    if isinstance(error, web.HTTPException):
+        return _envelope(URI_NOT_FOUND, "There is no such path, or not with this method; see the API's document.")
+    if isinstance(error, BadForm):
+        return _envelope(MISSING_ARGS, str(error))
+    if isinstance(error, FaceServiceError):
+        return _envelope(RECOGNITION_FAILED if path == "/recognition_face" else REGISTRATION_FAILED, str(error))
+    return _envelope(UNKNOWN_ERROR, "Something unforeseen went wrong; the service's log has it under the request id.")
+
+
+def _envelope(code: tuple[int, str], detail: str, data: dict[str, object] | None = None) -> web.Response:
+    number, name = code
+    body = {"code": number, "error": name, "detail": detail, "data": data or {}}
+    response = web.json_response(body)
+    response[CODE] = number
+    return response
+
+
+CODE = "code"
+"""Where a response keeps its envelope's code, for the log."""
+
+
+def _number(request: web.Request, name: str, default: int | None, smallest: int) -> int | None:
+    """A whole number from the query. Raises BadForm for anything else."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and smallest <= (number := int(text)) <= MAX_FACE_ID:
+        return number
+    raise BadForm(f"{name} must be a whole number from {smallest} to {MAX_FACE_ID}.")
+
+
+async def _stream(request: web.Request, faces: AsyncIterator[StoredFace]) -> web.StreamResponse:
+    """Write the faces to the socket as they come, so that memory doesn't grow with the gallery.
+
+    The first is read before the answer begins, so that a store that is away is answered with an envelope. Should it
+    break off later, so does the connection: half a list must not look like a whole one.
+    """
+    first = await anext(faces, None)
+    response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+    response[CODE] = 0
+    await response.prepare(request)
+    await response.write(b'{"code": 0, "error": "", "detail": "", "data": {"all_face": [')
+    if first is not None:
+        await response.write(_item(first))
+        async for face in faces:
+            await response.write(b", " + _item(face))
+    await response.write(b"]}}")
+    await response.write_eof()
+    return response
+
+
+def _item(face: StoredFace) -> bytes:
+    return json.dumps({"face_id": face.face_id, "picture": face.picture, "remark": face.remark}).encode()

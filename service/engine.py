@@ -1,0 +1,100 @@
+"""From a photo's bytes to its faces: decode, detect and crop in worker threads, embed in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from service.batcher import Batcher
+from service.detector import Detector, crop
+from service.embedder import Embedder
+from service.errors import Overloaded
+from service.faces import Detection, Embedding, Face, Rgb
+from service.images import decode
+from service.stages import Stages
+
+Result = TypeVar("Result")
+
+Choice = Callable[[list[Detection]], list[Detection]]
+"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine takes on: bytes and pixels of a photo, formats, and how much may wait."""
+
+    max_bytes: int
+    max_pixels: int
+    formats: tuple[str, ...]
+    max_queue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An upright RGB photo and the chosen faces in it."""
+
+    photo: Image.Image
+    faces: list[Face]
+
+
+class Engine:
+    """Owns the worker threads and the batcher; made inside a running event loop, and closed there."""
+
+    def __init__(
+        self, detector: Detector, embedder: Embedder, limits: Limits, workers: int, max_batch: int, max_wait_s: float
+    ) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._limits = limits
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
+        self._batcher: Batcher[Rgb, Embedding] = Batcher(self._embed, max_batch, max_wait_s, limits.max_queue)
+        self._waiting = 0
+
+    async def faces(self, photo: bytes, choose: Choice, stages: Stages) -> Observation:
+        """The faces of a photo that `choose` wants.
+
+        Raises what images.decode raises for a photo that can't be used, and Overloaded where too much is waiting.
+        """
+        picture, detections, crops = await self.in_worker(self._look, photo, choose, stages)
+        with stages.measure("embed"):
+            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in crops))
+        faces = [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
+        return Observation(picture, faces)
+
+    async def in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Run in a worker what takes milliseconds of processor time. Raises Overloaded where too much waits."""
+        if self._waiting >= self._limits.max_queue:
+            raise Overloaded("Too many photos are waiting; try again in a moment.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Fail what waits and let the threads finish what they do."""
+        await self._batcher.close()
+        self._workers.shutdown(cancel_futures=True)
+        self._model_thread.shutdown()
+
+    def _look(self, photo: bytes, choose: Choice, stages: Stages) -> tuple[Image.Image, list[Detection], list[Rgb]]:
+        """A worker's part of `faces`: the picture, the chosen detections and a crop of each."""
+        with stages.measure("decode"):
+            picture = decode(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
+        with stages.measure("detect"):
+            detections = choose(self._detector.detect(np.asarray(picture)))
+        with stages.measure("crop"):
+            crops = [crop(picture, detection.box) for detection in detections]
+        return picture, detections, crops
+
+    async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
+        """A batch for the batcher, in the model's own thread."""
+        loop = asyncio.get_running_loop()
+        return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))

@@ -1,0 +1,119 @@
+"""Bytes of any origin to an upright RGB picture, and a picture to the small JPEG that is kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
+
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+"""What is read; MPO is what many phones write as .jpg. No others: some of Pillow's readers start programs."""
+
+JPEG_QUALITY = 85
+
+# What Pillow's readers raise on damaged bytes, beside OSError.
+_DAMAGED = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, struct.error, OverflowError)
+
+
+def readable_formats() -> tuple[str, ...]:
+    """FORMATS, and HEIF where pillow-heif is installed."""
+    if find_spec("pillow_heif") is None:
+        return FORMATS
+    import_module("pillow_heif").register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def decode(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """The picture in mode RGB, upright by its EXIF orientation; the first frame of an animation.
+
+    Raises ImageTooLarge beyond `max_bytes` or (before anything is decoded) `max_pixels`, UnsupportedFormat for what is
+    not in `formats`, InvalidImage for an empty or damaged file.
+    """
+    if not photo:
+        raise InvalidImage("The image is empty; send the bytes of a photo.")
+    if len(photo) > max_bytes:
+        raise ImageTooLarge(f"The image has more than {max_bytes} bytes; send a smaller one.")
+    picture = _open(photo, formats)
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"The image has {width}×{height} pixels, more than {max_pixels}; send a smaller one.")
+    try:
+        picture.load()
+        return _upright(_to_rgb(picture))
+    except MemoryError:
+        raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
+    except _DAMAGED as error:
+        raise InvalidImage("The image is damaged or cut short; send it again.") from error
+
+
+def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(photo), formats=formats)
+    except UnidentifiedImageError:
+        wanted = ", ".join(each for each in formats if each != "MPO")
+        raise UnsupportedFormat(f"The image is none of {wanted}; convert it to JPEG.") from None
+    except Image.DecompressionBombError:
+        raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
+    except _DAMAGED as error:
+        raise InvalidImage("The image is damaged; send it again.") from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Bring any mode to 8-bit RGB. Transparency is dropped, not blended: the colours beneath are the photo's."""
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode.startswith(("I", "F")):
+        orientation = picture.getexif().get(_ORIENTATION)
+        picture = _to_grey(picture)
+        if orientation:
+            picture.getexif()[_ORIENTATION] = orientation
+    elif picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")  # straight to RGB, Pillow would warn
+    return picture.convert("RGB")
+
+
+_ORIENTATION = 0x0112  # EXIF tag
+
+
+def _to_grey(picture: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float samples to 8 bits. 16 bits keep their scale; wider ones have none, and are stretched."""
+    samples: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
+    if picture.mode.startswith("I;16"):
+        samples = samples / 257
+    else:
+        samples = np.nan_to_num(samples)
+        low, high = float(samples.min()), float(samples.max())
+        samples = (samples - low) * (255 / max(high - low, 1e-9))
+    return Image.fromarray(np.rint(samples).astype(np.uint8))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as EXIF says; a photo whose EXIF is broken stays as it is."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except _DAMAGED:
+        return picture
+
+
+def to_jpeg(picture: Image.Image, longer_side: int) -> bytes:
+    """A JPEG of an RGB picture without metadata, made smaller (never larger) to `longer_side` pixels."""
+    small = Image.new("RGB", picture.size) if 0 in picture.size else picture
+    if max(small.size) > longer_side:
+        small = small.copy()
+        small.thumbnail((longer_side, longer_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", icc_profile=None)
+    return out.getvalue()
+
+
+def to_base64(jpeg: bytes) -> str:
+    """As the device contract and the gallery's payload carry a picture."""
+    return base64.b64encode(jpeg).decode("ascii")

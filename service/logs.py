@@ -1,0 +1,33 @@
+"""Log lines for people (one line, aligned) or for programs (JSON), both from the same records."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+_REQUEST_FIELDS = ("request_id", "method", "route", "code")
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-23 10:00:00 INFO …`; a request's fields and milliseconds follow its message."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        fields = [str(getattr(record, name)) for name in _REQUEST_FIELDS if hasattr(record, name)]
+        took = [f"{stage}={ms}ms" for stage, ms in getattr(record, "ms", {}).items()]
+        return " ".join([super().formatMessage(record), *fields, *took])
+
+
+def configure(log_format: str, level: str) -> None:
+    """Send every record of `level` and above to standard error, as `text` or `json`."""
+    handler = logging.StreamHandler(sys.stderr)
+    if log_format == "json":
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{", rename_fields=names))
+    else:
+        handler.setFormatter(TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
