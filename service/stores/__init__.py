@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from service.faces import Embedding, Match, ModelContract, StoredFace
+from service.settings import Settings
 
 
 class Added(Enum):
@@ -52,3 +53,10 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Flush and let go; safe to call twice."""
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings ask for, not yet opened."""
+    from service.stores.edge import EdgeStore  # here, so that other stores do without Edge
+
+    return EdgeStore(settings.data / "gallery")

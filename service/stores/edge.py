@@ -1,0 +1,77 @@
+"""The embedded store: Qdrant Edge in a folder of this machine, owned by a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+
+from service.faces import Embedding, Match, ModelContract, StoredFace
+from service.stores import Added
+from service.stores.edge_link import EdgeLink
+
+REQUEST_LIMIT_S = 30.0
+"""After this long without an answer a request fails."""
+
+PAGE = 100
+"""Faces read at once while listing: some megabytes with their pictures."""
+
+SKIP = 2000
+"""Faces skipped at once, of which only the keys are read."""
+
+
+class EdgeStore:
+    """See service.stores.Store; the answers come from `service.stores.edge_process`."""
+
+    def __init__(self, folder: Path, request_limit_s: float = REQUEST_LIMIT_S) -> None:
+        self._link = EdgeLink(folder, request_limit_s)
+
+    async def open(self) -> ModelContract | None:
+        """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
+        return await self._link.open()
+
+    async def bind(self, contract: ModelContract) -> None:
+        """See Store.bind."""
+        await self._link.bind(contract)
+
+    async def add(self, face: StoredFace, embedding: Embedding) -> Added:
+        """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
+        added: Added = await self._link.call("add", face, np.asarray(embedding, np.float32))
+        return added
+
+    async def search(self, embedding: Embedding, limit: int) -> list[Match]:
+        """See Store.search."""
+        matches: list[Match] = await self._link.call("search", np.asarray(embedding, np.float32), limit)
+        return matches
+
+    async def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+        """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+        after = None
+        while offset > 0:
+            skipped, after = await self._link.call("skip", after, min(offset, SKIP))
+            if skipped == 0:
+                return
+            offset -= skipped
+        while limit is None or limit > 0:
+            size = PAGE if limit is None else min(limit, PAGE)
+            faces, after = await self._link.call("page", after, size)
+            for face in faces:
+                yield face
+            if len(faces) < size:
+                return
+            limit = None if limit is None else limit - size
+
+    async def remove(self, face_id: int) -> bool:
+        """See Store.remove."""
+        removed: bool = await self._link.call("remove", face_id)
+        return removed
+
+    async def count(self) -> int:
+        """See Store.count."""
+        count: int = await self._link.call("count")
+        return count
+
+    async def close(self) -> None:
+        """See Store.close."""
+        await self._link.close()

@@ -1,0 +1,75 @@
+"""The embedded gallery's folder: who owns it, and which model its faces were made with."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from service.errors import GalleryInUse, StoreUnavailable
+from service.faces import ModelContract
+
+LOCK_PATIENCE_S = 3.0
+"""A service that was just killed needs a moment to leave before its successor finds the folder free."""
+
+
+def lock(folder: Path) -> int:
+    """The descriptor of the lock file; the system lets go of it when this process ends, however it ends.
+
+    Raises GalleryInUse when another process keeps it for longer than LOCK_PATIENCE_S.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            os.close(descriptor)
+            raise GalleryInUse(
+                f"The gallery in {folder} is open in another process; stop that one, or give this one a folder of its "
+                "own with FACE_DATA."
+            ) from None
+        return descriptor
+
+
+def read_contract(folder: Path) -> ModelContract | None:
+    """What `contract.json` says, None for a new gallery.
+
+    Raises StoreUnavailable for one that can't be read, or is missing beside a shard.
+    """
+    path = folder / "contract.json"
+    try:
+        return ModelContract(**json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        if (folder / "shard").exists():
+            raise StoreUnavailable(
+                f"{path} is missing, so nobody knows which model the faces beside it were made with; put it back."
+            ) from None
+        return None
+    except (ValueError, TypeError) as error:
+        raise StoreUnavailable(f"{path} can't be read as a model contract; restore it from a backup.") from error
+
+
+def write_contract(folder: Path, contract: ModelContract) -> None:
+    """Write `contract.json`: either all of it is on disk afterwards, or none."""
+    path = folder / "contract.json"
+    draft = folder / "contract.json.new"
+    draft.write_text(json.dumps(asdict(contract), indent=2) + "\n", "utf-8")
+    fsync(draft)
+    draft.replace(path)
+    fsync(folder)
+
+
+def fsync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,229 @@
+"""Every call into Qdrant Edge; used only inside the store's own process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as qdrant
+
+from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
+from service.faces import Embedding, Match, ModelContract, StoredFace
+from service.stores import Added
+from service.stores.edge_folder import fsync, lock, read_contract, write_contract
+from service.stores.payload import KEYWORDS, REGISTERED_AT, to_face, to_payload, to_text
+
+log = logging.getLogger(__name__)
+
+DISK_RESERVE_BYTES = 128 * 2**20
+"""Edge writes through memory maps, where a full disk is not an error but a SIGBUS; so adding stops well before."""
+
+FLUSH_EVERY = 1000
+"""Writes between two flushes under steady load; Edge drops its log of writes only when it is flushed."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Key = tuple[int, int]
+"""A face's place in the list: (registered_at in microseconds since 1970, face_id)."""
+
+
+class Shard:
+    """The folder's owner: holds its lock from the constructor until `close`.
+
+    `folder` gets `lock`, `contract.json` and `shard/`. Nothing here may be called from two threads.
+    """
+
+    def __init__(self, folder: Path, disk_reserve_bytes: int = DISK_RESERVE_BYTES) -> None:
+        """Take the lock, and load what is there.
+
+        Raises GalleryInUse, or StoreUnavailable for a folder that can't be read or is damaged.
+        """
+        self._folder = folder
+        self._reserve = disk_reserve_bytes
+        self._edge: qdrant.EdgeShard | None = None
+        self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
+        self._unflushed = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(folder)
+        self.contract = read_contract(folder)
+        if self.contract is not None:
+            self._load(self.contract)
+
+    @property
+    def has_unflushed(self) -> bool:
+        """Whether there are writes that only the log of writes holds."""
+        return self._unflushed > 0
+
+    def bind(self, contract: ModelContract) -> None:
+        """See Store.bind."""
+        if self.contract is None:
+            # The contract comes first: a shard without one would be vectors of nobody knows which model.
+            write_contract(self._folder, contract)
+            self._load(contract)
+            self.contract = contract
+        elif self.contract != contract:
+            raise ContractMismatch(
+                f"The gallery was made with {_describe(self.contract)}, but the service runs {_describe(contract)}; "
+                "start it with the former FACE_MODEL or FACE_WEIGHTS, or point FACE_DATA at a new folder and register "
+                "the faces again."
+            )
+
+    def add(self, face: StoredFace, embedding: Embedding) -> Added:
+        """See Store.add; on disk once `sync` has returned."""
+        payload = to_payload(face)
+        present: list[Any] = self._open().retrieve([face.face_id], ["remark", "sha256"], False)
+        if present:
+            same = all(present[0].payload[key] == payload[key] for key in ("remark", "sha256"))
+            return Added.KNOWN if same else Added.TAKEN
+        self._check_disk()
+        self._update(qdrant.UpdateOperation.upsert_points([qdrant.Point(face.face_id, embedding.tolist(), payload)]))
+        return Added.NEW
+
+    def search(self, embedding: Embedding, limit: int) -> list[Match]:
+        """See Store.search; exact until the shard is optimized, then through HNSW."""
+        if limit < 1:
+            return []
+        nearest = qdrant.Query.Nearest(embedding.tolist())
+        hits: list[Any] = self._open().query(qdrant.QueryRequest(limit=limit, query=nearest, with_payload=True))
+        # Float rounding puts some scores a hair outside of what a cosine can be.
+        return [Match(to_face(hit.id, hit.payload), min(1.0, max(-1.0, hit.score))) for hit in hits]
+
+    def page(self, after: Key | None, limit: int) -> tuple[list[StoredFace], Key | None]:
+        """The next `limit` faces after a key, oldest first, and the last one's key (None where none is left)."""
+        keys = self._keys(after, limit)
+        records: list[Any] = self._open().retrieve([number for _, number in keys], True, False)
+        payloads = {record.id: record.payload for record in records}  # they come in an order of their own
+        return [to_face(number, payloads[number]) for _, number in keys], keys[-1] if keys else None
+
+    def skip(self, after: Key | None, limit: int) -> tuple[int, Key | None]:
+        """Like `page` without reading the faces: how many there are, and the last one's key."""
+        keys = self._keys(after, limit)
+        return len(keys), keys[-1] if keys else None
+
+    def remove(self, face_id: int) -> bool:
+        """See Store.remove; on disk once `sync` has returned."""
+        if not self._open().retrieve([face_id], False, False):
+            return False
+        self._update(qdrant.UpdateOperation.delete_points([face_id]))
+        return True
+
+    def count(self) -> int:
+        """See Store.count."""
+        return self._open().count(qdrant.CountRequest(exact=True))
+
+    def sync(self) -> None:
+        """Bring every write so far to the disk.
+
+        Edge leaves its log of writes in the page cache, which outlives a killed process but not a power cut.
+        """
+        if not self._unsynced:
+            return
+        wal = self._folder / "shard" / "wal"
+        for path in (*wal.iterdir(), wal):
+            fsync(path)
+        self._unsynced = False
+        if self._unflushed >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the segments up to date on disk, so that the log of writes shrinks and the next start is quick."""
+        self._open().flush()
+        self._unflushed = 0
+
+    def close(self) -> None:
+        """Flush, and give the folder up."""
+        if self._edge is not None:
+            self._edge.flush()
+            self._edge.close()
+        os.close(self._lock)
+
+    def _keys(self, after: Key | None, limit: int) -> list[Key]:
+        """The keys of the next `limit` faces, in order.
+
+        Edge orders by time only, and cuts a run of equal times wherever the limit falls; so such a run is read apart,
+        by face_id.
+        """
+        keys = self._tied(after[0], after[1] + 1, limit) if after else []
+        room = limit - len(keys)
+        if room == 0:
+            return keys
+        order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, _iso(after[0] + 1) if after else None)
+        request = qdrant.ScrollRequest(limit=room, with_payload=False, with_vector=False, order_by=order)
+        records: list[Any] = self._open().scroll(request)[0]
+        later: list[Key] = sorted((record.order_value, record.id) for record in records)
+        if len(later) < room:
+            return keys + later
+        cut = later[-1][0]
+        keys += [key for key in later if key[0] != cut]
+        return keys + self._tied(cut, 0, limit - len(keys))
+
+    def _tied(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
+        """The keys of faces registered at exactly this time, from `first_id` on."""
+        moment = _iso(microseconds)
+        exactly = qdrant.FieldCondition(REGISTERED_AT, range=qdrant.RangeDateTime(gte=moment, lte=moment))
+        request = qdrant.ScrollRequest(
+            offset=first_id, limit=limit, filter=qdrant.Filter(must=[exactly]), with_payload=False, with_vector=False
+        )
+        records: list[Any] = self._open().scroll(request)[0]
+        return [(microseconds, record.id) for record in records]
+
+    def _update(self, operation: qdrant.UpdateOperation) -> None:
+        self._open().update(operation)
+        self._unsynced = True
+        self._unflushed += 1
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < self._reserve:
+            raise StoreUnavailable(
+                f"The gallery's disk is full ({free >> 20} MB left, {self._reserve >> 20} MB are kept in reserve), so "
+                "nothing was registered; free some space and repeat the request."
+            )
+
+    def _open(self) -> qdrant.EdgeShard:
+        if self._edge is None:
+            raise StoreUnavailable("The gallery has not been bound to a model yet.")
+        return self._edge
+
+    def _load(self, contract: ModelContract) -> None:
+        """Load the shard, or make it where a service was killed before it could."""
+        path = self._folder / "shard"
+        if not path.exists():
+            _create(path, contract.dimension)
+        try:
+            self._edge = qdrant.EdgeShard.load(str(path))
+        except Exception as error:
+            if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
+                raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
+            log.exception("Qdrant Edge can't load %s", path)
+            raise StoreUnavailable(
+                f"The gallery in {self._folder} is damaged and can't be opened; restore the folder from a backup, or "
+                "point FACE_DATA at a new one and register the faces again."
+            ) from error
+
+
+def _create(path: Path, dimension: int) -> None:
+    """Make an empty shard under another name first, so that one that bears its name is complete."""
+    draft = path.with_name("shard.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+    shard = qdrant.EdgeShard.create(str(draft), qdrant.EdgeConfig(vectors=vectors))
+    for name in KEYWORDS:
+        shard.update(qdrant.UpdateOperation.create_field_index(name, qdrant.PayloadSchemaType.Keyword))
+    shard.update(qdrant.UpdateOperation.create_field_index(REGISTERED_AT, qdrant.PayloadSchemaType.Datetime))
+    shard.flush()
+    shard.close()
+    draft.rename(path)
+    fsync(path.parent)
+
+
+def _iso(microseconds: int) -> str:
+    return to_text(_EPOCH + timedelta(microseconds=microseconds))
+
+
+def _describe(contract: ModelContract) -> str:
+    return f"{contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})"

@@ -1,0 +1,59 @@
+"""A stored face as Qdrant keeps it: the point's id is the face_id, everything else but the embedding is its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from service.faces import Box, StoredFace
+
+KEYWORDS = ("remark", "sha256", "device_id")
+"""The fields that are indexed for equality."""
+
+REGISTERED_AT = "registered_at"
+"""The field that is indexed as a time; lists are ordered by it."""
+
+# Named points read better in Qdrant's dashboard than five bare pairs.
+_LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+
+def to_payload(face: StoredFace) -> dict[str, Any]:
+    """The payload in the order in which people want to read it.
+
+    Raises ValueError for a remark that is not Unicode text (a lone surrogate), which no store can keep.
+    """
+    try:
+        face.remark.encode()
+    except UnicodeEncodeError:
+        raise ValueError("The remark holds half of a surrogate pair, which is not a character.") from None
+    return {
+        "remark": face.remark,
+        "picture": face.picture,
+        "box": face.box._asdict(),
+        "landmarks": {name: list(point) for name, point in zip(_LANDMARKS, face.landmarks, strict=True)},
+        "detection_score": face.detection_score,
+        "sha256": face.sha256,
+        REGISTERED_AT: to_text(face.registered_at),
+        "device_id": face.device_id,
+    }
+
+
+def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
+    """The face that `to_payload` was given."""
+    return StoredFace(
+        face_id=face_id,
+        remark=payload["remark"],
+        picture=payload["picture"],
+        box=Box(**payload["box"]),
+        landmarks=tuple((x, y) for x, y in (payload["landmarks"][name] for name in _LANDMARKS)),
+        detection_score=payload["detection_score"],
+        sha256=payload["sha256"],
+        registered_at=datetime.fromisoformat(payload[REGISTERED_AT]),
+        device_id=payload["device_id"],
+    )
+
+
+def to_text(moment: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds, so that the texts sort as the moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
