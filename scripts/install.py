@@ -2,11 +2,10 @@
 
     python3 scripts/install.py [--torch auto|cpu|cuda] .venv
 
-The lock names every package with its digests, torch and the CUDA packages that its Linux build needs among them: over
-2 GB. Without an NVIDIA GPU those are left out, and the CPU build of the same version of torch is installed instead. It
-comes from PyTorch's own index if that answers, or from wherever the user's pip configuration finds it; such a build
-stands on no index that gives digests, so that its version alone is checked. Only if there is none, all of the lock is
-installed.
+The lock names every package with its digests, among them torch and the gigabytes of CUDA packages that its Linux build
+needs. Without an NVIDIA GPU those are left out, and the CPU build of the same version of torch is installed instead. It
+comes from PyTorch's own index if that answers, or from wherever the user's pip configuration finds it; the lock can't
+know its digest, so that its version alone is checked. Only where there is none, all of the lock is installed.
 
 This file runs on the machine's own Python, before anything is installed, and must at least load on an old one.
 """
@@ -82,7 +81,7 @@ def install_cpu_torch(python: Path, lock: str) -> bool:
     print(f"No NVIDIA GPU is in use: installing {torch}.", flush=True)
     if pip_install(python, *index, torch):
         return True
-    print("No CPU build of torch can be had: installing PyPI's build with its CUDA packages, over 2 GB.", flush=True)
+    print("No CPU build of torch can be had: installing PyPI's build with its CUDA packages, gigabytes.", flush=True)
     return False
 
 

@@ -167,7 +167,9 @@ def _save_graph(net: Any, example: torch.Tensor, pixels: str, outputs: list[str]
     shape = [1, -1, -1, 3] if pixels == "photo" else [-1, *example.shape[1:]]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)  # OpenVINO's converter is built on it
-        graph = openvino.convert_model(FromPixels().eval(), example_input=example, input=[shape])
+        trace: Any = torch.jit.trace  # without types
+        traced = trace(FromPixels().eval(), example, check_trace=False)  # the check doubles the time
+        graph = openvino.convert_model(traced, example_input=example, input=[shape])
     graph.inputs[0].get_tensor().set_names({pixels})
     for output, name in zip(graph.outputs, outputs, strict=True):
         output.get_tensor().set_names({name})
