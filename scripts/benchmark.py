@@ -7,6 +7,7 @@ Run from the project's folder: `python -m scripts.benchmark`. The references are
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ from pathlib import Path
 from scripts.bench.agreement import Agreement, agreement
 from scripts.bench.answers import reference_answers
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
-from scripts.bench.ours import Ours, search_milliseconds
+from scripts.bench.ours import Ours
 from scripts.bench.photos import FACES, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
 from scripts.bench.report import agreement_section, heading, set_section
+from scripts.bench.search import search_milliseconds
 from scripts.bench.timing import time_in_turns
 
 LFW_DEV_PHOTOS = 1000
@@ -60,7 +62,7 @@ def _compare_speed(options: argparse.Namespace, ours: Ours, say: Callable[[str],
         for environment in references:
             pipelines += running.enter_context(_started(environment, ours.weights))
         say(heading(pipelines))
-        search = search_milliseconds()
+        search = asyncio.run(search_milliseconds())
         for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
             if not options.sets or photos.name in options.sets:
                 say(set_section(photos, time_in_turns(pipelines, photos), search))
@@ -74,7 +76,7 @@ def _compare_answers(faces: Path, ours: Ours, say: Callable[[str], None]) -> Non
         if not paths:
             continue
         try:
-            theirs = reference_answers(paths, ours.weights)
+            theirs = reference_answers(paths, ours.weights, ours.contract)
         except CannotInstallError as error:
             print(error)
             return

@@ -33,10 +33,10 @@ def main() -> None:
         parser.error(f"{options.faces} is missing; name a folder with lfw_mini and lfw_dev with --faces.")
 
     with Ours.started() as ours:
-        weights = ours.weights
+        weights, contract = ours.weights, ours.contract
         answers: dict[str, Answers] = {OURS: lambda paths: [ours.measure(path) for path in paths]}
         if options.reference:
-            answers["facenet-pytorch"] = lambda paths: reference_answers(paths, weights)
+            answers["facenet-pytorch"] = lambda paths: reference_answers(paths, weights, contract)
         print(f"{options.choice} face of each photo\n")
         verification = evaluate_pairs(options.faces / "lfw_dev", answers, options.choice)
         identification = evaluate_gallery(options.faces / "lfw_mini", answers, options.choice)

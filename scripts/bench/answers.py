@@ -9,17 +9,20 @@ from pathlib import Path
 
 from scripts.bench.environments import BENCH, FACENET_PYTORCH
 from scripts.bench.pipelines import Measured, Reference, measured
+from service.faces import ModelContract
 
 
-def reference_answers(paths: Sequence[Path], weights: Path, bench: Path = BENCH) -> list[Measured | None]:
-    """What facenet-pytorch with these weights finds on each photo, in order; None where it fails.
+def reference_answers(
+    paths: Sequence[Path], weights: Path, contract: ModelContract, bench: Path = BENCH
+) -> list[Measured | None]:
+    """What facenet-pytorch finds on each photo, in order; None where it fails. `weights` are those of `contract`.
 
-    Answers are kept by the digests of the weights and of the photo, so they never go stale. Their milliseconds are
-    those of the run that made them: fit for agreement and accuracy, not for comparing speed.
+    Answers are kept by the model and the photo's digest, so they never go stale. Their milliseconds are those of the
+    run that made them: fit for agreement and accuracy, not for comparing speed.
     Raises CannotInstallError where answers are missing and the reference can't be installed.
     """
     bench.mkdir(exist_ok=True)
-    kept = bench / f"facenet-pytorch-{_digest(weights)}.jsonl"
+    kept = bench / f"facenet-pytorch-{contract.model}-{contract.digest[:16]}.jsonl"
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
     answers = {answer["sha256"]: answer for answer in map(json.loads, lines)}
     digests = [_digest(path) for path in paths]
@@ -30,6 +33,7 @@ def reference_answers(paths: Sequence[Path], weights: Path, bench: Path = BENCH)
             for digest, path in missing.items():
                 answers[digest] = reference.answer(path) | {"path": path.name, "sha256": digest}
                 file.write(json.dumps(answers[digest]) + "\n")
+                file.flush()  # minutes of work are worth keeping when the run is broken off
     return [None if "error" in answers[digest] else measured(answers[digest]) for digest in digests]
 
 

@@ -13,17 +13,23 @@ from scripts.bench.timing import Timing
 
 OURS = "this service"
 
+_BUSY = 0.7
+"""Load from which torch, whose threads wait for each other, loses far more time than others do."""
+
 
 def heading(pipelines: Sequence[Pipeline]) -> str:
     """What was run, where, when and with which versions."""
+    busy = load()
     lines = [
         "# Benchmarks",
         "",
         "Made by `make bench`: every pipeline on the same photos, one photo at a time, in turns within one run.",
         "",
-        f"- {date.today().isoformat()}, {machine()}, load {load():.2f} at the start",
+        f"- {date.today().isoformat()}, {machine()}",
         f"- {OURS}: {packages()}",
     ]
+    if busy > _BUSY:
+        lines.append(f"- **The machine was busy (load {busy:.1f}): these times compare nothing; run it again alone.**")
     for pipeline in pipelines:
         if pipeline.name != OURS:
             versions = ", ".join(f"{name} {version}" for name, version in pipeline.versions.items())

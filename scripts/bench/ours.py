@@ -1,0 +1,89 @@
+"""This service's engine as one of the pipelines: in this process, with the settings that the service would have."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from scripts.bench.pipelines import Measured
+from scripts.bench.report import OURS
+from service import models
+from service.app import MAX_BATCH, MAX_WAIT_S
+from service.detector import Detector
+from service.embedder import OpenVinoEmbedder
+from service.engine import Engine, Limits
+from service.errors import FaceServiceError
+from service.images import readable_formats
+from service.settings import Settings
+from service.stages import Stages
+
+
+class Ours:
+    """The engine, embedding every face that it finds, one photo at a time."""
+
+    name = OURS
+    versions: Mapping[str, str] = {}
+
+    def __init__(self, runner: asyncio.Runner, engine: Engine, files: models.ModelFiles) -> None:
+        self._runner = runner
+        self._engine = engine
+        self.weights = files.weights
+        """The state_dict behind the embeddings, for references that shall use the same."""
+        self.contract = files.contract
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls) -> Iterator[Self]:
+        """An engine made of the FACE_* variables, as the service makes its own."""
+        settings = Settings.from_env(os.environ)
+        files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+        with asyncio.Runner() as runner:
+
+            async def make() -> Engine:
+                return _engine(settings, files)
+
+            engine = runner.run(make())
+            try:
+                yield cls(runner, engine, files)
+            finally:
+                runner.run(engine.close())
+
+    def measure(self, path: Path) -> Measured | None:
+        """Run one photo from bytes in memory to embeddings; None where the engine refuses it."""
+        try:
+            return self._runner.run(self._measure(path.read_bytes()))
+        except FaceServiceError as error:
+            print(f"{path}: {error}", flush=True)
+            return None
+
+    async def _measure(self, photo: bytes) -> Measured:
+        stages = Stages()
+        started = time.perf_counter()
+        seen = await self._engine.faces(photo, choose=list, stages=stages)
+        total = (time.perf_counter() - started) * 1000
+        return Measured(
+            size=seen.photo.size,
+            boxes=np.array([face.detection.box for face in seen.faces], dtype=np.float64).reshape(-1, 4),
+            embeddings=np.array([face.embedding for face in seen.faces], dtype=np.float32).reshape(-1, 512),
+            milliseconds={
+                "decode": stages["decode"],
+                "detect": stages["detect"] + stages["crop"],
+                "embed": stages["embed"],
+                "total": total,
+            },
+        )
+
+
+def _engine(settings: Settings, files: models.ModelFiles) -> Engine:
+    """As service.app makes it, without a gallery."""
+    threads = settings.threads or os.cpu_count() or 1
+    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
+    return Engine(detector, OpenVinoEmbedder(files.facenet, threads), limits, threads, MAX_BATCH, MAX_WAIT_S)
