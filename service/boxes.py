@@ -10,13 +10,16 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 
-def suppress(boxes: Floats, scores: Floats, overlap: float) -> Indices:
+def suppress(boxes: Floats, scores: Floats, overlap: float, groups: NDArray[np.int8] | None = None) -> Indices:
     """Greedy non-maximum suppression: the indices that stay, best score first.
 
-    A box goes when its intersection with a better one exceeds `overlap` of their union.
+    A box goes when its intersection with a better one exceeds `overlap` of their union; where `groups` (n,) are given,
+    with a better one of its group.
     """
     if len(boxes) == 0:
         return np.empty(0, dtype=np.intp)
+    if groups is not None:  # apart from each other they can't overlap
+        boxes = boxes + (groups * (boxes.max() - boxes.min() + 1))[:, None]
     rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     return np.asarray(cv2.dnn.NMSBoxes(rectangles, scores, 0.0, overlap), dtype=np.intp)  # type: ignore[arg-type]
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.averages import Integral, areas, average, integral
 from service.boxes import Floats, shift, square, suppress, suppress_nested
 from service.faces import Box, Detection, Rgb
 from service.models import ModelFiles
 from service.networks import BatchNetwork, CanvasNetwork
-from service.pyramid import STRIDE, WINDOW, Integral, Layout, area_average, integral, layouts, paint, smallest_face
+from service.pyramid import STRIDE, WINDOW, Layout, layouts, paint, plan, smallest_face
 
 PNET_SCORE, RNET_SCORE, ONET_SCORE = 0.6, 0.7, 0.7
 """Least scores to reach the next stage: facenet-pytorch's defaults."""
@@ -35,8 +36,8 @@ class Detector:
         Searches for faces of `min_face` pixels and `min_share` of the photo's longer side, whichever is more.
         """
         self._pnet = CanvasNetwork(files.pnet, threads)
-        self._rnet = BatchNetwork(files.rnet, threads, batches=(8, 32, 64))
-        self._onet = BatchNetwork(files.onet, threads, batches=(2, 8, 16))
+        self._rnet = BatchNetwork(files.rnet, threads, batches=(8, 16, 24, 32, 48, 64))
+        self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 6, 8, 12, 16))
         self._min_face = min_face
         self._min_share = min_share
 
@@ -57,12 +58,9 @@ class Detector:
         """PNet's windows, (n, 4), squared."""
         found = []
         for layout in pyramid:
-            regression, scores = self._pnet(paint(layout, sums), "boxes", "scores")
-            for level in layout.levels:
-                # An odd level's last window is half outside, hence the rounding up: torch pools with ceil_mode.
-                rows = slice(level.top // STRIDE, level.top // STRIDE + (level.height - WINDOW + 1) // STRIDE + 1)
-                columns = slice(level.left // STRIDE, level.left // STRIDE + (level.width - WINDOW + 1) // STRIDE + 1)
-                found.append(_windows(scores[0, rows, columns], regression[0, :, rows, columns], level.scale))
+            laid_out = plan(layout, sums.shape[0] - 1, sums.shape[1] - 1)
+            regression, scores = self._pnet(paint(laid_out, sums), "boxes", "scores")
+            found.append(_windows(scores[0], regression[0], layout, laid_out.level_of))
         boxes, scores, regression = (np.concatenate(each) for each in zip(*found, strict=True))
         stay = suppress(boxes, scores, 0.7)
         return square(shift(boxes[stay], regression[stay]))
@@ -97,16 +95,21 @@ class Detector:
         return sorted(detections, key=lambda each: each.box.area, reverse=True)
 
 
-def _windows(scores: Floats, regression: Floats, scale: float) -> tuple[Floats, Floats, Floats]:
-    """The likely windows of one level in pixels of the photo: boxes (n, 4), scores (n,), regression (n, 4).
+def _windows(
+    scores: Floats, regression: Floats, layout: Layout, level_of: NDArray[np.int8]
+) -> tuple[Floats, Floats, Floats]:
+    """The likely windows of a canvas in pixels of the photo: boxes (n, 4), scores (n,), regression (n, 4).
 
-    `scores` (h, w) and `regression` (4, h, w) hold a cell for each place of the window.
+    `scores` (h, w) and `regression` (4, h, w) hold a cell for each place of the window. Of windows in the same level
+    that overlap by half, the likeliest is taken.
     """
-    y, x = np.nonzero(scores >= PNET_SCORE)
-    first = np.stack([x, y], axis=1) * STRIDE + 1  # facenet-pytorch counts from 1
-    corners = np.concatenate([first, first + WINDOW - 1], axis=1)
-    boxes = np.floor(corners / np.float32(scale)).astype(np.float32)
-    stay = suppress(boxes, scores[y, x], 0.5)
+    y, x = np.nonzero((scores >= PNET_SCORE) & (level_of >= 0))
+    levels = level_of[y, x]
+    corner = np.array([(level.left, level.top) for level in layout.levels])[levels]
+    scale = np.array([level.scale for level in layout.levels], np.float32)[levels]
+    first = np.stack([x, y], axis=1) * STRIDE - corner + 1  # facenet-pytorch counts from 1
+    boxes = np.floor(np.concatenate([first, first + WINDOW - 1], axis=1) / scale[:, None]).astype(np.float32)
+    stay = suppress(boxes, scores[y, x], 0.5, groups=levels)
     return boxes[stay], scores[y, x][stay], regression[:, y, x].T[stay]
 
 
@@ -117,8 +120,8 @@ def _cut(boxes: Floats, sums: Integral, side: int) -> tuple[Floats, NDArray[np.f
     low = np.maximum(corners[:, :2], 1) - 1
     high = np.minimum(corners[:, 2:], [width, height])
     inside = (high > low).all(axis=1)
-    areas = np.concatenate([low, high], axis=1)[inside]
-    return boxes[inside], area_average(sums, areas, side, side)
+    within = np.concatenate([low, high], axis=1)[inside]
+    return boxes[inside], average(sums, areas(within, side, side))
 
 
 def crop(photo: Image.Image, box: Box) -> Rgb:

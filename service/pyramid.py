@@ -14,11 +14,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.faces import Rgb
+from service.averages import Areas, Integral, areas, average
 
 WINDOW = 12
 """Side of PNet's window in pixels; it moves in steps of STRIDE."""
@@ -27,12 +26,25 @@ SMALLEST_FACE = 20
 """Pixels; facenet-pytorch's default, where its grid of scales begins."""
 FACTOR = 0.709
 
-CANVASES = ((128, 192), (192, 288), (288, 384), (416, 512), (512, 640), (640, 768))
-"""Heights and widths; sizes grow by about 1.4 so that little is wasted."""
-
-Integral = NDArray[np.int32]
-"""Shape (height + 1, width + 1, 3): sums of all pixels above and to the left. Sums past 2^31 wrap around, and so do
-their differences, back to the right value for any area of up to 8 million pixels."""
+CANVASES = (
+    (64, 96),
+    (96, 144),
+    (128, 160),
+    (128, 192),
+    (160, 192),
+    (160, 256),
+    (192, 288),
+    (224, 320),
+    (256, 384),
+    (320, 416),
+    (352, 512),
+    (416, 512),
+    (448, 608),
+    (512, 640),
+    (576, 704),
+    (640, 768),
+)
+"""Heights and widths; each is about a quarter larger than the one before, so that little is wasted."""
 
 
 class Level(NamedTuple):
@@ -51,11 +63,6 @@ class Layout(NamedTuple):
     height: int
     width: int
     levels: tuple[Level, ...]
-
-
-def integral(photo: Rgb) -> Integral:
-    """Sums over all areas that begin in the top left corner."""
-    return cv2.integral(photo, sdepth=cv2.CV_32S).astype(np.int32, copy=False)
 
 
 def smallest_face(height: int, width: int, min_face: int, share: float) -> float:
@@ -89,43 +96,42 @@ def layouts(height: int, width: int, smallest: float) -> tuple[Layout, ...]:
     return tuple(singles)
 
 
-def paint(layout: Layout, sums: Integral) -> NDArray[np.float32]:
-    """The canvas, shape (1, height, width, 3), 0 to 255, grey (0 once normalised) where no level lies."""
-    canvas = np.full((1, layout.height, layout.width, 3), 127.5, dtype=np.float32)
-    whole = np.array([[0, 0, sums.shape[1] - 1, sums.shape[0] - 1]])
-    for level in layout.levels:
-        below, right = level.top + level.height, level.left + level.width
-        canvas[0, level.top : below, level.left : right] = area_average(sums, whole, level.height, level.width)[0]
-    return canvas
+class Plan(NamedTuple):
+    """What a layout means for every pixel and cell of its canvas.
 
-
-def area_average(sums: Integral, boxes: NDArray[np.int_], height: int, width: int) -> NDArray[np.float32]:
-    """Scale the areas of n boxes (left, top, right, bottom; inside the photo, not empty) to one size.
-
-    Returns shape (n, height, width, 3). A target pixel is the mean of the source pixels from floor(i·h/H) up to
-    ceil((i+1)·h/H), as in torch's `interpolate(mode="area")`, which facenet-pytorch scales with.
+    `areas` say which source pixels make up each pixel of the canvas, (height, width); `level_of` which level a cell of
+    PNet's answer belongs to, (cells down, cells across), -1 for cells that look at no level or at more than one.
     """
-    tops, bottoms = _edges(boxes[:, 1], boxes[:, 3], height)  # (n, height)
-    lefts, rights = _edges(boxes[:, 0], boxes[:, 2], width)  # (n, width)
-    if len(boxes) == 1:  # whole rows first: half the lookups of the general way
-        rows = sums[bottoms[0]] - sums[tops[0]]
-        total = (rows[:, rights[0]] - rows[:, lefts[0]])[None]
-    else:
-        flat, row = sums.reshape(-1, 3), sums.shape[1]
-        top, bottom = tops[:, :, None] * row, bottoms[:, :, None] * row
-        left, right = lefts[:, None, :], rights[:, None, :]
-        total = flat.take(bottom + right, axis=0) - flat.take(bottom + left, axis=0)
-        total -= flat.take(top + right, axis=0) - flat.take(top + left, axis=0)
-    pixels = (bottoms - tops)[:, :, None] * (rights - lefts)[:, None, :]
-    return np.asarray(total / pixels[..., None].astype(np.float32), dtype=np.float32)
+
+    areas: Areas
+    level_of: NDArray[np.int8]
 
 
-def _edges(low: NDArray[np.int_], high: NDArray[np.int_], parts: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """First and past-the-last source pixel of each of `parts` target pixels, each (n, parts)."""
-    size, part = (high - low)[:, None], np.arange(parts)
-    first = low[:, None] + part * size // parts
-    past = low[:, None] - (-(part + 1) * size // parts)
-    return first, past
+@lru_cache(maxsize=8)  # cameras and terminals send the same size again and again; a large plan takes 7 MB
+def plan(layout: Layout, photo_height: int, photo_width: int) -> Plan:
+    """Work out once what is the same for all photos of a size."""
+    corners = np.zeros((4, layout.height, layout.width, 2), np.int16)
+    share = np.zeros((layout.height, layout.width, 1), np.float32)
+    level_of = np.full((_cells(layout.height), _cells(layout.width)), -1, np.int8)
+    photo = np.array([[0, 0, photo_width, photo_height]])
+    for i, level in enumerate(layout.levels):
+        of_level = areas(photo, level.height, level.width)
+        place = np.s_[level.top : level.top + level.height, level.left : level.left + level.width]
+        corners[:, *place] = of_level.corners[:, 0]
+        share[place] = of_level.share[0]
+        row, column = level.top // STRIDE, level.left // STRIDE
+        level_of[row : row + _cells(level.height), column : column + _cells(level.width)] = i
+    return Plan(Areas(corners, share), level_of)
+
+
+def paint(plan: Plan, sums: Integral) -> NDArray[np.float32]:
+    """The canvas, shape (1, height, width, 3), 0 to 255; zero where no level lies."""
+    return average(sums, plan.areas)[None]
+
+
+def _cells(size: int) -> int:
+    """How many places PNet's window has along `size` pixels; the last may be half outside, as torch pools there."""
+    return (size - WINDOW + 1) // STRIDE + 1
 
 
 def _levels(height: int, width: int, smallest: float) -> list[Level]:
