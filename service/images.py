@@ -14,8 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
-"""What is read; MPO is what many phones write as .jpg. No others: some of Pillow's readers start programs."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+"""What is read, under Pillow's names; JPEG's reader opens MPO too, which many phones write as .jpg. No others: some of
+Pillow's readers start programs."""
 
 JPEG_QUALITY = 85
 
@@ -58,8 +59,7 @@ def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(io.BytesIO(photo), formats=formats)
     except UnidentifiedImageError:
-        wanted = ", ".join(each for each in formats if each != "MPO")
-        raise UnsupportedFormat(f"The image is none of {wanted}; convert it to JPEG.") from None
+        raise UnsupportedFormat(f"The image is none of {', '.join(formats)}; convert it to JPEG.") from None
     except Image.DecompressionBombError:
         raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
     except _DAMAGED as error:
