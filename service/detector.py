@@ -36,8 +36,8 @@ class Detector:
         Searches for faces of `min_face` pixels and `min_share` of the photo's longer side, whichever is more.
         """
         self._pnet = CanvasNetwork(files.pnet, threads)
-        self._rnet = BatchNetwork(files.rnet, threads, batches=(8, 16, 24, 32, 48, 64))
-        self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 6, 8, 12, 16))
+        self._rnet = BatchNetwork(files.rnet, threads, batches=(4, 8, 16, 32))
+        self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 8))
         self._min_face = min_face
         self._min_share = min_share
 
@@ -50,9 +50,11 @@ class Detector:
             return []
         sums = integral(photo)
         boxes = self._propose(pyramid, sums)
+        boxes, crops = _cut(boxes, sums, 24)
         if len(boxes):
-            boxes = self._refine(boxes, sums)
-        return self._conclude(boxes, sums) if len(boxes) else []
+            boxes = self._refine(boxes, crops)
+            boxes, crops = _cut(boxes, sums, 48)
+        return self._conclude(boxes, crops) if len(boxes) else []
 
     def _propose(self, pyramid: Sequence[Layout], sums: Integral) -> Floats:
         """PNet's windows, (n, 4), squared."""
@@ -65,18 +67,16 @@ class Detector:
         stay = suppress(boxes, scores, 0.7)
         return square(shift(boxes[stay], regression[stay]))
 
-    def _refine(self, boxes: Floats, sums: Integral) -> Floats:
-        """What RNet confirms of the windows, (m, 4), moved and squared."""
-        boxes, crops = _cut(boxes, sums, 24)
+    def _refine(self, boxes: Floats, crops: Floats) -> Floats:
+        """What RNet confirms of the windows, (m, 4), moved and squared; `crops` (n, 24, 24, 3) are what they show."""
         regression, scores = self._rnet(crops, "boxes", "scores")
         likely = scores > RNET_SCORE
         boxes, scores, regression = boxes[likely], scores[likely], regression[likely]
         stay = suppress(boxes, scores, 0.7)
         return square(shift(boxes[stay], regression[stay], extra=1))
 
-    def _conclude(self, boxes: Floats, sums: Integral) -> list[Detection]:
-        """What ONet takes for faces, with their landmarks, the largest first."""
-        boxes, crops = _cut(boxes, sums, 48)
+    def _conclude(self, boxes: Floats, crops: Floats) -> list[Detection]:
+        """What ONet takes for faces, with their landmarks, the largest first; `crops` (n, 48, 48, 3)."""
         regression, landmarks, scores = self._onet(crops, "boxes", "landmarks", "scores")
         likely = scores > ONET_SCORE
         boxes, scores, regression, landmarks = boxes[likely], scores[likely], regression[likely], landmarks[likely]

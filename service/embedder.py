@@ -29,7 +29,7 @@ class OpenVinoEmbedder:
     """On the processor, in the precision that it is fastest in."""
 
     def __init__(self, facenet: Path, threads: int, precision: str = "f32") -> None:
-        self._network = BatchNetwork(facenet, threads, batches=(1, 8), precision=precision)
+        self._network = BatchNetwork(facenet, threads, batches=(1, 2, 4, 8, 16, 32), precision=precision)
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         [embeddings] = self._network(crops, "embeddings")

@@ -63,23 +63,34 @@ class CanvasNetwork:
 
 
 class BatchNetwork:
-    """A network over crops, at a few batch sizes; what is missing to a batch is filled up and thrown away."""
+    """A network over crops, run at a few batch sizes."""
 
     def __init__(self, path: Path, threads: int, batches: tuple[int, ...], precision: str = "f32") -> None:
+        """`batches` are the sizes to compile for, rising."""
         self._graph = _Graph(path, threads, precision)
         self._batches = batches
         self._lock = threading.Lock()
 
     def __call__(self, crops: Array, *outputs: str) -> list[Array]:
-        """Run on crops (n, side, side, 3), n any number; the named outputs, each with n rows."""
+        """Run on crops (n, side, side, 3), n ≥ 1; the named outputs, each with n rows."""
         parts = []
-        largest = self._batches[-1]
-        for start in range(0, max(len(crops), 1), largest):
-            part = crops[start : start + largest]
-            batch = next(size for size in self._batches if size >= len(part))
-            filled = np.zeros((batch, *crops.shape[1:]), crops.dtype)
-            filled[: len(part)] = part
+        start = 0
+        while start < len(crops):
+            batch = self._batch_for(len(crops) - start)
+            part = crops[start : start + batch]
             with self._lock:
-                request = self._graph.infer(filled.shape, filled)
+                request = self._graph.infer((batch, *crops.shape[1:]), _filled(part, batch))
                 parts.append([request.get_tensor(name).data[: len(part)].copy() for name in outputs])
+            start += batch
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def _batch_for(self, left: int) -> int:
+        """The largest batch that can be filled; so only the smallest is ever run with crops missing."""
+        return next((size for size in reversed(self._batches) if size <= left), self._batches[0])
+
+
+def _filled(part: Array, batch: int) -> Array:
+    """The crops, with empty ones behind where the batch has room for more."""
+    if len(part) == batch:
+        return np.ascontiguousarray(part)
+    return np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
