@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from service.errors import FaceServiceError, ImageTooLarge
 
@@ -13,6 +14,9 @@ MAX_REMARK = 1024
 _MAX_FIELD = 8 * MAX_REMARK
 """Bytes of a text field that are read before it is refused: more than MAX_REMARK characters of UTF-8 can have."""
 _MAX_PARTS = 32
+
+# What aiohttp's parser raises on a malformed body.
+_MALFORMED = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
 
 
 class BadForm(FaceServiceError):
@@ -54,7 +58,7 @@ async def read_form(request: web.Request, max_image: int) -> Form:
                 remark = _text(await _read(part, _MAX_FIELD))
             else:
                 await part.release()
-    except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp's parser raises on a malformed body
+    except _MALFORMED as error:
         raise BadForm("The multipart body is malformed; check its boundary and that it is complete.") from error
     if not image:
         raise BadForm("There is no photo; send it in the part `image`.")
