@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
 
 from PIL import Image
@@ -13,6 +14,8 @@ from service.errors import FaceServiceError
 from service.faces import Box, Detection
 from service.stages import Stages
 from service.stores import Store
+
+log = logging.getLogger(__name__)
 
 LATELY_S = 10.0
 """A probe's success counts for so long."""
@@ -40,7 +43,10 @@ class Health:
             except FaceServiceError as error:
                 return str(error)
             except TimeoutError:
-                return f"The models and the gallery did not answer within {TIMEOUT_S:.0f} s."
+                return f"The models and the gallery did not answer within {TIMEOUT_S:g} s."
+            except Exception:
+                log.exception("The probe failed.")
+                return "The models or the gallery failed; the service's log says how."
             self._succeeded_at = time.monotonic()
             return None
 
