@@ -22,6 +22,17 @@ class TextFormatter(logging.Formatter):
         return " ".join([super().formatMessage(record), *fields, *took])
 
 
+class MalformedRequests(logging.Filter):
+    """One line instead of a traceback for what isn't HTTP; the traceback would also quote what was sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if type(error).__module__ == "aiohttp.http_exceptions" or type(error).__name__ == "RequestPayloadError":
+            record.msg, record.args = "A request could not be read (%s).", (type(error).__name__,)
+            record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+        return True
+
+
 def configure(log_format: str, level: str) -> None:
     """Send every record of `level` and above to standard error, as `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
@@ -31,3 +42,4 @@ def configure(log_format: str, level: str) -> None:
     else:
         handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(MalformedRequests())
