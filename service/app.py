@@ -19,13 +19,15 @@ from service.gallery import Gallery, Rules
 from service.health import Health
 from service.images import readable_formats
 from service.metrics import Metrics
-from service.middlewares import account, answer_errors
+from service.middlewares import account, answer_errors, show_request_id
 from service.operator_api import HEALTH, METRICS
 from service.settings import Settings
 from service.stores import Store, open_store
 
 log = logging.getLogger(__name__)
 
+MAX_REQUEST_LINE = 64 * 1024
+"""Bytes; a remark of the greatest length takes 12 KiB in the query."""
 MAX_BATCH = 8
 MAX_WAIT_S = 0.0
 
@@ -36,7 +38,10 @@ def create_app(settings: Settings) -> web.Application:
     Its start-up raises ModelUnavailable, ContractMismatch or StoreUnavailable, each with what to do.
     """
     metrics = Metrics()
-    app = web.Application(middlewares=[account(metrics), answer_errors])
+    app = web.Application(
+        middlewares=[account(metrics), answer_errors], handler_args={"max_line_size": MAX_REQUEST_LINE}
+    )
+    app.on_response_prepare.append(show_request_id)
     app[METRICS] = metrics
     app.add_routes(DeviceApi(settings.max_bytes, settings.delete_by_get).routes())
     app.add_routes(operator_api.routes())

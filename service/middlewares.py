@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 import uuid
@@ -18,6 +17,8 @@ from service.stages import STAGES, Stages
 log = logging.getLogger("service.request")
 
 REQUEST_ID = "X-Request-Id"
+CUT_OFF = "cut off"
+"""The log's code of a request whose client left, or whose answer broke off."""
 QUIET = {"/healthz", "/readyz", "/metrics"}
 """Asked every few seconds by machines: logged at level DEBUG."""
 
@@ -30,7 +31,7 @@ def account(metrics: Metrics) -> Middleware:
         request[REQUEST_ID] = uuid.uuid4().hex[:16]
         request[STAGES] = stages = Stages()
         began = time.perf_counter()
-        outcome = "cut off"  # by the client, unless an answer comes
+        outcome = CUT_OFF  # unless an answer comes
         try:
             response = await handler(request)
             outcome = str(response.get(CODE, response.status))
@@ -51,15 +52,31 @@ def account(metrics: Metrics) -> Middleware:
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions into envelopes; what is unforeseen is logged with its traceback and answered without detail."""
     try:
-        response = await handler(request)
-    except asyncio.CancelledError:
-        raise
+        return await handler(request)
     except Exception as error:
+        if request.transport is None or request.transport.is_closing():  # the client has gone
+            return _cut_off(request)
+        label = {"request_id": request[REQUEST_ID]}
         if not isinstance(error, FaceServiceError | web.HTTPException):
-            log.exception("Unforeseen error.", extra={"request_id": request[REQUEST_ID]})
-        response = failure(error, request.path)
-    if not response.prepared:
+            log.exception("Unforeseen error.", extra=label)
+        if request.writer.output_size > 0:  # half an answer must not look like a whole one
+            log.error("The answer was broken off: %s", error, extra=label)
+            return _cut_off(request)
+        return failure(error, request.path)
+
+
+async def show_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request id on an answer's head, so that a device's report leads to the log line."""
+    if REQUEST_ID in request:
         response.headers[REQUEST_ID] = request[REQUEST_ID]
+
+
+def _cut_off(request: web.Request) -> web.Response:
+    """Close the connection as it is; the response that aiohttp wants is never sent."""
+    if request.transport is not None:
+        request.transport.abort()
+    response = web.Response()
+    response[CODE] = CUT_OFF
     return response
 
 
