@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -46,7 +47,7 @@ class DeviceApi:
     async def register(self, request: web.Request) -> web.Response:
         """Remember the largest face of the photo under the remark."""
         form = await read_form(request, self._max_bytes)
-        remark = request.query.get("remark", form.remark)
+        remark = _remark(request, form.remark)
         if not remark:
             raise BadForm("There is no remark; send it in the query (`?remark=…`) or as a form field.")
         if len(remark) > MAX_REMARK:
@@ -63,7 +64,9 @@ class DeviceApi:
 
     async def list_or_delete(self, request: web.Request) -> web.StreamResponse:
         """Every known face; or, by a slip of the contract's pen that devices rely on, the deletion of one."""
-        if "face_id" in request.query and self._delete_by_get:
+        if "face_id" in request.query:
+            if not self._delete_by_get:  # a list would have the device believe that the face is gone
+                raise BadForm("Deleting by this path is switched off; use `/delete_registration_face?face_id=…`.")
             return await self.delete(request)
         offset = _number(request, "offset", 0, smallest=0)
         limit = _number(request, "limit", None, smallest=0)
@@ -105,12 +108,21 @@ CODE = "code"
 """Where a response keeps its envelope's code, for the log."""
 
 
+def _remark(request: web.Request, in_form: str | None) -> str | None:
+    """The query's remark, else the form's. Raises BadForm where the query isn't UTF-8: it would be stored garbled."""
+    try:
+        unquote_to_bytes(request.rel_url.raw_query_string).decode()
+    except UnicodeDecodeError:
+        raise BadForm("The remark in the query is not UTF-8; percent-encode its UTF-8 bytes.") from None
+    return request.query.get("remark", in_form)
+
+
 def _number(request: web.Request, name: str, default: int | None, smallest: int) -> int | None:
     """A whole number from the query. Raises BadForm for anything else."""
     text = request.query.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and smallest <= (number := int(text)) <= MAX_FACE_ID:
+    if text.isascii() and text.isdigit() and len(text) <= 20 and smallest <= (number := int(text)) <= MAX_FACE_ID:
         return number
     raise BadForm(f"{name} must be a whole number from {smallest} to {MAX_FACE_ID}.")
 
