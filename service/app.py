@@ -13,7 +13,7 @@ from aiohttp import web
 from service import models, operator_api
 from service.detector import Detector
 from service.device_api import GALLERY, DeviceApi
-from service.embedder import OpenVinoEmbedder
+from service.embedder import open_embedder
 from service.engine import Engine, Limits
 from service.gallery import Gallery, Rules
 from service.health import Health
@@ -62,7 +62,9 @@ def _rooms(settings: Settings) -> Callable[[web.Application], AsyncIterator[None
                 app[HEALTH] = Health(engine, store)
                 await app[HEALTH].probe()
                 log.info("Ready with %d faces.", await store.count())
+                warming = asyncio.create_task(engine.warm())
                 yield
+                await warming
             finally:
                 await engine.close()
         finally:
@@ -78,6 +80,6 @@ async def _open(settings: Settings, store: Store) -> Engine:
     await store.bind(files.contract)
     threads = settings.threads or os.cpu_count() or 1
     detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
-    embedder = await asyncio.to_thread(OpenVinoEmbedder, files.facenet, threads)
+    embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
     limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
     return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)

@@ -12,24 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.conversion import import_facenet
+from service.errors import InvalidSettings, ModelUnavailable
+from service.faces import CROP_SIDE
+from service.models import ModelFiles
 from service.networks import BatchNetwork
 
 Crops = NDArray[np.uint8]
 """Shape (n, 160, 160, 3), RGB, 0 to 255; what the networks do to normalise them is inside the graphs."""
 
 
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia")
+"""Where this is missing, torch isn't even imported to look for a GPU: that takes seconds and 200 MB."""
+
+
 class Embedder(Protocol):
     """May be called from several threads at once."""
+
+    def warm(self) -> None:
+        """Get ready for every batch size, so that no request waits for a compilation."""
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         """The embeddings, (n, 512), each of length 1."""
 
 
 class OpenVinoEmbedder:
-    """On the processor, in the precision that it is fastest in."""
+    """On the processor."""
 
-    def __init__(self, facenet: Path, threads: int, precision: str = "f32") -> None:
+    def __init__(self, facenet: Path, threads: int, precision: str = "auto") -> None:
+        """Load a graph and compile it for `threads` threads, in `f32`, `bf16` or the faster of them (`auto`)."""
         self._network = BatchNetwork(facenet, threads, batches=(1, 2, 4, 8, 16, 32), precision=precision)
+
+    def warm(self) -> None:
+        self._network.warm((CROP_SIDE, CROP_SIDE, 3))
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         [embeddings] = self._network(crops, "embeddings")
@@ -49,6 +63,9 @@ class TorchEmbedder:
         self._net: Any = net.eval().to(device)
         self._device = device
 
+    def warm(self) -> None:
+        self.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))
+
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         import torch
 
@@ -56,6 +73,31 @@ class TorchEmbedder:
             pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float()
             embeddings: NDArray[np.float32] = self._net((pixels - 127.5) / 128).cpu().numpy()
         return unit(embeddings)
+
+
+def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
+    """The embedder for FACE_DEVICE and FACE_PRECISION.
+
+    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet.
+    """
+    if device == "cuda" or (device == "auto" and _NVIDIA_DRIVER.exists()):
+        if _torch_finds_gpu():
+            return TorchEmbedder(files.weights, "cuda")
+        if device == "cuda":
+            raise InvalidSettings(
+                "FACE_DEVICE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
+            )
+    if precision == "int8":
+        if not files.facenet_int8.exists():
+            raise ModelUnavailable("There is no int8 model yet; `python -m scripts.quantize PHOTOS` makes it.")
+        return OpenVinoEmbedder(files.facenet_int8, threads)
+    return OpenVinoEmbedder(files.facenet, threads, precision)
+
+
+def _torch_finds_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

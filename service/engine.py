@@ -68,6 +68,10 @@ class Engine:
         faces = [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
         return Observation(picture, faces)
 
+    async def warm(self) -> None:
+        """Compile what only a burst of requests needs, beside the requests."""
+        await asyncio.to_thread(self._embedder.warm)
+
     async def in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run in a worker what takes milliseconds of processor time. Raises Overloaded where too much waits."""
         if self._waiting >= self._limits.max_queue:

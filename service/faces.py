@@ -16,6 +16,10 @@ Rgb = NDArray[np.uint8]
 """Shape (height, width, 3), upright, 0 to 255."""
 
 
+CROP_SIDE = 160
+"""Pixels of the square that FaceNet looks at."""
+
+
 class Box(NamedTuple):
     """A face's rectangle in pixels of the upright photo; may reach past the photo's edges."""
 

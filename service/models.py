@@ -33,6 +33,7 @@ class ModelFiles:
 
     contract: ModelContract
     facenet: Path
+    facenet_int8: Path  # made by scripts/quantize.py, not always there
     weights: Path
     pnet: Path
     rnet: Path
@@ -62,6 +63,7 @@ def prepare(
     return ModelFiles(
         contract=ModelContract(chosen.model, chosen.digest, PREPROCESSING, DIMENSION),
         facenet=facenet / "facenet.xml",
+        facenet_int8=facenet.with_name(f"{facenet.name}-int8") / "facenet.xml",
         weights=facenet / "facenet.safetensors",
         pnet=mtcnn / "pnet.xml",
         rnet=mtcnn / "rnet.xml",

@@ -27,23 +27,18 @@ class _Graph:
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
         self._model = self._core.read_model(path)
-        self._options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": precision,
-        }
+        self._options = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
+        if precision != "auto":  # by itself OpenVINO takes bfloat16 where the processor computes in it
+            self._options["INFERENCE_PRECISION_HINT"] = precision
         self._requests: dict[tuple[int, ...], Any] = {}
 
-    def infer(self, shape: tuple[int, ...], pixels: Array) -> Any:
-        """Run on `pixels`, compiled for `shape` (-1: open); the request holds the outputs until its next run."""
+    def request(self, shape: tuple[int, ...]) -> Any:
+        """What runs an input of `shape` (-1: open), compiled on first use; it holds the outputs until its next run."""
         if shape not in self._requests:
             model = self._model.clone()
             model.reshape(list(shape))
             self._requests[shape] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
-        request = self._requests[shape]
-        request.infer([pixels], share_inputs=True)
-        return request
+        return self._requests[shape]
 
 
 class CanvasNetwork:
@@ -58,7 +53,8 @@ class CanvasNetwork:
         size = canvas.shape[1:3]
         shape = (1, *size, 3) if size in CANVASES else (1, -1, -1, 3)
         with self._lock:
-            request = self._graph.infer(shape, canvas)
+            request = self._graph.request(shape)
+            request.infer([canvas], share_inputs=True)
             return [request.get_tensor(name).data.copy() for name in outputs]
 
 
@@ -79,10 +75,17 @@ class BatchNetwork:
             batch = self._batch_for(len(crops) - start)
             part = crops[start : start + batch]
             with self._lock:
-                request = self._graph.infer((batch, *crops.shape[1:]), _filled(part, batch))
+                request = self._graph.request((batch, *crops.shape[1:]))
+                request.infer([_filled(part, batch)], share_inputs=True)
                 parts.append([request.get_tensor(name).data[: len(part)].copy() for name in outputs])
             start += batch
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def warm(self, shape: tuple[int, ...]) -> None:
+        """Compile for every batch size over crops of `shape`, letting callers in between."""
+        for batch in self._batches:
+            with self._lock:
+                self._graph.request((batch, *shape))
 
     def _batch_for(self, left: int) -> int:
         """The largest batch that can be filled; so only the smallest is ever run with crops missing."""

@@ -50,6 +50,17 @@ class Settings:
     min_face: int = setting(32, "Smallest face looked for, in pixels.", **_between(20, 10_000))
     min_share: float = setting(0.04, "Smallest face looked for, as a share of the longer side.", **_between(0, 1))
     min_score: float = setting(0.9, "Least certainty of the detector for a usable face.", **_between(0, 1))
+    device: str = setting(
+        "auto",
+        "Where embeddings are computed; `auto` is the GPU where torch finds one, else the processor.",
+        **_one_of("auto", "cpu", "cuda"),
+    )
+    precision: str = setting(
+        "auto",
+        "Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
+        "`int8` needs a model made by scripts/quantize.py.",
+        **_one_of("auto", "f32", "bf16", "int8"),
+    )
     threads: int = setting(0, "Processor threads for the models; 0 is one per core.", **_between(0, 1024))
     max_queue: int = setting(256, "Faces that may wait for the embedder before requests are refused.", **_at_least(1))
     delete_by_get: bool = setting(True, "Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect.")
