@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -22,6 +23,11 @@ JPEG_QUALITY = 85
 
 # What Pillow's readers raise on damaged bytes, beside OSError.
 _DAMAGED = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, struct.error, OverflowError)
+
+# Pillow's own limits: a warning at 89 million pixels, an error at 179 million. decode compares with a setting instead,
+# so the warning is silenced; it is raised all the same where every warning is made an error.
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def readable_formats() -> tuple[str, ...]:
@@ -51,6 +57,8 @@ def decode(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ..
         return _upright(_to_rgb(picture))
     except MemoryError:
         raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
+    except _BOMB:
+        raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
     except _DAMAGED as error:
         raise InvalidImage("The image is damaged or cut short; send it again.") from error
 
@@ -60,7 +68,7 @@ def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:
         return Image.open(io.BytesIO(photo), formats=formats)
     except UnidentifiedImageError:
         raise UnsupportedFormat(f"The image is none of {', '.join(formats)}; convert it to JPEG.") from None
-    except Image.DecompressionBombError:
+    except _BOMB:
         raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
     except _DAMAGED as error:
         raise InvalidImage("The image is damaged; send it again.") from error
@@ -71,26 +79,24 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB":
         return picture
     if picture.mode.startswith(("I", "F")):
-        orientation = picture.getexif().get(_ORIENTATION)
+        exif = picture.info.get("exif", b"")
         picture = _to_grey(picture)
-        if orientation:
-            picture.getexif()[_ORIENTATION] = orientation
+        picture.info["exif"] = exif  # for _upright
     elif picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")  # straight to RGB, Pillow would warn
     return picture.convert("RGB")
 
 
-_ORIENTATION = 0x0112  # EXIF tag
-
-
 def _to_grey(picture: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float samples to 8 bits. 16 bits keep their scale; wider ones have none, and are stretched."""
-    samples: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some kinds of NaN
+        samples: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
     if picture.mode.startswith("I;16"):
         samples = samples / 257
     else:
-        samples = np.nan_to_num(samples)
-        low, high = float(samples.min()), float(samples.max())
+        finite = samples[np.isfinite(samples)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        samples = np.nan_to_num(samples, nan=low, posinf=high, neginf=low)
         samples = (samples - low) * (255 / max(high - low, 1e-9))
     return Image.fromarray(np.rint(samples).astype(np.uint8))
 
@@ -110,7 +116,7 @@ def to_jpeg(picture: Image.Image, longer_side: int) -> bytes:
         small = small.copy()
         small.thumbnail((longer_side, longer_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", icc_profile=None)
+    small.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", icc_profile=None, comment=b"")
     return out.getvalue()
 
 
