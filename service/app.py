@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from service import models, operator_api
-from service.detector import Detector
 from service.device_api import GALLERY, DeviceApi
-from service.embedder import open_embedder
-from service.engine import Engine, Limits
+from service.engine import Engine, open_engine
 from service.gallery import Gallery, Rules
 from service.health import Health
-from service.images import readable_formats
 from service.metrics import Metrics
 from service.middlewares import account, answer_errors, show_request_id
 from service.operator_api import HEALTH, METRICS
@@ -28,8 +24,6 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_LINE = 64 * 1024
 """Bytes; a remark of the greatest length takes 12 KiB in the query."""
-MAX_BATCH = 8
-MAX_WAIT_S = 0.0
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -78,8 +72,4 @@ async def _open(settings: Settings, store: Store) -> Engine:
     kept = await store.open()
     files = await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
     await store.bind(files.contract)
-    threads = settings.threads or os.cpu_count() or 1
-    detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
-    embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
-    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
-    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)
+    return await open_engine(settings, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ from PIL import Image
 
 from service.batcher import Batcher
 from service.detector import Detector, crop
-from service.embedder import Embedder
+from service.embedder import Embedder, open_embedder
 from service.errors import Overloaded
 from service.faces import Detection, Embedding, Face, Rgb
-from service.images import decode
+from service.images import decode, readable_formats
+from service.models import ModelFiles
+from service.settings import Settings
 from service.stages import Stages
+
+MAX_BATCH = 8
+MAX_WAIT_S = 0.0
+"""No batch waits to fill: while one is computed, the next gathers by itself."""
 
 Result = TypeVar("Result")
 
@@ -102,3 +109,15 @@ class Engine:
         """A batch for the batcher, in the model's own thread."""
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
+
+
+async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
+    """The engine that the settings ask for, its models loaded.
+
+    Raises InvalidSettings or ModelUnavailable where there is no such device or model.
+    """
+    threads = settings.threads or os.cpu_count() or 1
+    detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
+    embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
+    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
+    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)

@@ -15,12 +15,8 @@ import numpy as np
 from scripts.bench.pipelines import Measured
 from scripts.bench.report import OURS
 from service import models
-from service.app import MAX_BATCH, MAX_WAIT_S
-from service.detector import Detector
-from service.embedder import OpenVinoEmbedder
-from service.engine import Engine, Limits
+from service.engine import Engine, open_engine
 from service.errors import FaceServiceError
-from service.images import readable_formats
 from service.settings import Settings
 from service.stages import Stages
 
@@ -45,11 +41,7 @@ class Ours:
         settings = Settings.from_env(os.environ)
         files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
         with asyncio.Runner() as runner:
-
-            async def make() -> Engine:
-                return _engine(settings, files)
-
-            engine = runner.run(make())
+            engine = runner.run(open_engine(settings, files))
             try:
                 yield cls(runner, engine, files)
             finally:
@@ -79,11 +71,3 @@ class Ours:
                 "total": total,
             },
         )
-
-
-def _engine(settings: Settings, files: models.ModelFiles) -> Engine:
-    """As service.app makes it, without a gallery."""
-    threads = settings.threads or os.cpu_count() or 1
-    detector = Detector(files, threads, settings.min_face, settings.min_share)
-    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
-    return Engine(detector, OpenVinoEmbedder(files.facenet, threads), limits, threads, MAX_BATCH, MAX_WAIT_S)
