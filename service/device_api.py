@@ -12,9 +12,12 @@ from service.errors import FaceServiceError
 from service.faces import StoredFace
 from service.gallery import Gallery
 from service.multipart import MAX_REMARK, BadForm, read_form
-from service.stages import STAGES
+from service.stages import Stages
 
 GALLERY = web.AppKey("gallery", Gallery)
+STAGES = web.RequestKey("stages", Stages)
+CODE = web.ResponseKey("code", str)
+"""An answer's code, for the log."""
 
 MATCHES = 5
 """How many faces a recognition returns, by the contract."""
@@ -100,12 +103,8 @@ def _envelope(code: tuple[int, str], detail: str, data: dict[str, object] | None
     number, name = code
     body = {"code": number, "error": name, "detail": detail, "data": data or {}}
     response = web.json_response(body)
-    response[CODE] = number
+    response[CODE] = str(number)
     return response
-
-
-CODE = "code"
-"""Where a response keeps its envelope's code, for the log."""
 
 
 def _remark(request: web.Request, in_form: str | None) -> str | None:
@@ -135,7 +134,7 @@ async def _stream(request: web.Request, faces: AsyncIterator[StoredFace]) -> web
     """
     first = await anext(faces, None)
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
-    response[CODE] = 0
+    response[CODE] = "0"
     await response.prepare(request)
     await response.write(b'{"code": 0, "error": "", "detail": "", "data": {"all_face": [')
     if first is not None:

@@ -9,14 +9,15 @@ import uuid
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from service.device_api import CODE, failure
+from service.device_api import CODE, STAGES, failure
 from service.errors import FaceServiceError
 from service.metrics import Metrics
-from service.stages import STAGES, Stages
+from service.stages import Stages
 
 log = logging.getLogger("service.request")
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID = web.RequestKey("request_id", str)
+HEADER = "X-Request-Id"
 CUT_OFF = "cut off"
 """The log's code of a request whose client left, or whose answer broke off."""
 QUIET = {"/healthz", "/readyz", "/metrics"}
@@ -34,7 +35,7 @@ def account(metrics: Metrics) -> Middleware:
         outcome = CUT_OFF  # unless an answer comes
         try:
             response = await handler(request)
-            outcome = str(response.get(CODE, response.status))
+            outcome = response.get(CODE, str(response.status))
             return response
         finally:
             total = (time.perf_counter() - began) * 1000
@@ -68,7 +69,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 async def show_request_id(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request id on an answer's head, so that a device's report leads to the log line."""
     if REQUEST_ID in request:
-        response.headers[REQUEST_ID] = request[REQUEST_ID]
+        response.headers[HEADER] = request[REQUEST_ID]
 
 
 def _cut_off(request: web.Request) -> web.Response:

@@ -18,7 +18,3 @@ class Stages(dict[str, float]):
             yield
         finally:
             self[stage] = self.get(stage, 0.0) + (time.perf_counter() - began) * 1000
-
-
-STAGES = "stages"
-"""Where a request keeps its Stages."""
