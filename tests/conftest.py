@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
 
 from service import models
 from service.app import create_app
@@ -16,12 +19,13 @@ from service.engine import Engine, Limits
 from service.images import FORMATS
 from service.models import ModelFiles
 from service.settings import Settings
+from tests.device import Client, Device, jpeg
 from tests.photos import SHARED, fetch
 
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
 
-Start = Callable[..., Awaitable[TestClient]]
+Start = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +66,40 @@ async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterato
     await engine.close()
 
 
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Client]:
+    """A client of a service that runs in this process as long as the block."""
+    async with TestClient(TestServer(create_app(settings))) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def portraits(photos: Path) -> dict[str, bytes]:
+    """JPEGs of 240 pixels with a face each, by the name of who it is: obama, obama2, obama3, biden, astronaut."""
+    made = {}
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"):
+        with Image.open(photos / name) as photo:
+            photo.thumbnail((240, 240))
+            made[Path(name).stem] = jpeg(photo.convert("RGB"), quality=90)
+    return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """One service for a module whose tests share an event loop: `pytest.mark.asyncio(loop_scope="module")`."""
+    settings = Settings(data=tmp_path_factory.mktemp("data"), models=MODELS, model="casia-webface")
+    async with running(settings) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def device(service: Client) -> Device:
+    """A device of the module's service, whose gallery is empty."""
+    device = Device(service)
+    await device.delete_all()
+    return device
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A gallery of the test's own."""
@@ -71,20 +109,11 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Start the service with given settings, and get a client of it; all are stopped at the end."""
-    clients: list[TestClient] = []
-
-    async def start_one(settings: Settings) -> TestClient:
-        client: TestClient = TestClient(TestServer(create_app(settings)))
-        clients.append(client)
-        await client.start_server()
-        return client
-
-    yield start_one
-    for client in clients:
-        await client.close()
+    async with AsyncExitStack() as stack:
+        yield lambda settings: stack.enter_async_context(running(settings))
 
 
 @pytest.fixture
-async def client(start: Start, settings: Settings) -> TestClient:
+async def client(start: Start, settings: Settings) -> Client:
     """A client of a service with default settings and an empty gallery."""
     return await start(settings)
