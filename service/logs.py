@@ -42,4 +42,5 @@ def configure(log_format: str, level: str) -> None:
     else:
         handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     logging.getLogger("aiohttp.server").addFilter(MalformedRequests())

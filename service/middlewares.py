@@ -55,7 +55,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except Exception as error:
-        if request.transport is None or request.transport.is_closing():  # the client has gone
+        gone = request.transport is None or request.transport.is_closing()
+        if gone and isinstance(error, ConnectionError):  # nobody is left to answer
             return _cut_off(request)
         label = {"request_id": request[REQUEST_ID]}
         if not isinstance(error, FaceServiceError | web.HTTPException):
