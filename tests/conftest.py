@@ -84,11 +84,16 @@ def portraits(photos: Path) -> dict[str, bytes]:
     return made
 
 
+@pytest.fixture(scope="module")
+def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Those of `service`; a module may have its own."""
+    return Settings(data=tmp_path_factory.mktemp("data"), models=MODELS, model="casia-webface")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+async def service(service_settings: Settings) -> AsyncIterator[Client]:
     """One service for a module whose tests share an event loop: `pytest.mark.asyncio(loop_scope="module")`."""
-    settings = Settings(data=tmp_path_factory.mktemp("data"), models=MODELS, model="casia-webface")
-    async with running(settings) as client:
+    async with running(service_settings) as client:
         yield client
 
 

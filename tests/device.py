@@ -90,7 +90,7 @@ class Device:
         return [face["remark"] for face in await self.faces(query)]
 
     async def delete(self, face_id: int) -> None:
-        assert await self.succeeds("GET", f"/get_registration_face?face_id={face_id}") == {}
+        assert await self.succeeds("DELETE", f"/delete_registration_face?face_id={face_id}") == {}
 
     async def delete_all(self) -> None:
         for face in await self.faces():

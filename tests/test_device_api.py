@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from aiohttp import ClientPayloadError, FormData
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,8 +18,8 @@ from service.errors import StoreUnavailable
 from service.faces import StoredFace
 from service.gallery import Gallery
 from service.settings import Settings
-from tests.conftest import running
-from tests.device import Device, form, jpeg, multipart, picture, register_path, variants
+from tests.conftest import MODELS, running
+from tests.device import Client, Device, form, jpeg, multipart, picture, register_path, variants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,6 +47,36 @@ REMARKS = {
     "longest": "長" * 1024,
     "longest, widest": "\U0001f600" * 1024,
 }
+
+
+@pytest.fixture(scope="module")
+def strict_settings(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, bytes]) -> Settings:
+    """Every setting of the contract other than it is by default; the portraits are the largest photos that it allows."""
+    return Settings(
+        data=tmp_path_factory.mktemp("strict"),
+        models=MODELS,
+        model="casia-webface",
+        picture_side=100,
+        threshold=0.6,
+        delete_by_get=False,
+        max_bytes=max(map(len, portraits.values())),
+        max_pixels=240 * 240,
+        max_queue=2,
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def strict(strict_service: Client) -> Device:
+    """A device of a service with `strict_settings`, whose gallery is empty."""
+    device = Device(strict_service)
+    await device.delete_all()
+    return device
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def strict_service(strict_settings: Settings) -> AsyncIterator[Client]:
+    async with running(strict_settings) as client:
+        yield client
 
 
 class TestRegister:
@@ -165,10 +195,9 @@ class TestPicture:
         sent = Image.open(io.BytesIO(portraits["obama"]))
         assert picture((await device.faces())[0]["picture"]).size == sent.size
 
-    async def test_its_side_is_a_setting(self, settings: Settings, portraits: dict[str, bytes]) -> None:
-        async with running(replace(settings, picture_side=100)) as client:
-            await Device(client).register(portraits["obama"], "test")
-            assert max(picture((await Device(client).faces())[0]["picture"]).size) == 100
+    async def test_its_side_is_a_setting(self, strict: Device, portraits: dict[str, bytes]) -> None:
+        await strict.register(portraits["obama"], "test")
+        assert max(picture((await strict.faces())[0]["picture"]).size) == 100
 
 
 class TestRecognise:
@@ -198,14 +227,12 @@ class TestRecognise:
         await device.succeeds("POST", "/recognition_face?remark=x&limit=1", data=form(portraits["obama"]))
         assert await device.faces() == []
 
-    async def test_threshold(self, settings: Settings, portraits: dict[str, bytes]) -> None:
+    async def test_threshold(self, strict: Device, portraits: dict[str, bytes]) -> None:
         """An operator's threshold leaves out who is less similar, down to nobody."""
-        async with running(replace(settings, threshold=0.6)) as client:
-            device = Device(client)
-            for name in ("obama", "obama2", "biden"):
-                await device.register(portraits[name], name)
-            assert [match["remark"] for match in await device.recognise(portraits["biden"])] == ["biden"]
-            assert await device.recognise(portraits["astronaut"]) == []
+        for name in ("obama", "obama2", "biden"):
+            await strict.register(portraits[name], name)
+        assert [match["remark"] for match in await strict.recognise(portraits["biden"])] == ["biden"]
+        assert await strict.recognise(portraits["astronaut"]) == []
 
 
 class TestList:
@@ -311,19 +338,15 @@ class TestDelete:
             for method, path in self.FORMS:
                 assert str(face_id) in await device.fails(1004, method, f"{path}?face_id={face_id}")
 
-    async def test_the_slip_of_the_pen_can_be_switched_off(
-        self, settings: Settings, portraits: dict[str, bytes]
-    ) -> None:
+    async def test_the_slip_of_the_pen_can_be_switched_off(self, strict: Device, portraits: dict[str, bytes]) -> None:
         """Then it deletes nothing and says so; listing and the other forms go on."""
-        async with running(replace(settings, delete_by_get=False)) as client:
-            device = Device(client)
-            await device.register(portraits["obama"], "test")
-            face_id = (await device.faces())[0]["face_id"]
-            detail = await device.fails(1001, "GET", f"/get_registration_face?face_id={face_id}")
-            assert "/delete_registration_face" in detail
-            assert await device.remarks() == ["test"]
-            await device.succeeds("GET", f"/delete_registration_face?face_id={face_id}")
-            assert await device.remarks() == []
+        await strict.register(portraits["obama"], "test")
+        face_id = (await strict.faces())[0]["face_id"]
+        detail = await strict.fails(1001, "GET", f"/get_registration_face?face_id={face_id}")
+        assert "/delete_registration_face" in detail
+        assert await strict.remarks() == ["test"]
+        await strict.succeeds("GET", f"/delete_registration_face?face_id={face_id}")
+        assert await strict.remarks() == []
 
 
 class TestUriNotFound:
@@ -405,33 +428,27 @@ class TestUnusablePhotos:
         assert await device.faces() == []
 
     async def test_too_many_bytes_or_pixels(
-        self, settings: Settings, portraits: dict[str, bytes], operation: tuple[int, str]
+        self, strict: Device, strict_settings: Settings, portraits: dict[str, bytes], operation: tuple[int, str]
     ) -> None:
         """Exactly as many as allowed are accepted, one more is refused; pixels are counted, not decoded."""
         code, path = operation
-        most = len(portraits["obama"])
-        width, height = Image.open(io.BytesIO(portraits["obama"])).size
-        async with running(replace(settings, max_bytes=most, max_pixels=width * height)) as client:
-            device = Device(client)
-            await device.succeeds("POST", path, data=form(portraits["obama"]))
-            assert str(most) in await device.fails(code, "POST", path, data=form(portraits["obama"] + b"\x00"))
-            assert str(most) in await device.fails(code, "POST", path, data=form(bytes(2**20)))
-            larger = jpeg(Image.new("RGB", (width + 1, height)), quality=1)
-            assert f"{width + 1}×{height}" in await device.fails(code, "POST", path, data=form(larger))
+        most = strict_settings.max_bytes
+        largest = portraits["obama"].ljust(most, b"\x00")
+        await strict.succeeds("POST", path, data=form(largest))
+        for photo in (largest + b"\x00", bytes(900_000)):
+            assert str(most) in await strict.fails(code, "POST", path, data=form(photo))
+        larger = jpeg(Image.new("RGB", (241, 240)), quality=1)
+        assert "241×240" in await strict.fails(code, "POST", path, data=form(larger))
 
     async def test_too_many_at_once(
-        self, settings: Settings, portraits: dict[str, bytes], operation: tuple[int, str]
+        self, strict: Device, portraits: dict[str, bytes], operation: tuple[int, str]
     ) -> None:
         """What the queue can't hold is refused at once, and what it holds is answered."""
         code, path = operation
-        async with running(replace(settings, max_queue=2)) as client:
-            device = Device(client)
-            answers = await asyncio.gather(
-                *(device.ask("POST", path, data=form(portraits["obama"])) for _ in range(12))
-            )
-            assert {answer["code"] for answer in answers} == {0, code}
-            assert all("again" in answer["detail"] for answer in answers if answer["code"])
-            await device.succeeds("POST", path, data=form(portraits["obama"]))
+        answers = await asyncio.gather(*(strict.ask("POST", path, data=form(portraits["obama"])) for _ in range(12)))
+        assert {answer["code"] for answer in answers} == {0, code}
+        assert all("again" in answer["detail"] for answer in answers if answer["code"])
+        await strict.succeeds("POST", path, data=form(portraits["obama"]))
 
 
 class TestUnknownError:
