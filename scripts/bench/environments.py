@@ -72,7 +72,8 @@ def _base_python(environment: Environment) -> str:
         return sys.executable
     for minor in range(newest[1], 8, -1):
         found = shutil.which(f"python3.{minor}")
-        if found:
+        # Asked for its version too, since pyenv leaves a shim on the path for every Python, in use or not.
+        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:  # noqa: S603
             return found
     raise CannotInstallError(
         f"{environment.package} needs Python {newest[0]}.{newest[1]} or older, and none is installed."
