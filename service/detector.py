@@ -107,7 +107,8 @@ def _windows(
     corner = np.array([(level.left, level.top) for level in layout.levels])[levels]
     scale = np.array([level.scale for level in layout.levels], np.float32)[levels]
     first = np.stack([x, y], axis=1) * STRIDE - corner + 1  # facenet-pytorch counts from 1
-    boxes = np.floor(np.concatenate([first, first + WINDOW - 1], axis=1) / scale[:, None]).astype(np.float32)
+    # Divided in float32, as torch does: 3 / 0.6 is 5 there, but 4.9999998 in float64 once 0.6 has been rounded.
+    boxes = np.floor(np.concatenate([first, first + WINDOW - 1], axis=1).astype(np.float32) / scale[:, None])
     stay = suppress(boxes, scores[y, x], 0.5, groups=levels)
     return boxes[stay], scores[y, x][stay], regression[:, y, x].T[stay]
 
