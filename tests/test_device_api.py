@@ -51,7 +51,7 @@ REMARKS = {
 
 @pytest.fixture(scope="module")
 def strict_settings(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, bytes]) -> Settings:
-    """Every setting of the contract other than it is by default; the portraits are the largest photos that it allows."""
+    """Each setting of the contract other than by default; the portraits are the largest photos that it allows."""
     return Settings(
         data=tmp_path_factory.mktemp("strict"),
         models=MODELS,

@@ -1,0 +1,95 @@
+"""The log's two forms, as a process writes them to standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from textwrap import dedent
+
+from tests.processes import ROOT
+
+REQUEST = """
+    log.info("request", extra={"request_id": "abc", "method": "POST", "route": "/x", "code": "0", "ms": {"total": 1.5}})
+"""
+
+
+def written(log_format: str, level: str, script: str) -> list[str]:
+    """The lines that a script writes whose `log` is a logger of the service."""
+    head = f"import logging\nfrom service.logs import configure\nconfigure({log_format!r}, {level!r})\n"
+    head += "log = logging.getLogger('service.x')\n"
+    command = [sys.executable, "-c", head + dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+def test_text_is_one_line_for_people() -> None:
+    (line,) = written("text", "INFO", REQUEST)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO    request abc POST /x 0 total=1\.5ms", line)
+
+
+def test_json_is_one_object_a_line() -> None:
+    """With the time, the level, the logger's name and every field."""
+    (line,) = written("json", "INFO", REQUEST)
+    fields = json.loads(line)
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", fields.pop("time"))
+    assert fields == {
+        "level": "INFO",
+        "logger": "service.x",
+        "message": "request",
+        "request_id": "abc",
+        "method": "POST",
+        "route": "/x",
+        "code": "0",
+        "ms": {"total": 1.5},
+    }
+
+
+def test_json_keeps_a_traceback_in_its_line() -> None:
+    script = """
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            log.exception("line one\\nline two")
+    """
+    (line,) = written("json", "INFO", script)
+    assert json.loads(line)["message"] == "line one\nline two"
+    assert "ZeroDivisionError" in json.loads(line)["exc_info"]
+
+
+def test_the_level_is_the_least() -> None:
+    script = "log.debug('d'); log.info('i'); log.warning('w'); log.error('e')"
+    for level, count in (("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)):
+        assert len(written("text", level, script)) == count
+
+
+def test_warnings_are_lines_too() -> None:
+    for line in written("json", "INFO", "import warnings; warnings.warn('careful', stacklevel=1)"):
+        assert "careful" in json.loads(line)["message"]
+
+
+def test_what_is_not_http_is_one_line_without_its_bytes() -> None:
+    """A port scanner must not fill the log with tracebacks, nor with what it sent."""
+    script = """
+        from aiohttp.http_exceptions import BadStatusLine
+        try:
+            raise BadStatusLine("GET /?secret=1")
+        except BadStatusLine:
+            logging.getLogger("aiohttp.server").exception("Error handling request from %s", "::1")
+    """
+    (line,) = written("text", "INFO", script)
+    assert "could not be read (BadStatusLine)" in line
+    assert "secret" not in line
+
+
+def test_other_errors_of_the_server_keep_their_traceback() -> None:
+    script = """
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logging.getLogger("aiohttp.server").exception("Unhandled exception")
+    """
+    lines = written("text", "INFO", script)
+    assert lines[-1].startswith("ZeroDivisionError")
