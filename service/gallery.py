@@ -101,7 +101,7 @@ def derive_face_id(sha256: str, remark: str, attempt: int = 0) -> int:
     So the same registration, repeated or resumed after a crash, meets itself. Two of a million faces share a number
     with a probability of 1 in 18,000 (n²/2 over 2^53), some of a billion surely: `attempt` gives the next to try.
     """
-    digest = hashlib.sha256(f"{sha256}\\n{attempt}\\n{remark}".encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(f"{sha256}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8]) % (2**53 - 1) + 1
 
 
