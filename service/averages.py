@@ -65,11 +65,20 @@ def average(sums: Integral, areas: Areas) -> NDArray[np.float32]:
     maps = areas.corners.reshape(4, -1, shape[-1], 2)
     total = np.empty((*maps.shape[1:3], 3), np.int32)
     for start in range(0, len(total), MAX_SIDE):
-        rows = slice(start, start + MAX_SIDE)
-        looked_up = (cv2.remap(table, each[rows], _NO_MAP, cv2.INTER_NEAREST).view(np.int32) for each in maps)
-        bottom_right, bottom_left, top_right, top_left = looked_up
-        total[rows] = bottom_right - bottom_left - top_right + top_left
-    return total.reshape(*shape, 3).astype(np.float32) * areas.share
+        bottom_right, bottom_left, top_right, top_left = maps[:, start : start + MAX_SIDE]
+        part = total[start : start + MAX_SIDE]
+        _look_up(table, bottom_right, part)
+        looked_up = np.empty_like(part)
+        for corner, change in ((bottom_left, np.subtract), (top_right, np.subtract), (top_left, np.add)):
+            _look_up(table, corner, looked_up)
+            change(part, looked_up, out=part)
+    mean = total.reshape(*shape, 3).astype(np.float32)
+    mean *= areas.share
+    return mean
+
+
+def _look_up(table: NDArray[np.float32], places: NDArray[np.int16], out: NDArray[np.int32]) -> None:
+    cv2.remap(table, places, _NO_MAP, cv2.INTER_NEAREST, dst=out.view(np.float32))
 
 
 def _edges(low: NDArray[np.int_], high: NDArray[np.int_], parts: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

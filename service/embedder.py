@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.conversion import import_facenet
-from service.errors import InvalidSettings, ModelUnavailable
+from service.errors import InvalidSettings
 from service.faces import CROP_SIDE
-from service.models import ModelFiles
+from service.models import ModelFiles, int8_graph
 from service.networks import BatchNetwork
 
 Crops = NDArray[np.uint8]
 """Shape (n, 160, 160, 3), RGB, 0 to 255; what the networks do to normalise them is inside the graphs."""
 
+
+_BATCHES = (1, 8)
+"""Larger ones are no faster, and each takes 60 MB for its copy of the weights."""
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 """Where this is missing, torch isn't even imported to look for a GPU: that takes seconds and 200 MB."""
@@ -40,7 +43,7 @@ class OpenVinoEmbedder:
 
     def __init__(self, facenet: Path, threads: int, precision: str = "auto") -> None:
         """Load a graph and compile it for `threads` threads, in `f32`, `bf16` or the faster of them (`auto`)."""
-        self._network = BatchNetwork(facenet, threads, batches=(1, 2, 4, 8, 16, 32), precision=precision)
+        self._network = BatchNetwork(facenet, threads, _BATCHES, precision)
 
     def warm(self) -> None:
         self._network.warm((CROP_SIDE, CROP_SIDE, 3))
@@ -78,7 +81,8 @@ class TorchEmbedder:
 def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
     """The embedder for FACE_DEVICE and FACE_PRECISION.
 
-    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet.
+    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
+    or is damaged.
     """
     if device == "cuda" or (device == "auto" and _NVIDIA_DRIVER.exists()):
         if _torch_finds_gpu():
@@ -88,9 +92,7 @@ def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) 
                 "FACE_DEVICE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
             )
     if precision == "int8":
-        if not files.facenet_int8.exists():
-            raise ModelUnavailable("There is no int8 model yet; `python -m scripts.quantize PHOTOS` makes it.")
-        return OpenVinoEmbedder(files.facenet_int8, threads)
+        return OpenVinoEmbedder(int8_graph(files), threads)
     return OpenVinoEmbedder(files.facenet, threads, precision)
 
 

@@ -27,24 +27,16 @@ SMALLEST_FACE = 20
 FACTOR = 0.709
 
 CANVASES = (
-    (64, 96),
     (96, 144),
     (128, 160),
-    (128, 192),
     (160, 192),
-    (160, 256),
     (192, 288),
-    (224, 320),
     (256, 384),
-    (320, 416),
-    (352, 512),
-    (416, 512),
-    (448, 608),
-    (512, 640),
-    (576, 704),
-    (640, 768),
+    (352, 448),
+    (448, 352),
+    (448, 512),
 )
-"""Heights and widths; each is about a quarter larger than the one before, so that little is wasted."""
+"""Heights and widths. More of them would waste less time on empty canvas, but each holds memory, the largest 20 MB."""
 
 
 class Level(NamedTuple):
@@ -79,21 +71,22 @@ def smallest_face(height: int, width: int, min_face: int, share: float) -> float
 def layouts(height: int, width: int, smallest: float) -> tuple[Layout, ...]:
     """The pyramid of a photo of this size for faces of `smallest` pixels and more, on as few canvases as will do.
 
-    Empty when the photo is too small to hold such a face. Mostly one canvas; a copy larger than any canvas (a
-    panorama's) lies on one of its own size.
+    Empty when the photo is too small to hold such a face. Mostly one canvas, or two; a copy larger than any of CANVASES
+    (a panorama's) gets one of its own size.
     """
-    levels = _levels(height, width, smallest)
-    largest_height, largest_width = CANVASES[-1]
-    large = [level for level in levels if level.height > largest_height or level.width > largest_width]
-    small = levels[len(large) :]
-    singles = [Layout(level.height, level.width, (level,)) for level in large]
-    while small:
-        packed = next((fit for size in CANVASES if (fit := _pack(small, *size))), None)
-        if packed:
-            return (*singles, packed)
-        alone = small.pop(0)
-        singles.append(Layout(alone.height, alone.width, (alone,)))
-    return tuple(singles)
+    rest = _levels(height, width, smallest)
+    done: list[Layout] = []
+    while rest:
+        together = _smallest_canvas(rest)
+        if together:
+            return (*done, together)
+        alone = rest.pop(0)
+        done.append(_smallest_canvas([alone]) or Layout(alone.height, alone.width, (alone,)))
+    return tuple(done)
+
+
+def _smallest_canvas(levels: list[Level]) -> Layout | None:
+    return next((packed for size in CANVASES if (packed := _pack(levels, *size))), None)
 
 
 class Plan(NamedTuple):
@@ -107,7 +100,7 @@ class Plan(NamedTuple):
     level_of: NDArray[np.int8]
 
 
-@lru_cache(maxsize=8)  # cameras and terminals send the same size again and again; a large plan takes 7 MB
+@lru_cache(maxsize=4)  # cameras and terminals send the same size again and again; a large plan takes 5 MB
 def plan(layout: Layout, photo_height: int, photo_width: int) -> Plan:
     """Work out once what is the same for all photos of a size."""
     corners = np.zeros((4, layout.height, layout.width, 2), np.int16)

@@ -1,0 +1,197 @@
+"""What serving adds to the engine: recognitions a second over HTTP against the bare engine, the event loop's longest
+stall meanwhile, the time to the first answer, and the memory after many photos of random sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from PIL import Image
+
+from scripts.bench.client import recognise
+from service import models
+from service.app import create_app
+from service.engine import Engine, open_engine
+from service.settings import Settings
+from service.stages import Stages
+
+CLIENTS = 16
+SECONDS = 12.0
+ENROLLED = 50
+_PROBE_S = 0.002
+
+
+async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
+    """A report section in Markdown; `photos` are small portraits such as LFW's."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = dataclasses.replace(settings, data=Path(folder), port=0, host="127.0.0.1")
+        bare, http, stalls = await _throughput(settings, photos)
+        first_answer_s = await _first_answer(settings, photos[0])
+        early, late = await _memory(settings, photos)
+    rows = [
+        ("bare engine, 16 callers", f"{bare:.1f} photos/s"),
+        (
+            "HTTP recognitions, 16 clients",
+            f"{http['per_second']:.1f}/s; p50 {http['p50_ms']:.0f} ms, p99 {http['p99_ms']:.0f} ms",
+        ),
+        ("HTTP against the bare engine", f"{http['per_second'] / bare:.0%}"),
+        ("longest stall of the event loop meanwhile", f"{stalls * 1000:.1f} ms"),
+        ("start of the process to the first answer, files cached", f"{first_answer_s:.1f} s"),
+        ("memory after 200 photos of random sizes, service + gallery", f"{early:.0f} MB"),
+        ("memory after 2,000", f"{late:.0f} MB ({late / early - 1:+.0%})"),
+    ]
+    return "\n".join(["## Serving", "", "| | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows)])
+
+
+async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], float]:
+    """The bare engine's photos a second, the clients' report, and the loop's longest stall in seconds."""
+    files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+    engine = await open_engine(settings, files)
+    await engine.warm()
+    before = await _bare(engine, photos)
+    async with _running(settings) as url:
+        await _enroll(url, photos[:ENROLLED])
+        stalls: list[float] = []
+        watching = asyncio.create_task(_watch(stalls))
+        report = await _clients_in_own_process(url, photos)
+        watching.cancel()
+    after = await _bare(engine, photos)
+    await engine.close()
+    return (before + after) / 2, report, max(stalls)
+
+
+async def _bare(engine: Engine, photos: Sequence[Path]) -> float:
+    """Photos a second of the engine with CLIENTS callers and no HTTP, embedding the largest face of each."""
+    endless = itertools.cycle([path.read_bytes() for path in photos])
+    done = 0
+
+    async def caller(until: float) -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await engine.faces(next(endless), lambda found: found[:1], Stages())
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller(began + SECONDS / 2) for _ in range(CLIENTS)))
+    return done / (time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[str]:
+    """The whole application in this process, so that its event loop can be watched; its address."""
+    runner = web.AppRunner(create_app(settings), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, 0).start()
+    try:
+        yield f"http://{settings.host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def _watch(stalls: list[float]) -> None:
+    """Note by how much each short sleep overran."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(_PROBE_S)
+        stalls.append(time.perf_counter() - began - _PROBE_S)
+
+
+async def _clients_in_own_process(url: str, photos: Sequence[Path]) -> dict[str, float]:
+    command = [sys.executable, "-m", "scripts.bench.client", url, str(CLIENTS), str(SECONDS)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate("\n".join(str(path) for path in photos).encode())
+    report: dict[str, float] = json.loads(said)
+    return report
+
+
+async def _enroll(url: str, photos: Sequence[Path]) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path in photos:
+            form = aiohttp.FormData({"remark": path.stem})
+            form.add_field("image", path.read_bytes(), filename=path.name)
+            async with session.post(f"{url}/registration_face", data=form) as response:
+                await response.read()
+
+
+@asynccontextmanager
+async def _process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
+    """`python -m service` with these settings; its process id and address."""
+    environ = {f"FACE_{name.upper()}": str(value) for name, value in dataclasses.asdict(settings).items() if value}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service", env=os.environ | environ | {"FACE_PORT": "0"}, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr  # noqa: S101 - opened as a pipe
+    try:
+        while line := (await process.stderr.readline()).decode():
+            if address := re.search(r"http://[\d.:]+", line):
+                break
+        draining = asyncio.create_task(process.stderr.read())
+        yield process.pid, address[0] if address else ""
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+        await draining
+
+
+async def _first_answer(settings: Settings, photo: Path) -> float:
+    """Seconds from starting the process to its first recognition."""
+    began = time.perf_counter()
+    async with _process(settings) as (_, url):
+        await recognise(url, [photo.read_bytes()], clients=1, seconds=0.0)
+        return time.perf_counter() - began
+
+
+async def _memory(settings: Settings, photos: Sequence[Path]) -> tuple[float, float]:
+    """Resident megabytes of the service and its child after 200 and after 2,000 photos of random sizes."""
+    resized = _random_sizes(photos)
+    async with _process(settings) as (pid, url), aiohttp.ClientSession() as session:
+        measured = []
+        for count in (200, 1800):
+            gate = asyncio.Semaphore(4)
+
+            async def send(photo: bytes, gate: asyncio.Semaphore = gate) -> None:
+                async with gate, session.post(f"{url}/recognition_face", data={"image": photo}) as response:
+                    await response.read()
+
+            await asyncio.gather(*(send(next(resized)) for _ in range(count)))
+            measured.append(_resident_mb(pid))
+    return measured[0], measured[1]
+
+
+def _random_sizes(photos: Sequence[Path]) -> Iterator[bytes]:
+    """JPEGs of 100 to 1,600 pixels a side, of any shape in between, the same in every run."""
+    chance = random.Random(7)  # noqa: S311 - for repeatable sizes
+    for path in itertools.cycle(photos):
+        with Image.open(path) as photo:
+            picture = photo.convert("RGB").resize((chance.randint(100, 1600), chance.randint(100, 1600)))
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=80)
+        yield out.getvalue()
+
+
+def _resident_mb(pid: int) -> float:
+    """A process and its children, from /proc (Linux)."""
+    total = 0.0
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for each in (str(pid), *children):
+        status = Path(f"/proc/{each}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        total += int(found[1]) / 1024 if found else 0
+    return total
