@@ -16,8 +16,8 @@ from service.batcher import Batcher
 from service.detector import Detector, crop
 from service.embedder import Embedder, open_embedder
 from service.errors import Overloaded
-from service.faces import Detection, Embedding, Face, Rgb
-from service.images import decode, readable_formats
+from service.faces import CROP_SIDE, Detection, Embedding, Face, Rgb
+from service.images import accept, readable_formats
 from service.models import ModelFiles
 from service.settings import Settings
 from service.stages import Stages
@@ -34,17 +34,18 @@ Choice = Callable[[list[Detection]], list[Detection]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an engine takes on: bytes and pixels of a photo, formats, and how much may wait."""
+    """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
 
     max_bytes: int
     max_pixels: int
     formats: tuple[str, ...]
+    search_side: int
     max_queue: int
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An upright RGB photo and the chosen faces in it."""
+    """An upright RGB photo, reduced if it is a large one, and the chosen faces in pixels of the photo at full size."""
 
     photo: Image.Image
     faces: list[Face]
@@ -96,19 +97,33 @@ class Engine:
         self._model_thread.shutdown()
 
     def _look(self, photo: bytes, choose: Choice, stages: Stages) -> tuple[Image.Image, list[Detection], list[Rgb]]:
-        """A worker's part of `faces`: the picture, the chosen detections and a crop of each."""
+        """A worker's part of `faces`: the picture, the chosen detections in pixels of the photo, and their crops."""
         with stages.measure("decode"):
-            picture = decode(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
+            accepted = accept(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
+            reduction = accepted.reduction_to(self._limits.search_side)
+            picture = accepted.decode(reduction)
         with stages.measure("detect"):
-            detections = choose(self._detector.detect(np.asarray(picture)))
+            found = choose(self._detector.detect(np.asarray(picture)))
         with stages.measure("crop"):
-            crops = [crop(picture, detection.box) for detection in detections]
+            detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
+            sharp, sharp_reduction = picture, _reduction_for_crops(detections, reduction)
+            if sharp_reduction < reduction:
+                sharp = accepted.decode(sharp_reduction)
+            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
         return picture, detections, crops
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
+
+
+def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
+    """How much the photo may be reduced, at most `reduction`, for the smallest of these faces to fill a crop."""
+    sides = [min(each.box.width, each.box.height) for each in detections]
+    while reduction > 1 and sides and min(sides) / reduction < CROP_SIDE:
+        reduction //= 2
+    return reduction
 
 
 async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
@@ -119,5 +134,7 @@ async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
     threads = settings.threads or os.cpu_count() or 1
     detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
     embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
-    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.max_queue)
+    limits = Limits(
+        settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, settings.max_queue
+    )
     return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)

@@ -40,6 +40,10 @@ class Box(NamedTuple):
     def area(self) -> float:
         return self.width * self.height
 
+    def scaled(self, times: float) -> Box:
+        """The same rectangle in a picture so many times as large."""
+        return Box(*(edge * times for edge in self))
+
 
 Landmarks = tuple[tuple[float, float], ...]
 """Five (x, y) points in pixels of the upright photo: left eye, right eye, nose, left and right corner of the mouth,
@@ -53,6 +57,11 @@ class Detection:
     box: Box
     landmarks: Landmarks
     score: float
+
+    def scaled(self, times: float) -> Detection:
+        """The same face in a picture so many times as large."""
+        landmarks = tuple((x * times, y * times) for x, y in self.landmarks)
+        return Detection(self.box.scaled(times), landmarks, self.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
-from service.images import FORMATS, decode, readable_formats, to_base64, to_jpeg
+from service.images import FORMATS, accept, decode, readable_formats, to_base64, to_jpeg
 
 MAX_BYTES, MAX_PIXELS = 10 * 2**20, 50_000_000
 ORIENTATION = 0x0112
@@ -532,3 +532,25 @@ def test_base64_is_the_standard_alphabet_on_one_line(portrait: Image.Image) -> N
     jpeg = to_jpeg(portrait, 480)
     text = to_base64(jpeg)
     assert base64.b64decode(text, validate=True) == jpeg
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize(("side", "reduction"), [(640, 1), (320, 2), (160, 4), (80, 8), (10, 8)])
+def test_a_photo_decodes_reduced_by_the_least_power_of_two_that_fits_a_side(
+    photos: Path, form: str, side: int, reduction: int
+) -> None:
+    whole = Image.open(photos / "obama.jpg").resize((512, 640))
+    stored = io.BytesIO()
+    whole.save(stored, form)
+    photo = accept(stored.getvalue(), MAX_BYTES, MAX_PIXELS)
+    assert photo.longer_side == 640
+    assert photo.reduction_to(side) == reduction
+    assert photo.decode(reduction).size == (512 // reduction, 640 // reduction)
+
+
+def test_a_reduced_photo_is_upright_by_its_exif(photos: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    stored = io.BytesIO()
+    Image.open(photos / "obama.jpg").resize((600, 400)).save(stored, "JPEG", exif=exif)
+    assert accept(stored.getvalue(), MAX_BYTES, MAX_PIXELS).decode(2).size == (200, 300)
