@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from service.faces import Rgb
 
-MAX_SIDE = 32_766
-"""Pixels; remap counts in 16 bits."""
+MAX_SIDE = 32_765
+"""Pixels; remap counts in 16 bits, and the table of sums has a row and a column more."""
 
 _NO_MAP = np.empty(0, np.int16)
 """remap's second map, for fractions of pixels, which there are none of."""
