@@ -53,7 +53,8 @@ class Batcher(Generic[Item, Result]):
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for future in list(self._unanswered):
-            future.set_exception(_stopping())
+            if not future.done():  # its caller may have left this very moment
+                future.set_exception(_stopping())
 
     async def _run(self) -> None:
         while True:
