@@ -9,12 +9,15 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+Manifest = Mapping[str, Any]
+"""What a set of files was made from and by which version of the conversion, as JSON has it."""
 
 _MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
@@ -35,25 +38,32 @@ def ready(
     """
     place = subfolder(folder, model, digest)
     wanted = {"model": model, "digest": digest, "version": version}
-    if _intact(place, wanted, names):
-        return place
-    with _only_process(folder):
-        if _intact(place, wanted, names):  # another process made it while this one waited
-            return place
-        if place.exists():
-            log.warning("The files in %s are damaged or of an older version and are made anew.", place)
-        for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
-            shutil.rmtree(leftover)
-        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder, ignore_cleanup_errors=True) as unfinished:
-            made = Path(unfinished) / "made"
-            made.mkdir()
-            make(made)
-            files = {name: _measure(made / name) for name in names}
-            (made / _MANIFEST).write_text(json.dumps({**wanted, "files": files}, indent=1) + "\n")
-            if place.exists():
-                place.rename(Path(unfinished) / "replaced")
-            made.rename(place)
+    if not intact(place, wanted, names):
+        with _only_process(folder):
+            if not intact(place, wanted, names):  # no other process made it while this one waited
+                if place.exists():
+                    log.warning("The files in %s are damaged or of an older version and are made anew.", place)
+                _make(place, wanted, names, make)
     return place
+
+
+def remake(place: Path, wanted: Manifest, names: Sequence[str], make: Callable[[Path], None]) -> None:
+    """Put files that `make(folder)` makes into `place`, whatever is there; nothing changes when `make` raises."""
+    with _only_process(place.parent):
+        _make(place, wanted, names, make)
+
+
+def intact(place: Path, wanted: Manifest, names: Sequence[str]) -> bool:
+    """Whether `place` holds the wanted files as they were made."""
+    try:
+        manifest = json.loads((place / _MANIFEST).read_text())
+        files = manifest.pop("files")
+        if manifest != wanted or set(files) != set(names):
+            return False
+        with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
+            return list(threads.map(_measure, [place / name for name in names])) == [files[name] for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def sha256(path: Path) -> str:
@@ -66,17 +76,20 @@ def _measure(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _intact(place: Path, wanted: dict[str, Any], names: Sequence[str]) -> bool:
-    """Whether `place` holds the wanted files as they were made."""
-    try:
-        manifest = json.loads((place / _MANIFEST).read_text())
-        files = manifest.pop("files")
-        if manifest != wanted or set(files) != set(names):
-            return False
-        with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
-            return list(threads.map(_measure, [place / name for name in names])) == [files[name] for name in names]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+def _make(place: Path, wanted: Manifest, names: Sequence[str], make: Callable[[Path], None]) -> None:
+    """Make the files beside `place` and swap the folders; for the process that holds the models folder."""
+    folder = place.parent
+    for leftover in folder.glob(f"{_UNFINISHED}*"):  # of a process that was killed
+        shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder, ignore_cleanup_errors=True) as unfinished:
+        made = Path(unfinished) / "made"
+        made.mkdir()
+        make(made)
+        files = {name: _measure(made / name) for name in names}
+        (made / _MANIFEST).write_text(json.dumps({**wanted, "files": files}, indent=1) + "\n")
+        if place.exists():
+            place.rename(Path(unfinished) / "replaced")
+        made.rename(place)
 
 
 @contextlib.contextmanager

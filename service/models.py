@@ -3,6 +3,7 @@
 The models folder (FACE_MODELS) holds the converted files, see model_folder and conversion:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
+    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where scripts/quantize.py was run
     mtcnn-<digest>/{pnet,rnet,onet}.xml, .bin           the detector
 """
 
@@ -18,13 +19,15 @@ from pathlib import Path
 from service import conversion
 from service.errors import ContractMismatch, ModelUnavailable
 from service.faces import ModelContract
-from service.model_folder import ready, sha256, subfolder
+from service.model_folder import Manifest, intact, ready, remake, sha256, subfolder
 from service.sources import CASIA_WEBFACE, KNOWN_DIGESTS, VGGFACE2, Source, packaged_file, torch_checkpoint
 
 log = logging.getLogger(__name__)
 
 PREPROCESSING = 1
 DIMENSION = 512
+
+_INT8_FILES = ("facenet.xml", "facenet.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,27 @@ def prepare(
         rnet=mtcnn / "rnet.xml",
         onet=mtcnn / "onet.xml",
     )
+
+
+def int8_graph(files: ModelFiles) -> Path:
+    """The model's int8 graph; raises ModelUnavailable where it wasn't made yet or is damaged or of an older version."""
+    if not intact(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES):
+        fault = "is damaged or of an older version" if files.facenet_int8.exists() else "was not made yet"
+        raise ModelUnavailable(
+            f"The int8 model of {files.contract.model} {fault}; `python -m scripts.quantize PHOTOS` makes it."
+        )
+    return files.facenet_int8
+
+
+def keep_int8_graph(files: ModelFiles, make: Callable[[Path], None]) -> None:
+    """Replace the model's int8 graph by the .xml and .bin that `make(folder)` writes; what it raises passes through."""
+    remake(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES, make)
+
+
+def _int8_manifest(files: ModelFiles) -> Manifest:
+    contract = files.contract
+    version = conversion.CONVERSION
+    return {"model": contract.model, "digest": contract.digest, "version": version, "precision": "int8"}
 
 
 @dataclass(frozen=True, slots=True)
