@@ -1,0 +1,107 @@
+"""The embedder against OpenVINO's own benchmark tool on the same graph, and the batcher at several settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from service.detector import Detector
+from service.embedder import open_embedder
+from service.engine import Engine, Limits
+from service.images import readable_formats
+from service.models import ModelFiles
+from service.settings import Settings
+from service.stages import Stages
+
+BATCH = 32
+ROUNDS = 3
+SECONDS = 5.0
+CALLERS = 16
+
+
+def embedding_section(settings: Settings, files: ModelFiles) -> str:
+    """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns, as Markdown."""
+    threads = settings.threads or os.cpu_count() or 1
+    embedder = open_embedder(files, "cpu", settings.precision, threads)
+    crops = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        theirs.append(_benchmark_app(files.facenet, threads))
+        ours.append(_ours(lambda: embedder.embed(crops)))
+    mine, tool = float(np.median(ours)), float(np.median(theirs))
+    return "\n".join([
+        "## Embedding alone",
+        "",
+        f"| batch of {BATCH} | ms a face |",
+        "| --- | ---: |",
+        f"| this service's embedder | {mine:.2f} |",
+        f"| OpenVINO's benchmark_app on the same graph, {threads} threads, one stream | {tool:.2f} |",
+        "",
+        f"- {tool / mine:.0%} of its speed",
+    ])  # fmt: skip
+
+
+def _ours(work: object) -> float:
+    assert callable(work)  # noqa: S101 - for the type checker
+    work()
+    took = []
+    until = time.perf_counter() + SECONDS
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        work()
+        took.append((time.perf_counter() - began) * 1000 / BATCH)
+    return float(np.median(took))
+
+
+def _benchmark_app(graph: Path, threads: int) -> float:
+    """The tool's median milliseconds a face."""
+    tool = Path(sys.executable).with_name("benchmark_app")
+    command = [tool, "-m", graph, "-shape", f"[{BATCH},160,160,3]", "-hint", "none", "-nstreams", "1", "-nireq", "1"]
+    command += ["-nthreads", str(threads), "-api", "sync", "-t", str(int(SECONDS))]
+    said = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=True)  # noqa: S603
+    found = re.search(r"Median:\s+([\d.]+) ms", said.stdout)
+    if found is None:
+        raise RuntimeError(f"benchmark_app said no median:\n{said.stdout}")
+    return float(found[1]) / BATCH
+
+
+async def batching_section(settings: Settings, files: ModelFiles, photos: Sequence[Path]) -> str:
+    """Photos a second and their latency by the batcher's settings, with CALLERS at once and with one, as Markdown."""
+    lines = ["## Batching", "", "| max_batch | max_wait | photos/s, 16 callers | p50 ms | photos/s, 1 caller |"]
+    lines.append("| ---: | ---: | ---: | ---: | ---: |")
+    threads = settings.threads or os.cpu_count() or 1
+    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    embedder = open_embedder(files, settings.device, settings.precision, threads)
+    embedder.warm()
+    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, 256)
+    for max_batch, max_wait_s in ((1, 0.0), (4, 0.0), (8, 0.0), (8, 0.005), (8, 0.02), (16, 0.0), (32, 0.0)):
+        engine = Engine(detector, embedder, limits, threads, max_batch, max_wait_s)
+        many, latency = await _load(engine, photos, CALLERS)
+        one, _ = await _load(engine, photos, 1)
+        await engine.close()
+        lines.append(f"| {max_batch} | {max_wait_s * 1000:.0f} ms | {many:.1f} | {latency:.0f} | {one:.1f} |")
+    return "\n".join(lines)
+
+
+async def _load(engine: Engine, photos: Sequence[Path], callers: int) -> tuple[float, float]:
+    """Photos a second and the median milliseconds of one."""
+    contents = [path.read_bytes() for path in photos]
+    took: list[float] = []
+    began = time.perf_counter()
+
+    async def caller(number: int) -> None:
+        while time.perf_counter() - began < SECONDS:
+            started = time.perf_counter()
+            await engine.faces(contents[(len(took) + number) % len(contents)], lambda found: found[:1], Stages())
+            took.append((time.perf_counter() - started) * 1000)
+
+    await asyncio.gather(*(caller(number) for number in range(callers)))
+    return len(took) / (time.perf_counter() - began), float(np.median(took))

@@ -1,0 +1,86 @@
+"""Where the milliseconds of a photo go: each stage's share, by Python's profiler over the engine's functions."""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from service.detector import Detector, crop
+from service.embedder import open_embedder
+from service.images import accept, readable_formats
+from service.models import ModelFiles
+from service.settings import Settings
+
+_STAGES = {
+    "decode": ("images.py", "decode"),
+    "table of sums": ("averages.py", "integral"),
+    "pyramid": ("pyramid.py", "paint"),
+    "PNet and its windows": ("detector.py", "_propose"),
+    "RNet": ("detector.py", "_refine"),
+    "ONet": ("detector.py", "_conclude"),
+    "areas for RNet and ONet": ("detector.py", "_cut"),
+    "all of detection": ("detector.py", "detect"),
+    "crop": ("detector.py", "crop"),
+    "FaceNet": ("embedder.py", "embed"),
+}
+"""The function whose time, with all that it calls, is a stage's."""
+
+_LIMITS = {
+    "decode": "libjpeg, mostly Huffman decoding; one thread",
+    "table of sums": "memory bandwidth: 12 bytes written a pixel",
+    "pyramid": "four look-ups a canvas pixel; memory latency on large photos",
+    "PNet and its windows": "float32 convolutions of 3 to 32 channels, too few to fill the vector units",
+    "RNet": "float32 convolutions over about 40 windows a photo, 100 in rich scenes",
+    "ONet": "float32 convolutions, 25 MFLOP a window, 9 windows a photo",
+    "FaceNet": "2.84 GFLOP a face: the processor's bfloat16 throughput",
+}
+
+
+def profile_section(settings: Settings, files: ModelFiles, sets: dict[str, Sequence[Path]]) -> str:
+    """A report section in Markdown: shares of one photo's time, embedding its largest face."""
+    lines = [
+        "## Profile",
+        "",
+        f"| stage | {' | '.join(sets)} | what limits it |",
+        f"| --- |{' ---: |' * len(sets)} --- |",
+    ]
+    columns = [_milliseconds(settings, files, paths) for paths in sets.values()]
+    wholes = [each["decode"] + each["all of detection"] + each["crop"] + each["FaceNet"] for each in columns]
+    for stage in _STAGES:
+        cells = [
+            f"{each[stage]:.2f} ms ({each[stage] / whole:.0%})" for each, whole in zip(columns, wholes, strict=True)
+        ]
+        lines.append(f"| {stage} | {' | '.join(cells)} | {_LIMITS.get(stage, '')} |")
+    return "\n".join(lines)
+
+
+def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) -> dict[str, float]:
+    """The mean of each stage a photo."""
+    threads = settings.threads or os.cpu_count() or 1
+    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    embedder = open_embedder(files, settings.device, settings.precision, threads)
+    photos = [accept(path.read_bytes(), settings.max_bytes, settings.max_pixels, readable_formats()) for path in paths]
+
+    def run() -> None:
+        for photo in photos:
+            reduction = photo.reduction_to(settings.search_side)
+            picture = photo.decode(reduction)
+            for detection in detector.detect(np.asarray(picture))[:1]:
+                embedder.embed(crop(picture, detection.box)[None])
+
+    run()  # compiles
+    profiler = cProfile.Profile()
+    profiler.runcall(run)
+    times: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
+    times = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    seconds = {
+        stage: sum(entry[3] for (path, _, name), entry in times.items() if (Path(path).name, name) == place)
+        for stage, place in _STAGES.items()
+    }
+    seconds["PNet and its windows"] -= seconds["pyramid"]  # painted within
+    return {stage: value * 1000 / len(photos) for stage, value in seconds.items()}
