@@ -61,7 +61,7 @@ class Photo:
         size = picture.size
         try:
             if reduction > 1:
-                picture.draft(picture.mode, (size[0] // reduction, size[1] // reduction))
+                picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
             picture.load()
             picture = _to_rgb(picture)
             left = reduction // round(max(size) / max(picture.size))  # what no decoder did
