@@ -411,6 +411,63 @@ def test_pillows_warning_of_large_photos_is_not_printed(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("invalid_image\n", "")
 
 
+# Reduced decoding
+
+
+@pytest.mark.parametrize(
+    ("longer_side", "reduction"),
+    [(1, 1), (2400, 1), (2401, 2), (4800, 2), (4801, 4), (9600, 4), (9601, 8), (65_000, 8)],
+)
+def test_a_photo_is_reduced_as_little_as_will_do(longer_side: int, reduction: int) -> None:
+    for size in [(longer_side, 3), (3, longer_side)]:
+        photo = accept(encode(Image.new("L", size), "PNG"), MAX_BYTES, MAX_PIXELS)
+        assert photo.reduction_to(2400) == reduction
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        ("RGB", "JPEG"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("RGB", "MPO"),
+        ("RGB", "PNG"),
+        ("P", "PNG"),
+        ("I;16", "PNG"),
+        ("RGB", "WEBP"),
+        ("F", "TIFF"),
+        ("P", "GIF"),
+    ],
+)
+def test_a_reduced_photo_is_the_photo_at_that_size(portrait: Image.Image, mode: str, form: str, reduction: int) -> None:
+    """Of odd sizes too, where the last row and column stand for fewer pixels."""
+    large = portrait.resize((1203, 901), Image.Resampling.BICUBIC)
+    large = large.convert("L").convert(mode) if mode == "I;16" else large.convert(mode)
+    photo = encode(large, form)
+    reduced = accept(photo, MAX_BYTES, MAX_PIXELS).decode(reduction)
+    assert reduced.mode == "RGB"
+    assert apart(np.asarray(reduced), np.asarray(decode(photo, MAX_BYTES, MAX_PIXELS).reduce(reduction))) < 2
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_reduced_photo_is_upright(portrait: Image.Image, form: str, orientation: int) -> None:
+    large = portrait.resize((1200, 900), Image.Resampling.BICUBIC)
+    photo = encode(large.transpose(TURNS[orientation]), form, exif=exif(orientation))
+    reduced = accept(photo, MAX_BYTES, MAX_PIXELS).decode(4)
+    assert apart(np.asarray(reduced), np.asarray(large.reduce(4))) < 4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 7), (10_000, 5), (5, 10_000), (10_000, 1), (1, 10_000), (12_345, 67)])
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_long_thin_picture_can_be_reduced(size: tuple[int, int], form: str) -> None:
+    """Down to one pixel, not to none."""
+    photo = accept(encode(Image.new("RGB", size, "red"), form), MAX_BYTES, MAX_PIXELS)
+    for reduction in (2, 4, 8):
+        assert photo.decode(reduction).size == tuple(-(-side // reduction) for side in size)
+
+
 # Refusals
 
 
