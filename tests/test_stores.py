@@ -107,6 +107,57 @@ class TestEveryStore:
         assert await store.add(face(1, sha256="f" * 64), embedding(2)) is Added.TAKEN
         assert [each async for each in store.scan()] == [face(1)]
 
+    async def test_many_are_added_in_one_go(self, store: Store) -> None:
+        """Each gets the answer that it would have got alone, in the order given, also when a face comes twice."""
+        await fill(store, [face(3), face(5)])
+        batch = [face(n) for n in (9, 3, 1, 9, 5, 2**53 - 1, 1)]
+        batch[4] = replace(batch[4], remark="somebody else")
+        batch[6] = replace(batch[6], sha256="f" * 64)
+        new, known, taken = Added.NEW, Added.KNOWN, Added.TAKEN
+        assert await store.add_many([(each, embedding(each.face_id)) for each in batch]) == [
+            *(new, known, new, known, taken, new, taken)
+        ]
+        assert await numbers(store.scan()) == [1, 3, 5, 9, 2**53 - 1]
+        assert [match.face for match in await store.search(embedding(9), 1)] == [face(9)]
+        assert await store.add_many([]) == []
+
+    async def test_a_large_batch_is_added_whole(self, store: Store) -> None:
+        """256 faces with pictures are one call, and concurrent batches of the same faces add each once."""
+        batch = [(face(n, picture="p" * 8000), embedding(n)) for n in range(1, 257)]
+        outcomes = await asyncio.gather(*(store.add_many(batch) for _ in range(4)))
+        for each in zip(*outcomes, strict=True):
+            assert sorted(each, key=lambda one: one.value) == [Added.KNOWN] * 3 + [Added.NEW]
+        assert await store.count() == 256
+
+    async def test_a_batch_with_half_a_surrogate_pair_adds_nothing(self, store: Store) -> None:
+        """So the caller knows what became of the others."""
+        with pytest.raises(ValueError, match="surrogate"):
+            await store.add_many([(face(1), embedding(1)), (face(2, remark="\ud800"), embedding(2))])
+        assert await store.count() == 0
+
+    async def test_faces_come_with_their_embeddings(self, store: Store) -> None:
+        """Every face by its number, whatever its time, complete, with the vector that was added; from anywhere on."""
+        faces = [face(n, registered_at=START - timedelta(seconds=n * 7 % 41)) for n in range(2, 502, 2)]
+        await store.add_many([(each, embedding(each.face_id)) for each in faces])
+        pairs = [pair async for pair in store.scan_embedded()]
+        assert [each for each, _ in pairs] == faces
+        for each, vector in pairs:
+            assert vector.dtype == np.float32
+            assert np.abs(vector - embedding(each.face_id)).max() < 1e-6
+        for after in (1, 2, 3, 200, 201, 499, 500, 2**53 - 1):
+            assert [each.face_id async for each, _ in store.scan_embedded(after)] == [
+                each.face_id for each in faces if each.face_id > after
+            ]
+
+    async def test_optimizing_changes_no_answer(self, store: Store) -> None:
+        """It may be asked for at any time, and the faces are the same afterwards."""
+        await store.optimize()
+        await store.add_many([(face(n), embedding(n)) for n in range(1, 201)])
+        before = await store.search(embedding(7), 5)
+        await store.optimize()
+        assert await store.search(embedding(7), 5) == before
+        assert await numbers(store.scan()) == list(range(1, 201))
+
     async def test_search_returns_cosines_best_first(self, store: Store) -> None:
         """The similarity is the dot product of the unit vectors, and the order and the cut follow it."""
         await fill(store, [face(number) for number in range(1, 51)])
@@ -471,12 +522,12 @@ class TestFolder:
         """With the reserve touched nothing is added, but faces can still be found and removed."""
         shard = Shard(folder)
         shard.bind(CONTRACT)
-        shard.add(face(1), embedding(1))
+        shard.add_many([(face(1), embedding(1))])
         shard.close()
         full = Shard(folder, disk_reserve_bytes=2**62)
         with pytest.raises(StoreUnavailable, match="disk is full"):
-            full.add(face(2), embedding(2))
-        assert full.add(face(1), embedding(1)) is Added.KNOWN
+            full.add_many([(face(2), embedding(2))])
+        assert full.add_many([(face(1), embedding(1))]) == [Added.KNOWN]
         assert len(full.search(embedding(1), 5)) == 1
         assert full.remove(1)
         full.sync()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -39,17 +39,29 @@ class Store(Protocol):
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """Write a face unless its face_id is there already; durable once it returns."""
 
+    async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
+        """Likewise for several faces in one go, 64 to 256 at best; the answers in their order."""
+
     async def search(self, embedding: Embedding, limit: int) -> list[Match]:
         """The `limit` most similar faces, best first."""
 
     def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most."""
 
+    def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
+        """Every face with its embedding, by rising face_id from past `after`, page by page: for moving a gallery."""
+
     async def remove(self, face_id: int) -> bool:
         """Forget a face for good; False where there is none of that number."""
 
     async def count(self) -> int:
         """How many faces there are, exactly."""
+
+    async def optimize(self) -> None:
+        """Make searching fast after many faces were added, where the engine doesn't do so by itself.
+
+        That may take minutes, during which other calls wait or fail.
+        """
 
     async def close(self) -> None:
         """Flush and let go; safe to call twice."""

@@ -58,15 +58,16 @@ class EdgeLink:
         self._contract = process.contract
         return process.contract
 
-    async def call(self, method: str, *arguments: object) -> Any:
-        """Ask the process; raises what it raised, or StoreUnavailable where no answer can be had."""
+    async def call(self, method: str, *arguments: object, limit_s: float | None = None) -> Any:
+        """Ask the process; raises what it raised, or StoreUnavailable where no answer can be had in time."""
+        limit_s = limit_s or self._limit
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(limit_s):
                 return await (await self._running()).request(method, arguments)
         except TimeoutError:
-            log.warning("The gallery's process gave no answer to %s within %g s", method, self._limit)
+            log.warning("The gallery's process gave no answer to %s within %g s", method, limit_s)
             raise StoreUnavailable(
-                f"The gallery gave no answer within {self._limit:g} s; repeating the request is safe."
+                f"The gallery gave no answer within {limit_s:g} s; repeating the request is safe."
             ) from None
 
     async def bind(self, contract: ModelContract) -> None:

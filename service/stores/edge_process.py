@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 HEADER = struct.Struct(">I")
 """Before each frame: the length of the pickle that follows, in bytes."""
 
-WRITES = frozenset({"add", "remove"})
+WRITES = frozenset({"add_many", "remove"})
 """The methods whose answer waits until their effect is on disk."""
 
 GROUP = 64

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import qdrant_edge as qdrant
 
 from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added
 from service.stores.edge_folder import fsync, lock, read_contract, write_contract
-from service.stores.payload import KEYWORDS, REGISTERED_AT, to_face, to_payload, to_text
+from service.stores.payload import IDENTITY, KEYWORDS, REGISTERED_AT, outcome, to_face, to_payload, to_text
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +74,21 @@ class Shard:
                 "the faces again."
             )
 
-    def add(self, face: StoredFace, embedding: Embedding) -> Added:
-        """See Store.add; on disk once `sync` has returned."""
-        payload = to_payload(face)
-        present: list[Any] = self._open().retrieve([face.face_id], ["remark", "sha256"], False)
-        if present:
-            same = all(present[0].payload[key] == payload[key] for key in ("remark", "sha256"))
-            return Added.KNOWN if same else Added.TAKEN
-        self._check_disk()
-        self._update(qdrant.UpdateOperation.upsert_points([qdrant.Point(face.face_id, embedding.tolist(), payload)]))
-        return Added.NEW
+    def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
+        """See Store.add_many; on disk once `sync` has returned."""
+        records: list[Any] = self._open().retrieve([face.face_id for face, _ in faces], list(IDENTITY), False)
+        owners = {record.id: record.payload for record in records}
+        outcomes, points = [], []
+        for face, embedding in faces:
+            payload = to_payload(face)
+            outcomes.append(outcome(payload, owners.get(face.face_id)))
+            if outcomes[-1] is Added.NEW:
+                owners[face.face_id] = payload  # the same face may come twice
+                points.append(qdrant.Point(face.face_id, embedding.tolist(), payload))
+        if points:
+            self._check_disk()
+            self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
+        return outcomes
 
     def search(self, embedding: Embedding, limit: int) -> list[Match]:
         """See Store.search; exact until the shard is optimized, then through HNSW."""
@@ -99,6 +106,12 @@ class Shard:
         payloads = {record.id: record.payload for record in records}  # they come in an order of their own
         return [to_face(number, payloads[number]) for _, number in keys], keys[-1] if keys else None
 
+    def page_embedded(self, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
+        """The next `limit` faces past a face_id, by face_id, with their embeddings."""
+        request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
+        records: list[Any] = self._open().scroll(request)[0]
+        return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
+
     def skip(self, after: Key | None, limit: int) -> tuple[int, Key | None]:
         """Like `page` without reading the faces: how many there are, and the last one's key."""
         keys = self._keys(after, limit)
@@ -108,12 +121,17 @@ class Shard:
         """See Store.remove; on disk once `sync` has returned."""
         if not self._open().retrieve([face_id], False, False):
             return False
-        self._update(qdrant.UpdateOperation.delete_points([face_id]))
+        self._update(qdrant.UpdateOperation.delete_points([face_id]), 1)
         return True
 
     def count(self) -> int:
         """See Store.count."""
         return self._open().count(qdrant.CountRequest(exact=True))
+
+    def optimize(self) -> None:
+        """Build the index over what isn't indexed yet."""
+        self._open().optimize()
+        self.flush()
 
     def sync(self) -> None:
         """Bring every write so far to the disk.
@@ -171,10 +189,10 @@ class Shard:
         records: list[Any] = self._open().scroll(request)[0]
         return [(microseconds, record.id) for record in records]
 
-    def _update(self, operation: qdrant.UpdateOperation) -> None:
+    def _update(self, operation: qdrant.UpdateOperation, points: int) -> None:
         self._open().update(operation)
         self._unsynced = True
-        self._unflushed += 1
+        self._unflushed += points
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self._folder).free

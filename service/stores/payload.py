@@ -7,6 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.faces import Box, StoredFace
+from service.stores import Added
+
+IDENTITY = ("remark", "sha256")
+"""The fields in which a face that is added again agrees with the one that is there."""
 
 KEYWORDS = ("remark", "sha256", "device_id")
 """The fields that are indexed for equality."""
@@ -52,6 +56,13 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         registered_at=datetime.fromisoformat(payload[REGISTERED_AT]),
         device_id=payload["device_id"],
     )
+
+
+def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Added:
+    """What becomes of a face whose face_id has this owner, None where it has none."""
+    if owner is None:
+        return Added.NEW
+    return Added.KNOWN if all(owner[key] == payload[key] for key in IDENTITY) else Added.TAKEN
 
 
 def to_text(moment: datetime) -> str:
