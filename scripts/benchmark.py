@@ -9,19 +9,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.bench.agreement import Agreement, agreement
 from scripts.bench.answers import reference_answers
+from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
 from scripts.bench.ours import Ours
 from scripts.bench.photos import FACES, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
+from scripts.bench.profile import profile_section
 from scripts.bench.report import agreement_section, heading, set_section
 from scripts.bench.search import search_milliseconds
+from scripts.bench.serving import serving_section
 from scripts.bench.timing import time_in_turns
+from service.models import ModelFiles
+from service.settings import Settings
 
 LFW_DEV_PHOTOS = 1000
 _REFERENCES = {environment.package: environment for environment in (FACENET_PYTORCH, FACE_RECOGNITION)}
@@ -39,6 +45,8 @@ def main() -> None:
         _compare_speed(options, ours, say)
         if not options.no_agreement and FACENET_PYTORCH.package in options.against:
             _compare_answers(options.faces, ours, say)
+        files = ours.files
+    _look_inside(options, files, say)
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
@@ -66,6 +74,18 @@ def _compare_speed(options: argparse.Namespace, ours: Ours, say: Callable[[str],
         for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
             if not options.sets or photos.name in options.sets:
                 say(set_section(photos, time_in_turns(pipelines, photos), search))
+
+
+def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[str], None]) -> None:
+    """What the service makes of the engine, and where the engine's time goes."""
+    settings = Settings.from_env(os.environ)
+    with tempfile.TemporaryDirectory() as temporary:
+        sets = {each.name: each.paths for each in photo_sets(options.faces, options.sample or None, Path(temporary))}
+        portraits = next(iter(sets.values()))
+        say(profile_section(settings, files, sets))
+        say(embedding_section(settings, files))
+        say(asyncio.run(batching_section(settings, files, portraits)))
+        say(asyncio.run(serving_section(settings, portraits)))
 
 
 def _compare_answers(faces: Path, ours: Ours, say: Callable[[str], None]) -> None:

@@ -30,6 +30,7 @@ class Ours:
     def __init__(self, runner: asyncio.Runner, engine: Engine, files: models.ModelFiles) -> None:
         self._runner = runner
         self._engine = engine
+        self.files = files
         self.weights = files.weights
         """The state_dict behind the embeddings, for references that shall use the same."""
         self.contract = files.contract

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cProfile
 import os
 import pstats
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ _LIMITS = {
 }
 
 
-def profile_section(settings: Settings, files: ModelFiles, sets: dict[str, Sequence[Path]]) -> str:
+def profile_section(settings: Settings, files: ModelFiles, sets: Mapping[str, Sequence[Path]]) -> str:
     """A report section in Markdown: shares of one photo's time, embedding its largest face."""
     lines = [
         "## Profile",
