@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ctypes
-import logging
 import os
 import sys
-
-from aiohttp import web
 
 from service.app import create_app
 from service.errors import FaceServiceError
 from service.logs import configure
+from service.serving import serve
 from service.settings import Settings, manual
 
 
@@ -28,8 +27,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)
-        # aiohttp's access log is off: the middleware writes a better line.
-        web.run_app(create_app(settings), host=settings.host, port=settings.port, access_log=None, print=_announce)
+        asyncio.run(serve(create_app(settings), settings.host, settings.port))
     except FaceServiceError as error:
         print(f"The service can't start: {error}", file=sys.stderr)
         return 1
@@ -56,11 +54,6 @@ def _return_memory() -> None:
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
-
-
-def _announce(banner: str) -> None:
-    """aiohttp's «Running on …» as a log line."""
-    logging.getLogger("service").info("%s", banner.splitlines()[0].strip("= "))
 
 
 if __name__ == "__main__":

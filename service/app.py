@@ -14,9 +14,11 @@ from service.device_api import GALLERY, DeviceApi
 from service.engine import Engine, open_engine
 from service.gallery import Gallery, Rules
 from service.health import Health
+from service.in_hand import InHand
 from service.metrics import Metrics
 from service.middlewares import account, answer_errors, show_request_id
 from service.operator_api import HEALTH, METRICS
+from service.serving import IN_HAND
 from service.settings import Settings
 from service.stores import Store, open_store
 
@@ -31,12 +33,12 @@ def create_app(settings: Settings) -> web.Application:
 
     Its start-up raises ModelUnavailable, ContractMismatch or StoreUnavailable, each with what to do.
     """
-    metrics = Metrics()
+    metrics, in_hand = Metrics(), InHand()
     app = web.Application(
-        middlewares=[account(metrics), answer_errors], handler_args={"max_line_size": MAX_REQUEST_LINE}
+        middlewares=[account(metrics, in_hand), answer_errors], handler_args={"max_line_size": MAX_REQUEST_LINE}
     )
     app.on_response_prepare.append(show_request_id)
-    app[METRICS] = metrics
+    app[METRICS], app[IN_HAND] = metrics, in_hand
     app.add_routes(DeviceApi(settings.max_bytes, settings.delete_by_get).routes())
     app.add_routes(operator_api.routes())
     app.cleanup_ctx.append(_rooms(settings))

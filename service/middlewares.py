@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from service.device_api import CODE, STAGES, failure
 from service.errors import FaceServiceError
+from service.in_hand import InHand
 from service.metrics import Metrics
 from service.stages import Stages
 
@@ -24,7 +25,7 @@ QUIET = {"/healthz", "/readyz", "/metrics"}
 """Asked every few seconds by machines: logged at level DEBUG."""
 
 
-def account(metrics: Metrics) -> Middleware:
+def account(metrics: Metrics, in_hand: InHand) -> Middleware:
     """Number the request, time it, and log and count its answer."""
 
     @web.middleware
@@ -34,7 +35,10 @@ def account(metrics: Metrics) -> Middleware:
         began = time.perf_counter()
         outcome = CUT_OFF  # unless an answer comes
         try:
-            response = await handler(request)
+            with in_hand.one():
+                response = await handler(request)
+            if in_hand.stopping and not response.prepared:
+                response.force_close()
             outcome = response.get(CODE, str(response.status))
             return response
         finally:

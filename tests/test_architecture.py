@@ -17,7 +17,7 @@ FLOORS = (
     "service.app indexer.pipeline indexer.source",
     "service.middlewares service.operator_api",
     "service.device_api service.rest_api",
-    "service.multipart service.auth service.health",
+    "service.multipart service.auth service.health service.serving",
     "service.gallery",
     "service.engine service.stores",
     "service.detector service.embedder service.batcher",
@@ -26,7 +26,7 @@ FLOORS = (
     "service.sources service.averages service.boxes",
     "service.conversion service.model_folder",
     "service.frozen_graph",
-    "service.logs service.metrics service.stages service.faces service.settings",
+    "service.logs service.metrics service.stages service.in_hand service.faces service.settings",
     "service.errors",
 )
 """From the street down to the cellar. A new room gets its place here; stores are one room with its own stairs."""
@@ -41,7 +41,7 @@ STORE_FLOORS = (
 
 HTTP = {
     *("service.__main__", "service.app", "service.middlewares", "service.operator_api", "service.device_api"),
-    *("service.rest_api", "service.multipart"),
+    *("service.rest_api", "service.multipart", "service.serving"),
 }
 """The rooms with doors to the street: nobody else knows aiohttp, and the indexer knows none of them."""
 
