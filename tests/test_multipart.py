@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import FormData
-from aiohttp.multipart import BadContentDispositionHeader
 
 from tests.device import BOUNDARY, Client, Device, form, multipart, register_path, variants
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.filterwarnings("ignore", category=BadContentDispositionHeader),  # else an error in tests
+    pytest.mark.filterwarnings("ignore::aiohttp.multipart.BadContentDispositionHeader"),  # else an error in tests
 ]
 
 REGISTER = register_path("test")
