@@ -36,7 +36,8 @@ STORE_FLOORS = (
     "service.stores.edge_link",
     "service.stores.edge_process",
     "service.stores.edge_shard",
-    "service.stores.edge_folder service.stores.payload",
+    "service.stores.edge_folder",
+    "service.stores.payload service.stores.contracts service.stores.listing",
 )
 
 HTTP = {
@@ -190,7 +191,7 @@ def test_torch_is_imported_when_needed() -> None:
 def test_the_environment_is_read_at_the_entrance() -> None:
     """In __main__, or in the part of a script that runs only as a program; all else is told what to do."""
     for name, path in modules("service", "indexer", "scripts"):
-        if name.endswith("__main__") or within(name, "scripts.bench"):
+        if name.endswith("__main__") or name.startswith("scripts.bench"):
             continue  # measurements start services in environments like their own
         for node in tree(path).body:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
@@ -226,3 +227,11 @@ def test_protocols_stand_where_two_implementations_do() -> None:
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
     }
     assert found <= {"Store", "Embedder"}
+
+
+def test_the_map_names_every_room() -> None:
+    """README.md's last section has one line a module."""
+    layout = (ROOT / "README.md").read_text("utf-8").partition("## Layout")[2]
+    for name, path in modules("service"):
+        if room(name) == name and name not in ("service", "service.stores"):
+            assert f"\n  {path.name} " in layout, f"README.md's layout lacks {name}"

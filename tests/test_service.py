@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from aiohttp import ClientSession
 from PIL import Image
 
+from scripts.settings_table import README
 from service.models import ModelFiles
 from tests.conftest import MODELS
 from tests.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
@@ -330,6 +332,28 @@ class TestLog:
             ("/recognition_face", "1001"),
         ]
         assert "nobody's business" not in service.log
+
+
+class TestReadme:
+    @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+    async def test_the_session_works_as_it_stands(
+        self, start: Launch, environ: dict[str, str], photos: Path, tmp_path: Path
+    ) -> None:
+        """Registered, recognised, listed, deleted: only the address and the folder of the photo are the test's own."""
+        service = await start(environ)
+        block = README.read_text("utf-8").partition("PHOTO=me.jpg")[2].partition("```")[0]
+        session = "PHOTO=me.jpg" + block.replace("http://127.0.0.1:5055", service.url)
+        shutil.copy(photos / "obama.jpg", tmp_path / "me.jpg")
+        done = await asyncio.create_subprocess_exec("sh", "-c", session, cwd=tmp_path, stdout=PIPE, stderr=PIPE)
+        out, err = await done.communicate()
+        assert err == b""
+        registered, recognised, listed, deleted = (json.loads(line) for line in out.splitlines() if line)
+        assert registered == deleted == {"code": 0, "error": "", "detail": "", "data": {}}
+        (found,) = recognised["data"]["recognition_face"]
+        (face,) = listed["data"]["all_face"]
+        assert found["remark"] == face["remark"] == "My name, 我的名字"
+        async with device_of(service) as device:
+            assert await device.faces() == []
 
 
 async def test_help(environ: dict[str, str], tmp_path: Path) -> None:

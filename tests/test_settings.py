@@ -1,0 +1,136 @@
+"""Every setting: its default, what it accepts, what it refuses, and that people are told the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.settings_table import PLACE, README, table
+from service.errors import InvalidSettings
+from service.settings import Settings, variable
+from tests.processes import ROOT
+
+DEFAULTS: dict[str, Any] = {
+    "FACE_HOST": "0.0.0.0",
+    "FACE_PORT": 5055,
+    "FACE_DATA": Path("data"),
+    "FACE_MODELS": Path("models"),
+    "FACE_MODEL": "auto",
+    "FACE_WEIGHTS": None,
+    "FACE_MAX_BYTES": 10 * 1024 * 1024,
+    "FACE_MAX_PIXELS": 50_000_000,
+    "FACE_PICTURE_SIDE": 480,
+    "FACE_THRESHOLD": -1.0,
+    "FACE_DELETE_BY_GET": True,
+    "FACE_LOG_FORMAT": "text",
+    "FACE_LOG_LEVEL": "INFO",
+}
+"""Those that people rely on."""
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "FACE_HOST": {"127.0.0.1": "127.0.0.1", "::": "::"},
+    "FACE_PORT": {"0": 0, "80": 80, "65535": 65535},
+    "FACE_DATA": {"/srv/faces": Path("/srv/faces"), "~/faces": Path.home() / "faces"},
+    "FACE_MODELS": {"m": Path("m")},
+    "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
+    "FACE_WEIGHTS": {"w.pt": Path("w.pt")},
+    "FACE_MAX_BYTES": {"1": 1, "104857600": 100 * 2**20},
+    "FACE_MAX_PIXELS": {"1": 1, "100000000": 10**8},
+    "FACE_PICTURE_SIDE": {"16": 16, "4096": 4096},
+    "FACE_SEARCH_SIDE": {"256": 256, "30000": 30_000},
+    "FACE_THRESHOLD": {"-1": -1.0, "0.6": 0.6, "1": 1.0},
+    "FACE_MIN_FACE": {"20": 20, "10000": 10_000},
+    "FACE_MIN_SHARE": {"0": 0.0, "0.5": 0.5, "1": 1.0},
+    "FACE_MIN_SCORE": {"0": 0.0, "0.95": 0.95, "1": 1.0},
+    "FACE_DEVICE": {"auto": "auto", "cpu": "cpu", "cuda": "cuda"},
+    "FACE_PRECISION": {"auto": "auto", "f32": "f32", "bf16": "bf16", "int8": "int8"},
+    "FACE_THREADS": {"0": 0, "1024": 1024},
+    "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
+    "FACE_DELETE_BY_GET": {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True},
+    "FACE_LOG_FORMAT": {"text": "text", "json": "json"},
+    "FACE_LOG_LEVEL": {"DEBUG": "DEBUG", "ERROR": "ERROR"},
+}
+REFUSED: dict[str, list[str]] = {
+    "FACE_PORT": ["-1", "65536", "x", "5055.0"],
+    "FACE_MODEL": ["facenet", "VGGFACE2", " "],
+    "FACE_MAX_BYTES": ["0", "-1", "10 MB", "1e6"],
+    "FACE_MAX_PIXELS": ["0", "x"],
+    "FACE_PICTURE_SIDE": ["15", "4097", "x"],
+    "FACE_SEARCH_SIDE": ["255", "30001", "x"],
+    "FACE_THRESHOLD": ["-1.1", "1.1", "nan", "inf", "x"],
+    "FACE_MIN_FACE": ["19", "10001", "x"],
+    "FACE_MIN_SHARE": ["-0.1", "1.1", "nan"],
+    "FACE_MIN_SCORE": ["-0.1", "1.1", "x"],
+    "FACE_DEVICE": ["gpu", "cuda:0"],
+    "FACE_PRECISION": ["fp16", "F32"],
+    "FACE_THREADS": ["-1", "1025", "two"],
+    "FACE_MAX_QUEUE": ["0", "x"],
+    "FACE_DELETE_BY_GET": ["maybe", "2"],
+    "FACE_LOG_FORMAT": ["xml"],
+    "FACE_LOG_LEVEL": ["info", "TRACE"],
+}
+ALL = {variable(each.name): each.name for each in fields(Settings)}
+TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODELS", "FACE_WEIGHTS"}
+"""Settings that take any text."""
+
+
+def test_these_tests_know_every_setting() -> None:
+    assert set(ACCEPTED) == set(ALL)
+    assert set(REFUSED) == set(ALL) - TEXTS
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults(name: str) -> None:
+    """Nothing set, set to nothing, or beside what isn't ours: the default."""
+    for environ in ({}, {name: ""}, {"PATH": "/bin", "FACES": "x", "face_port": "1"}):
+        assert getattr(Settings.from_env(environ), ALL[name]) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ACCEPTED.items() for text in texts])
+def test_accepted(name: str, text: str) -> None:
+    value = getattr(Settings.from_env({name: text}), ALL[name])
+    assert value == ACCEPTED[name][text]
+    assert type(value) is type(ACCEPTED[name][text])
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts])
+def test_refused(name: str, text: str) -> None:
+    """In one sentence that names the variable and the value, and says what would do."""
+    with pytest.raises(InvalidSettings) as refusal:
+        Settings.from_env({name: text})
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"{name}={text!r} is ")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["FACE_TRESHOLD", "FACE_", "FACE_port"])
+def test_an_unknown_setting_is_refused(name: str) -> None:
+    """A slip of the pen must not pass in silence."""
+    with pytest.raises(InvalidSettings, match=f"^{name} is not a setting"):
+        Settings.from_env({name: "1"})
+
+
+def test_the_readme_has_every_setting() -> None:
+    """Its table is the one that `python -m scripts.settings_table` writes."""
+    place = PLACE.search(README.read_text("utf-8"))
+    assert place is not None
+    assert table() in place[0]
+    for name in ALL:
+        assert table().count(f"`{name}`") == 1
+
+
+def test_help_has_every_setting() -> None:
+    """With its default and its meaning."""
+    command = [sys.executable, "-m", "service", "--help"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = " ".join(text.split())
+    for each in fields(Settings):
+        default = "" if each.default is None else f"{each.default} "
+        meaning = each.metadata["help"].replace("`", "")
+        assert f"{variable(each.name)} {default}{meaning}" in words
