@@ -27,7 +27,7 @@ def fetch(folder: Path) -> Path:
 
 
 def _download(requirement: str, form: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", form, "--dest", str(folder), requirement]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", form, "--dest", str(folder), requirement]
     subprocess.run(command, check=True)
     name = requirement.partition("==")[0]
     return next(each for each in folder.iterdir() if each.name.replace("_", "-").startswith(name.replace("_", "-")))
