@@ -77,8 +77,7 @@ class Gallery:
         observation = await self._engine.faces(photo, self._largest, stages)
         face = _only(observation.faces)
         with stages.measure("search"):
-            matches = await self._store.search(face.embedding, limit)
-        return [match for match in matches if match.similarity >= self._rules.threshold]
+            return await self._store.search(face.embedding, limit, self._rules.threshold)
 
     def faces(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every known face, oldest first; `offset` are skipped, `limit` given at most."""

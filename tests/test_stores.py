@@ -175,6 +175,15 @@ class TestEveryStore:
             assert 1 - 1e-5 <= (await store.search(embedding(number), 1))[0].similarity <= 1
             assert -1 <= (await store.search(-embedding(number), number))[-1].similarity <= -1 + 1e-5
 
+    async def test_search_leaves_out_what_is_below_the_threshold(self, store: Store) -> None:
+        """A match is at least as similar as the threshold; -1 admits everything."""
+        await fill(store, [face(number) for number in range(1, 21)])
+        everything = await store.search(embedding(1), 20)
+        assert len(everything) == 20
+        for threshold in (-1.0, everything[9].similarity, 0.0, 0.999, 1.0):
+            expected = [match for match in everything if match.similarity >= threshold]
+            assert await store.search(embedding(1), 20, threshold) == expected
+
     async def test_search_returns_what_there_is(self, store: Store) -> None:
         """Fewer faces than asked for are fewer matches."""
         assert await store.search(embedding(1), 5) == []
@@ -528,7 +537,7 @@ class TestFolder:
         with pytest.raises(StoreUnavailable, match="disk is full"):
             full.add_many([(face(2), embedding(2))])
         assert full.add_many([(face(1), embedding(1))]) == [Added.KNOWN]
-        assert len(full.search(embedding(1), 5)) == 1
+        assert len(full.search(embedding(1), 5, -1.0)) == 1
         assert full.remove(1)
         full.sync()
         full.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from service.faces import Embedding, Match, ModelContract, StoredFace
-from service.stores import Added
+from service.stores import Added, listing
 from service.stores.edge_link import EdgeLink
 
 REQUEST_LIMIT_S = 30.0
@@ -17,18 +18,14 @@ REQUEST_LIMIT_S = 30.0
 OPTIMIZE_LIMIT_S = 24 * 3600.0
 """Building the index took 105 s for 100,000 faces on two cores, and grows a little faster than their number."""
 
-PAGE = 100
-"""Faces read at once while listing: some megabytes with their pictures."""
-
-SKIP = 2000
-"""Faces skipped at once, of which only the keys are read."""
-
 
 class EdgeStore:
     """See service.stores.Store; the answers come from `service.stores.edge_process`."""
 
     def __init__(self, folder: Path, request_limit_s: float = REQUEST_LIMIT_S) -> None:
         self._link = EdgeLink(folder, request_limit_s)
+        call = self._link.call
+        self._source = listing.Source(partial(call, "keys_from"), partial(call, "keys_at"), partial(call, "faces"))
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
@@ -48,31 +45,18 @@ class EdgeStore:
         added: list[Added] = await self._link.call("add_many", exact)
         return added
 
-    async def search(self, embedding: Embedding, limit: int) -> list[Match]:
+    async def search(self, embedding: Embedding, limit: int, threshold: float = -1.0) -> list[Match]:
         """See Store.search."""
-        matches: list[Match] = await self._link.call("search", np.asarray(embedding, np.float32), limit)
+        matches: list[Match] = await self._link.call("search", np.asarray(embedding, np.float32), limit, threshold)
         return matches
 
-    async def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+    def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        after = None
-        while offset > 0:
-            skipped, after = await self._link.call("skip", after, min(offset, SKIP))
-            if skipped == 0:
-                return
-            offset -= skipped
-        while limit is None or limit > 0:
-            size = PAGE if limit is None else min(limit, PAGE)
-            faces, after = await self._link.call("page", after, size)
-            for face in faces:
-                yield face
-            if len(faces) < size:
-                return
-            limit = None if limit is None else limit - size
+        return listing.scan(self._source, offset, limit)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while page := await self._link.call("page_embedded", after, PAGE):
+        while page := await self._link.call("page_embedded", after, listing.PAGE):
             for each in page:
                 yield each
             after = page[-1][0].face_id

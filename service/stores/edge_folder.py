@@ -6,11 +6,11 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import ModelContract
+from service.stores.contracts import from_mapping, to_mapping
 
 LOCK_PATIENCE_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
@@ -45,7 +45,7 @@ def read_contract(folder: Path) -> ModelContract | None:
     """
     path = folder / "contract.json"
     try:
-        return ModelContract(**json.loads(path.read_text("utf-8")))
+        return from_mapping(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         if (folder / "shard").exists():
             raise StoreUnavailable(
@@ -60,7 +60,7 @@ def write_contract(folder: Path, contract: ModelContract) -> None:
     """Write `contract.json`: either all of it is on disk afterwards, or none."""
     path = folder / "contract.json"
     draft = folder / "contract.json.new"
-    draft.write_text(json.dumps(asdict(contract), indent=2) + "\n", "utf-8")
+    draft.write_text(json.dumps(to_mapping(contract), indent=2) + "\n", "utf-8")
     fsync(draft)
     draft.replace(path)
     fsync(folder)

@@ -6,18 +6,29 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import qdrant_edge as qdrant
 
-from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
+from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added
+from service.stores.contracts import require
 from service.stores.edge_folder import fsync, lock, read_contract, write_contract
-from service.stores.payload import IDENTITY, KEYWORDS, REGISTERED_AT, outcome, to_face, to_payload, to_text
+from service.stores.listing import Key, moment
+from service.stores.payload import (
+    IDENTITY,
+    KEYWORDS,
+    REGISTERED_AT,
+    outcome,
+    score_threshold,
+    to_face,
+    to_matches,
+    to_payload,
+    to_text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +37,6 @@ DISK_RESERVE_BYTES = 128 * 2**20
 
 FLUSH_EVERY = 1000
 """Writes between two flushes under steady load; Edge drops its log of writes only when it is flushed."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Key = tuple[int, int]
-"""A face's place in the list: (registered_at in microseconds since 1970, face_id)."""
 
 
 class Shard:
@@ -67,12 +73,7 @@ class Shard:
             write_contract(self._folder, contract)
             self._load(contract)
             self.contract = contract
-        elif self.contract != contract:
-            raise ContractMismatch(
-                f"The gallery was made with {_describe(self.contract)}, but the service runs {_describe(contract)}; "
-                "start it with the former FACE_MODEL or FACE_WEIGHTS, or point FACE_DATA at a new folder and register "
-                "the faces again."
-            )
+        require(self.contract, contract, elsewhere="point FACE_DATA at a new folder")
 
     def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """See Store.add_many; on disk once `sync` has returned."""
@@ -90,32 +91,42 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, limit: int) -> list[Match]:
+    def search(self, embedding: Embedding, limit: int, threshold: float) -> list[Match]:
         """See Store.search; exact until the shard is optimized, then through HNSW."""
         if limit < 1:
             return []
         nearest = qdrant.Query.Nearest(embedding.tolist())
-        hits: list[Any] = self._open().query(qdrant.QueryRequest(limit=limit, query=nearest, with_payload=True))
-        # Float rounding puts some scores a hair outside of what a cosine can be.
-        return [Match(to_face(hit.id, hit.payload), min(1.0, max(-1.0, hit.score))) for hit in hits]
+        request = qdrant.QueryRequest(
+            limit, query=nearest, with_payload=True, score_threshold=score_threshold(threshold)
+        )
+        return to_matches(self._open().query(request), threshold)
 
-    def page(self, after: Key | None, limit: int) -> tuple[list[StoredFace], Key | None]:
-        """The next `limit` faces after a key, oldest first, and the last one's key (None where none is left)."""
-        keys = self._keys(after, limit)
-        records: list[Any] = self._open().retrieve([number for _, number in keys], True, False)
-        payloads = {record.id: record.payload for record in records}  # they come in an order of their own
-        return [to_face(number, payloads[number]) for _, number in keys], keys[-1] if keys else None
+    def keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
+        """See listing.Source."""
+        start = None if microseconds is None else _iso(microseconds)
+        order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, start)
+        request = qdrant.ScrollRequest(limit=limit, with_payload=False, with_vector=False, order_by=order)
+        records: list[Any] = self._open().scroll(request)[0]
+        return [(record.order_value, record.id) for record in records]
+
+    def keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
+        """See listing.Source."""
+        exactly = qdrant.RangeDateTime(gte=_iso(microseconds), lte=_iso(microseconds))
+        ties = qdrant.Filter(must=[qdrant.FieldCondition(REGISTERED_AT, range=exactly)])
+        request = qdrant.ScrollRequest(offset=first_id, limit=limit, filter=ties, with_payload=False, with_vector=False)
+        records: list[Any] = self._open().scroll(request)[0]
+        return [(microseconds, record.id) for record in records]
+
+    def faces(self, face_ids: list[int]) -> dict[int, StoredFace]:
+        """See listing.Source."""
+        records: list[Any] = self._open().retrieve([*face_ids], True, False)
+        return {record.id: to_face(record.id, record.payload) for record in records}
 
     def page_embedded(self, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
         """The next `limit` faces past a face_id, by face_id, with their embeddings."""
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
         records: list[Any] = self._open().scroll(request)[0]
         return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
-
-    def skip(self, after: Key | None, limit: int) -> tuple[int, Key | None]:
-        """Like `page` without reading the faces: how many there are, and the last one's key."""
-        keys = self._keys(after, limit)
-        return len(keys), keys[-1] if keys else None
 
     def remove(self, face_id: int) -> bool:
         """See Store.remove; on disk once `sync` has returned."""
@@ -158,36 +169,6 @@ class Shard:
             self._edge.flush()
             self._edge.close()
         os.close(self._lock)
-
-    def _keys(self, after: Key | None, limit: int) -> list[Key]:
-        """The keys of the next `limit` faces, in order.
-
-        Edge orders by time only, and cuts a run of equal times wherever the limit falls; so such a run is read apart,
-        by face_id.
-        """
-        keys = self._tied(after[0], after[1] + 1, limit) if after else []
-        room = limit - len(keys)
-        if room == 0:
-            return keys
-        order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, _iso(after[0] + 1) if after else None)
-        request = qdrant.ScrollRequest(limit=room, with_payload=False, with_vector=False, order_by=order)
-        records: list[Any] = self._open().scroll(request)[0]
-        later: list[Key] = sorted((record.order_value, record.id) for record in records)
-        if len(later) < room:
-            return keys + later
-        cut = later[-1][0]
-        keys += [key for key in later if key[0] != cut]
-        return keys + self._tied(cut, 0, limit - len(keys))
-
-    def _tied(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
-        """The keys of faces registered at exactly this time, from `first_id` on."""
-        moment = _iso(microseconds)
-        exactly = qdrant.FieldCondition(REGISTERED_AT, range=qdrant.RangeDateTime(gte=moment, lte=moment))
-        request = qdrant.ScrollRequest(
-            offset=first_id, limit=limit, filter=qdrant.Filter(must=[exactly]), with_payload=False, with_vector=False
-        )
-        records: list[Any] = self._open().scroll(request)[0]
-        return [(microseconds, record.id) for record in records]
 
     def _update(self, operation: qdrant.UpdateOperation, points: int) -> None:
         self._open().update(operation)
@@ -240,8 +221,4 @@ def _create(path: Path, dimension: int) -> None:
 
 
 def _iso(microseconds: int) -> str:
-    return to_text(_EPOCH + timedelta(microseconds=microseconds))
-
-
-def _describe(contract: ModelContract) -> str:
-    return f"{contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})"
+    return to_text(moment(microseconds))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from service.faces import Box, StoredFace
+from service.faces import Box, Match, StoredFace
 from service.stores import Added
 
 IDENTITY = ("remark", "sha256")
@@ -56,6 +56,18 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         registered_at=datetime.fromisoformat(payload[REGISTERED_AT]),
         device_id=payload["device_id"],
     )
+
+
+def score_threshold(threshold: float) -> float | None:
+    """What Qdrant is told, so that it reads no face that isn't returned; a hair less, for its float32."""
+    return threshold - 1e-6 if threshold > -1 else None
+
+
+def to_matches(hits: Iterable[Any], threshold: float) -> list[Match]:
+    """Qdrant's points with scores as matches, all but those below the threshold."""
+    # Float rounding puts some scores a hair outside of what a cosine can be.
+    matches = [Match(to_face(hit.id, hit.payload), min(1.0, max(-1.0, hit.score))) for hit in hits]
+    return [match for match in matches if match.similarity >= threshold]
 
 
 def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Added:

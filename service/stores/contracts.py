@@ -1,0 +1,36 @@
+"""The model contract as stores write it down, and what is said when it is another model's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from service.errors import ContractMismatch
+from service.faces import ModelContract
+
+
+def to_mapping(contract: ModelContract) -> dict[str, Any]:
+    """For JSON."""
+    return asdict(contract)
+
+
+def from_mapping(mapping: Any) -> ModelContract:
+    """The contract that `to_mapping` was given. Raises TypeError or ValueError for anything else."""
+    contract = ModelContract(**mapping)
+    for name, kind in (("model", str), ("digest", str), ("preprocessing", int), ("dimension", int)):
+        if not isinstance(getattr(contract, name), kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
+    return contract
+
+
+def require(kept: ModelContract, wanted: ModelContract, elsewhere: str) -> None:
+    """Raise ContractMismatch unless they are the same; `elsewhere` says where another gallery could be."""
+    if kept != wanted:
+        raise ContractMismatch(
+            f"The gallery was made with {_describe(kept)}, but the service runs {_describe(wanted)}; start it with the "
+            f"former FACE_MODEL or FACE_WEIGHTS, or {elsewhere} and register the faces again."
+        )
+
+
+def _describe(contract: ModelContract) -> str:
+    return f"{contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})"
