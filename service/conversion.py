@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "torch.Tensor"]
 
-CONVERSION = 3
+CONVERSION = 4
 """Counts the versions of the files below; graphs of an older version are made anew."""
 
 FACENET_FILES = ("facenet.xml", "facenet.bin", "facenet.safetensors")
-INT8_FILES = ("facenet.xml", "facenet.bin")
-"""Made by scripts/quantize.py; the same ports as the float32 graph's."""
 MTCNN_NETS = ("pnet", "rnet", "onet")
 MTCNN_FILES = tuple(f"{net}.{end}" for net in MTCNN_NETS for end in ("xml", "bin"))
+
+OUTSIDE = -255.0
+"""What PNet takes for no pixel at all."""
 
 _MIDDLE, _SPREAD = 127.5, 128.0  # pixels become (x - 127.5) / 128 before every one of the four networks
 
@@ -135,6 +136,7 @@ def convert_mtcnn(folder: Path) -> None:
     onet.xml  `crops`  float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
 
     Pixels are RGB from 0 to 255, averaged over areas and not rounded, hence float32: rounded, boxes move by 1 %.
+    For PNet, OUTSIDE where the photo has ended: several photos on one canvas are seen as each alone.
     `boxes` are offsets and `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the
     probability of a face.
     """
@@ -142,9 +144,32 @@ def convert_mtcnn(folder: Path) -> None:
 
     nets = import_facenet().models.mtcnn
     photo = torch.zeros(1, 64, 48, 3)
-    _save_graph(nets.PNet(), photo, "photo", ["boxes", "scores"], folder / "pnet.xml")
+    _save_graph(_ending_where_the_photo_ends(nets.PNet()), photo, "photo", ["boxes", "scores"], folder / "pnet.xml")
     _save_graph(nets.RNet(), torch.zeros(2, 24, 24, 3), "crops", ["boxes", "scores"], folder / "rnet.xml")
     _save_graph(nets.ONet(), torch.zeros(2, 48, 48, 3), "crops", ["boxes", "landmarks", "scores"], folder / "onet.xml")
+
+
+def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
+    """PNet that takes OUTSIDE pixels for the end of the photo.
+
+    It pools 2×2 after its first layer, and at the edge of an odd size what is left of the last 2×2. With other pixels
+    behind that edge it would pool those too, and see faces at the rim elsewhere.
+    """
+    import torch
+
+    class Ending(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pnet = pnet
+
+        def forward(self, x: torch.Tensor) -> Any:  # [1, 3, height, width], normalised
+            outside = (x[:, :1] < (OUTSIDE / 2 - _MIDDLE) / _SPREAD).float()
+            touched = torch.nn.functional.max_pool2d(outside, 3, stride=1)  # by the first layer's 3×3
+            first = pnet.prelu1(pnet.conv1(x)) - touched * 1e9
+            last = pnet.prelu3(pnet.conv3(pnet.prelu2(pnet.conv2(pnet.pool1(first)))))
+            return pnet.conv4_2(last), pnet.softmax4_1(pnet.conv4_1(last))
+
+    return Ending()
 
 
 def _save_graph(

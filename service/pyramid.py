@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.averages import Areas, Integral, areas, average
+from service.conversion import OUTSIDE
 
 WINDOW = 12
 """Side of PNet's window in pixels; it moves in steps of STRIDE."""
@@ -92,11 +93,13 @@ def _smallest_canvas(levels: list[Level]) -> Layout | None:
 class Plan(NamedTuple):
     """What a layout means for every pixel and cell of its canvas.
 
-    `areas` say which source pixels make up each pixel of the canvas, (height, width); `level_of` which level a cell of
-    PNet's answer belongs to, (cells down, cells across), -1 for cells that look at no level or at more than one.
+    `areas` say which source pixels make up each pixel of the canvas, (height, width); `outside`, (height, width, 1), is
+    OUTSIDE where no level lies, else 0; `level_of` which level a cell of PNet's answer belongs to, (cells down, cells
+    across), -1 for cells that look at no level or at more than one.
     """
 
     areas: Areas
+    outside: NDArray[np.float32]
     level_of: NDArray[np.int8]
 
 
@@ -114,12 +117,15 @@ def plan(layout: Layout, photo_height: int, photo_width: int) -> Plan:
         share[place] = of_level.share[0]
         row, column = level.top // STRIDE, level.left // STRIDE
         level_of[row : row + _cells(level.height), column : column + _cells(level.width)] = i
-    return Plan(Areas(corners, share), level_of)
+    outside = np.where(share == 0, np.float32(OUTSIDE), np.float32(0))
+    return Plan(Areas(corners, share), outside, level_of)
 
 
 def paint(plan: Plan, sums: Integral) -> NDArray[np.float32]:
-    """The canvas, shape (1, height, width, 3), 0 to 255; zero where no level lies."""
-    return average(sums, plan.areas)[None]
+    """The canvas, shape (1, height, width, 3), 0 to 255; OUTSIDE where no level lies."""
+    canvas = average(sums, plan.areas)
+    canvas += plan.outside
+    return canvas[None]
 
 
 def _cells(size: int) -> int:

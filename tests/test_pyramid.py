@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.averages import integral
+from service.conversion import OUTSIDE
 from service.pyramid import CANVASES, Layout, Level, layouts, paint, plan, smallest_face
 from service.settings import Settings
 from tests.test_averages import noise, torch_area
@@ -42,8 +43,8 @@ def test_a_canvas_shows_each_copy_in_its_place_and_nothing_elsewhere(size: tuple
         for level in layout.levels:
             place = canvas[0, level.top : level.top + level.height, level.left : level.left + level.width]
             np.testing.assert_allclose(place, torch_area(photo, level.height, level.width), atol=1e-4)
-            place[...] = 0
-        assert not canvas.any()
+            place[...] = OUTSIDE
+        assert (canvas == OUTSIDE).all()
 
 
 # Copies
