@@ -28,9 +28,9 @@ def suppress_nested(boxes: Floats, scores: Floats, overlap: float) -> Indices:
     """Likewise, but measured against the smaller of the two boxes, so that a box inside a better one goes too.
 
     For the few boxes at the end: work and memory grow with n². As in facenet-pytorch, pixels count inclusively here (a
-    box from 3 to 5 is 3 wide).
+    box from 3 to 5 is 3 wide), and of equally good boxes the last stays.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(scores, kind="stable")[::-1]  # of equal scores, which sure faces often have, the last
     left, top, right, bottom = boxes[order].T
     area = (right - left + 1) * (bottom - top + 1)
     width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) + 1
