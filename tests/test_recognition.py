@@ -22,6 +22,7 @@ from service.models import ModelFiles
 from service.settings import Settings
 from service.stages import Stages
 
+MODELS = Path(__file__).parents[1] / "models"
 GOLDEN = Path(__file__).parent / "golden" / "vggface2_portraits.json"
 """`python -m scripts.make_golden` makes it anew."""
 PORTRAITS = json.loads(GOLDEN.read_text(encoding="utf-8"))["portraits"]
@@ -29,8 +30,7 @@ PORTRAITS = json.loads(GOLDEN.read_text(encoding="utf-8"))["portraits"]
 
 @pytest.fixture(scope="module")
 def vggface2(shared: Path) -> ModelFiles:
-    defaults = Settings()
-    return models.prepare("auto", shared / "models" / "facenet-vggface2-fp16.pt", defaults.models, None)
+    return models.prepare("auto", shared / "models" / "facenet-vggface2-fp16.pt", MODELS, None)
 
 
 @pytest.fixture(params=["auto", "f32"])
