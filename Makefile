@@ -5,10 +5,11 @@ TORCH ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint bench index lock clean
+.PHONY: help setup run test lint bench index up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,17 @@ bench: setup  ## measure speed against facenet-pytorch as pip installs it
 index: setup  ## enroll a folder of photos: make index DIR=photos
 	@test -n "$(DIR)" || { echo "Name the folder: make index DIR=photos"; exit 2; }
 	@$(BIN)/python -m indexer index "$(DIR)" $(ARGS)
+
+up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs
+	@touch .env && chmod 600 .env
+	@grep -q '^QDRANT_API_KEY=.' .env \
+		|| printf '\nQDRANT_API_KEY=%s\n' "$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >> .env
+	@grep -q '^COMPOSE_PROFILES=.' .env || printf 'COMPOSE_PROFILES=%s\n' '$(or $(PROFILE),cpu)' >> .env
+	$(if $(PROFILE),COMPOSE_PROFILES=$(PROFILE) )$(COMPOSE) up --build --detach
+	@echo "http://localhost:5055 is the service, http://localhost:6333/dashboard Qdrant; its API key is in .env."
+
+down:  ## stop them; the faces stay in their volume
+	COMPOSE_PROFILES=cpu,gpu $(COMPOSE) down
 
 lock:  ## pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --group dev --custom-compile-command "make lock" \
