@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from service.errors import InvalidSettings
 
 
-def setting(default: Any, text: str, check: Callable[[Any], bool] = lambda _: True, allowed: str = "") -> Any:
-    """A dataclass field that carries its line of the manual and the values that it accepts."""
-    return field(default=default, metadata={"help": text, "check": check, "allowed": allowed})
+def setting(
+    default: Any, text: str, check: Callable[[Any], bool] = lambda _: True, allowed: str = "", secret: bool = False
+) -> Any:
+    """A dataclass field that carries its line of the manual and the values that it accepts; no text shows a secret."""
+    return field(default=default, repr=not secret, metadata={"help": text, "check": check, "allowed": allowed})
 
 
 def _at_least(low: float) -> dict[str, Any]:
@@ -27,6 +30,10 @@ def _one_of(*names: str) -> dict[str, Any]:
     return {"check": lambda value: value in names, "allowed": ", ".join(f"`{name}`" for name in names)}
 
 
+def _like(pattern: str, allowed: str) -> dict[str, Any]:
+    return {"check": lambda value: re.fullmatch(pattern, value) is not None, "allowed": allowed}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The service's settings; the variable of `max_bytes` is FACE_MAX_BYTES, and so on."""
@@ -34,6 +41,34 @@ class Settings:
     host: str = setting("0.0.0.0", "Address to listen on.")  # noqa: S104 - devices on the network must reach it
     port: int = setting(5055, "Port to listen on; 0 takes a free one.", **_between(0, 65535))
     data: Path = setting(Path("data"), "Folder of the embedded gallery.")
+    qdrant_url: str | None = setting(
+        None,
+        "A Qdrant server to keep the gallery in, instead of the folder above.",
+        **_like(r"https?://[^\s/@?#]+/?", "`http://HOST:6333` or `https://HOST:6333`"),
+    )
+    qdrant_api_key: str | None = setting(
+        None, "Its API key.", **_like("[!-~]+", "printable ASCII without spaces"), secret=True
+    )
+    qdrant_grpc_port: int = setting(6334, "Its gRPC port, over which everything is sent.", **_between(1, 65535))
+    collection: str = setting(
+        "faces",
+        "The gallery's name there: an alias for the collection of its model.",
+        **_like(r"\w[\w.-]{,199}", "letters, digits, `_`, `.`, `-`"),
+    )
+    qdrant_shards: int = setting(
+        0, "Shards of a collection that is made; 0 is one for each node of the cluster.", **_between(0, 10_000)
+    )
+    qdrant_replicas: int = setting(1, "Copies of each shard of a collection that is made.", **_between(1, 100))
+    qdrant_write_consistency: int = setting(
+        1,
+        "Copies that must have a face before it counts as registered, in a collection that is made.",
+        **_between(1, 100),
+    )
+    qdrant_quantize: str = setting(
+        "off",
+        "`int8` keeps small copies of the embeddings in memory, the exact ones on disk, in a collection that is made.",
+        **_one_of("off", "int8"),
+    )
     models: Path = setting(Path("models"), "Folder where fetched and converted weights are kept.")
     model: str = setting(
         "auto",
@@ -98,12 +133,13 @@ def variable(field_name: str) -> str:
 def _parse(name: str, text: str, of: Any) -> Any:
     """Turn a variable's text into the field's type and check it."""
     kind = str(of.type).removesuffix(" | None")
+    said = f"{name}={text!r}" if of.repr else name
     try:
         value = _PARSERS[kind](text)
     except (ValueError, KeyError):
-        raise InvalidSettings(f"{name}={text!r} is not {_KIND_WORDS[kind]}.") from None
+        raise InvalidSettings(f"{said} is not {_KIND_WORDS[kind]}.") from None
     if not of.metadata["check"](value):
-        raise InvalidSettings(f"{name}={text!r} is out of range; allowed: {of.metadata['allowed']}.")
+        raise InvalidSettings(f"{said} is out of range; allowed: {of.metadata['allowed']}.")
     return value
 
 
@@ -124,5 +160,5 @@ def manual() -> str:
     for each in fields(Settings):
         default = "" if each.default is None else str(each.default)
         allowed = f" ({each.metadata['allowed']})" if each.metadata["allowed"] else ""
-        lines.append(f"  {variable(each.name):<20} {default:<12} {each.metadata['help']}{allowed}".replace("`", ""))
+        lines.append(f"  {variable(each.name):<29} {default:<12} {each.metadata['help']}{allowed}".replace("`", ""))
     return "\n".join(lines)

@@ -36,7 +36,9 @@ STORE_FLOORS = (
     "service.stores.edge_link",
     "service.stores.edge_process",
     "service.stores.edge_shard",
-    "service.stores.edge_folder",
+    "service.stores.edge_folder service.stores.server",
+    "service.stores.server_collection",
+    "service.stores.server_link",
     "service.stores.payload service.stores.contracts service.stores.listing",
 )
 
@@ -158,7 +160,7 @@ def test_errors_know_no_http() -> None:
 def test_qdrant_stays_in_the_stores() -> None:
     for name, path in modules("service", "indexer"):
         if room(name) != "service.stores":
-            assert not [each for each in imports(path) if each.name.startswith("qdrant")], name
+            assert not [each for each in imports(path) if each.name.startswith(("qdrant", "grpc"))], name
 
 
 def test_the_service_itself_does_not_load_edge() -> None:

@@ -19,6 +19,9 @@ DEFAULTS: dict[str, Any] = {
     "FACE_HOST": "0.0.0.0",
     "FACE_PORT": 5055,
     "FACE_DATA": Path("data"),
+    "FACE_QDRANT_URL": None,
+    "FACE_QDRANT_API_KEY": None,
+    "FACE_COLLECTION": "faces",
     "FACE_MODELS": Path("models"),
     "FACE_MODEL": "auto",
     "FACE_WEIGHTS": None,
@@ -36,6 +39,14 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_HOST": {"127.0.0.1": "127.0.0.1", "::": "::"},
     "FACE_PORT": {"0": 0, "80": 80, "65535": 65535},
     "FACE_DATA": {"/srv/faces": Path("/srv/faces"), "~/faces": Path.home() / "faces"},
+    "FACE_QDRANT_URL": {each: each for each in ("http://localhost:6333", "https://q.example.com/", "http://[::1]:1")},
+    "FACE_QDRANT_API_KEY": {"s3cr3t!": "s3cr3t!"},
+    "FACE_QDRANT_GRPC_PORT": {"1": 1, "65535": 65535},
+    "FACE_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
+    "FACE_QDRANT_SHARDS": {"0": 0, "12": 12},
+    "FACE_QDRANT_REPLICAS": {"1": 1, "3": 3},
+    "FACE_QDRANT_WRITE_CONSISTENCY": {"1": 1, "2": 2},
+    "FACE_QDRANT_QUANTIZE": {"off": "off", "int8": "int8"},
     "FACE_MODELS": {"m": Path("m")},
     "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
     "FACE_WEIGHTS": {"w.pt": Path("w.pt")},
@@ -57,6 +68,13 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 }
 REFUSED: dict[str, list[str]] = {
     "FACE_PORT": ["-1", "65536", "x", "5055.0"],
+    "FACE_QDRANT_URL": ["localhost:6333", "ftp://q", "http://", "http://q/prefix", "http://me:key@q", "http://q q"],
+    "FACE_QDRANT_GRPC_PORT": ["0", "65536", "x"],
+    "FACE_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
+    "FACE_QDRANT_SHARDS": ["-1", "x"],
+    "FACE_QDRANT_REPLICAS": ["0", "x"],
+    "FACE_QDRANT_WRITE_CONSISTENCY": ["0", "x"],
+    "FACE_QDRANT_QUANTIZE": ["yes", "INT8"],
     "FACE_MODEL": ["facenet", "VGGFACE2", " "],
     "FACE_MAX_BYTES": ["0", "-1", "10 MB", "1e6"],
     "FACE_MAX_PIXELS": ["0", "x"],
@@ -81,7 +99,7 @@ TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODELS", "FACE_WEIGHTS"}
 
 def test_these_tests_know_every_setting() -> None:
     assert set(ACCEPTED) == set(ALL)
-    assert set(REFUSED) == set(ALL) - TEXTS
+    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY"}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -107,6 +125,15 @@ def test_refused(name: str, text: str) -> None:
     assert sentence.startswith(f"{name}={text!r} is ")
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("key", ["hush hush", "hush\n", "hüsh"])
+def test_a_key_is_never_shown(key: str) -> None:
+    """Neither where it can't be used nor where the settings are printed."""
+    with pytest.raises(InvalidSettings, match=r"^FACE_QDRANT_API_KEY is out of range") as refusal:
+        Settings.from_env({"FACE_QDRANT_API_KEY": key})
+    assert "sh" not in str(refusal.value).removeprefix("FACE_QDRANT_API_KEY")
+    assert "hush" not in repr(Settings.from_env({"FACE_QDRANT_API_KEY": "hush"}))
 
 
 @pytest.mark.parametrize("name", ["FACE_TRESHOLD", "FACE_", "FACE_port"])

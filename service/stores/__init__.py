@@ -69,6 +69,21 @@ class Store(Protocol):
 
 def open_store(settings: Settings) -> Store:
     """The store that the settings ask for, not yet opened."""
-    from service.stores.edge import EdgeStore  # here, so that other stores do without Edge
+    # Imported here, so that each store does without the other's packages.
+    if settings.qdrant_url is None:
+        from service.stores.edge import EdgeStore
 
-    return EdgeStore(settings.data / "gallery")
+        return EdgeStore(settings.data / "gallery")
+
+    from service.stores.server import ServerStore
+    from service.stores.server_collection import Layout
+    from service.stores.server_link import connector
+
+    layout = Layout(
+        shards=settings.qdrant_shards,
+        replicas=settings.qdrant_replicas,
+        write_consistency=settings.qdrant_write_consistency,
+        int8=settings.qdrant_quantize == "int8",
+    )
+    connect = connector(settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key)
+    return ServerStore(connect, settings.collection, layout)
