@@ -15,7 +15,7 @@ import pytest
 
 from scripts import quantize
 from scripts.bench import precision
-from service import models
+from service import conversion, models
 from service.embedder import OpenVinoEmbedder, open_embedder
 from service.errors import FaceNotFound, InvalidSettings, ModelUnavailable
 from service.models import ModelFiles
@@ -145,7 +145,7 @@ def test_int8_without_a_model_says_what_makes_it(unmade: ModelFiles, tmp_path: P
         open_embedder(nothing, "cpu", "int8", threads=1)
 
 
-@pytest.mark.parametrize("damage", ["flip a bit", "other weights"])
+@pytest.mark.parametrize("damage", ["flip a bit", "other weights", "older crops"])
 def test_a_damaged_or_foreign_int8_model_is_noticed(files: ModelFiles, tmp_path: Path, damage: str) -> None:
     kept = replace(files, facenet_int8=tmp_path / "int8" / "facenet.xml")
     models.keep_int8_graph(kept, lambda folder: write_graph(files, folder))
@@ -155,10 +155,22 @@ def test_a_damaged_or_foreign_int8_model_is_noticed(files: ModelFiles, tmp_path:
         content = bytearray(weights.read_bytes())
         content[len(content) // 2] ^= 1
         weights.write_bytes(content)
-    else:
+    elif damage == "other weights":
         kept = replace(kept, contract=replace(kept.contract, digest="0" * 64))
+    else:
+        kept = replace(kept, contract=replace(kept.contract, preprocessing=models.PREPROCESSING + 1))
     with pytest.raises(ModelUnavailable, match="is damaged or of an older version"):
         models.int8_graph(kept)
+
+
+def test_a_new_version_of_the_conversion_keeps_the_int8_model(
+    files: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer detector is no reason to gather photos again."""
+    kept = replace(files, facenet_int8=tmp_path / "int8" / "facenet.xml")
+    models.keep_int8_graph(kept, lambda folder: write_graph(files, folder))
+    monkeypatch.setattr(conversion, "CONVERSION", conversion.CONVERSION + 1)
+    assert models.int8_graph(kept) == kept.facenet_int8
 
 
 def test_a_failed_quantization_leaves_the_model_that_was_there(files: ModelFiles, tmp_path: Path) -> None:
