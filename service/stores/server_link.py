@@ -158,7 +158,7 @@ class ServerLink:
             return StoreUnavailable(
                 "Qdrant can't be reached at FACE_QDRANT_URL, or is too busy; repeating the request is safe."
             )
-        log.error("Qdrant refused a request: %s", details)
+        log.warning("Qdrant refused a request: %s", details)  # not always bad: replicas that start make one collection
         return StoreUnavailable(HINTS.get(code, "Qdrant could not carry this out; the service's log says why."))
 
     def _note(self, details: str) -> None:
