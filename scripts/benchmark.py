@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scripts.bench.agreement import Agreement, agreement
 from scripts.bench.answers import reference_answers
+from scripts.bench.edge import edge_section
 from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
 from scripts.bench.ours import Ours
@@ -47,6 +48,8 @@ def main() -> None:
             _compare_answers(options.faces, ours, say)
         files = ours.files
     _look_inside(options, files, say)
+    if not options.no_gallery:
+        say(edge_section())
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
@@ -59,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", help="time these photo sets only: lfw_mini, photos, large")
     parser.add_argument("--against", nargs="*", choices=sorted(_REFERENCES), default=list(_REFERENCES))
     parser.add_argument("--no-agreement", action="store_true", help="time only, do not compare the answers")
+    parser.add_argument("--no-gallery", action="store_true", help="leave out galleries of 10,000 and 100,000 faces")
     parser.add_argument("--write", type=Path, metavar="FILE", help="keep the report, such as docs/benchmarks.md")
     return parser.parse_args()
 

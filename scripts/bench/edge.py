@@ -1,0 +1,236 @@
+"""The embedded gallery at size: writing, searching exactly and through the index, opening again, disk and memory, and
+how long the event loop of the process that asks ever stands still meanwhile.
+
+Run alone as `python -m scripts.bench.edge [FACES ...]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scripts.bench.environments import BENCH
+from scripts.bench.report import table
+from scripts.bench.stalls import Stalls, watched
+from service.faces import Box, ModelContract, StoredFace
+from service.stores.edge import EdgeStore
+
+SIZES = (10_000, 100_000)
+PROBES = 500
+LIMIT = 5  # nearest faces, as the device contract asks for
+BATCH = 64
+IN_FLIGHT = 2  # batches: one is on its way while the other is written
+PICTURE_BYTES = 4500
+"""A face's kept picture; 6,000 characters as base64."""
+PHOTOS_A_PERSON = 4
+STRANGERS = 0.5
+"""Share of the probes that show people who are not in the gallery."""
+DIMENSION = 512
+SPECTRUM = 18.0
+"""Variance falls by e every so many dimensions. The cosine of two strangers then spreads by sqrt(1 / (2 · 18)) = 0.17,
+as vggface2's does on LFW, where the nearest of 240 strangers is at 0.47; in 512 equal dimensions it would be 0.04."""
+NOISE = 0.33
+"""Variance within a person over that between people: two photos of one have a cosine of about 1 / 1.33 = 0.75."""
+CONTRACT = ModelContract("benchmark", "0" * 64, 1, DIMENSION)
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Milliseconds of half and of all but 1 % of the searches, and the share of the true nearest five found."""
+
+    p50_ms: float
+    p99_ms: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was measured on a gallery of so many faces; memory is the gallery process's, in bytes, by Linux's name.
+
+    RssAnon is its own, VmRSS counts the mapped files too, which the system drops when it needs the room.
+    """
+
+    faces: int
+    insertions_per_second: float
+    exact: Searches
+    optimize_s: float
+    indexed: Searches
+    reopen_s: float
+    disk: int
+    memory: dict[str, int]
+    building: dict[str, int]
+    """The most memory while the index was built."""
+    stalls: Stalls
+
+
+def edge_section(sizes: Sequence[int] = SIZES) -> str:
+    """The report's section, in Markdown; 100,000 faces take minutes, most of them for building the index."""
+    runs = [asyncio.run(_measure(size)) for size in sizes]
+    rows: list[tuple[str, Callable[[Run], str]]] = [
+        ("insertions a second", lambda run: f"{run.insertions_per_second:,.0f}"),
+        ("top 5 exact, p50 / p99", lambda run: f"{run.exact.p50_ms:.1f} / {run.exact.p99_ms:.1f} ms"),
+        ("recall@5 exact", lambda run: f"{run.exact.recall:.4f}"),
+        ("building the index", lambda run: f"{run.optimize_s:.1f} s"),
+        ("top 5 indexed, p50 / p99", lambda run: f"{run.indexed.p50_ms:.1f} / {run.indexed.p99_ms:.1f} ms"),
+        ("recall@5 indexed", lambda run: f"{run.indexed.recall:.4f}"),
+        ("opening again to the first answer", lambda run: f"{run.reopen_s:.2f} s"),
+        ("disk", lambda run: f"{run.disk / 1e6:,.0f} MB, {run.disk / run.faces / 1e3:.1f} KB a face"),
+        ("memory, its own / with mapped files", lambda run: _megabytes(run.memory)),
+        ("likewise while the index is built", lambda run: _megabytes(run.building)),
+        ("longest stall of the event loop", lambda run: f"{run.stalls.longest * 1e3:.1f} ms"),
+        ("longest work of the event loop at once", lambda run: f"{run.stalls.own_work * 1e3:.1f} ms"),
+        ("longest stall of an idle process beside it", lambda run: f"{run.stalls.idle * 1e3:.1f} ms"),
+    ]
+    header = ["faces", *(f"{run.faces:,}" for run in runs)]
+    return "\n".join([
+        "## Embedded gallery",
+        "",
+        f"{PHOTOS_A_PERSON} photos a person, pictures of {PICTURE_BYTES * 4 // 3 // 1000} KB; writes in batches of",
+        f"{BATCH}, each answered once it is on disk; {PROBES} searches one after another, half of them for people who",
+        "are not in the gallery. Recall is against numpy's brute force. The loop's stalls count what other programs",
+        "took from it, as the idle process's do; its longest work at once is processor time, which doesn't.",
+        "",
+        table(header, [[name, *(show(run) for run in runs)] for name, show in rows]),
+    ])  # fmt: skip
+
+
+async def _measure(size: int) -> Run:
+    random = np.random.default_rng(0)
+    vectors, probes = _people(size, random)
+    truth = _nearest(vectors, probes)
+    pictures = [base64.b64encode(random.bytes(PICTURE_BYTES)).decode() for _ in range(BATCH * IN_FLIGHT * 4)]
+    stalls = Stalls()
+    BENCH.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BENCH) as temporary:  # on a disk; /tmp may be memory
+        folder = Path(temporary) / "gallery"
+        async with _opened(folder) as store, watched(stalls):
+            insertions = await _insert(store, vectors, pictures)
+            exact = await _search(store, probes, truth)
+            optimize_s, building = await _optimize(store)
+            indexed = await _search(store, probes, truth)
+        began = time.perf_counter()
+        async with _opened(folder) as store:
+            await store.search(probes[0], LIMIT)
+            reopen_s = time.perf_counter() - began
+            await _search(store, probes, truth)
+            memory = _memory()
+        disk = sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
+    return Run(size, insertions, exact, optimize_s, indexed, reopen_s, disk, memory, building, stalls)
+
+
+def _people(size: int, random: np.random.Generator) -> tuple[Vectors, Vectors]:
+    """Unit vectors of `size` photos, PHOTOS_A_PERSON of each person, and those of the probes; shapes (…, 512)."""
+    spread = np.exp(np.arange(DIMENSION) / (-2 * SPECTRUM)).astype(np.float32)
+
+    def photos_of(people: Vectors) -> Vectors:
+        noise = random.standard_normal(people.shape, np.float32) * spread * np.float32(NOISE**0.5)
+        photos = people + noise
+        unit: Vectors = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+        return unit
+
+    people = random.standard_normal((size // PHOTOS_A_PERSON, DIMENSION), np.float32) * spread
+    strangers = random.standard_normal((int(PROBES * STRANGERS), DIMENSION), np.float32) * spread
+    known = people[random.choice(len(people), PROBES - len(strangers))]
+    return photos_of(np.repeat(people, PHOTOS_A_PERSON, axis=0)), photos_of(np.concatenate([known, strangers]))
+
+
+def _nearest(vectors: Vectors, probes: Vectors) -> list[set[int]]:
+    """The rows of the LIMIT nearest vectors of each probe."""
+    nearest = np.argpartition(probes @ vectors.T, -LIMIT, axis=1)[:, -LIMIT:]
+    return [set(row) for row in nearest.tolist()]
+
+
+async def _insert(store: EdgeStore, vectors: Vectors, pictures: Sequence[str]) -> float:
+    """Write them all, row 0 as face 1; faces a second."""
+    endless = itertools.cycle(pictures)
+    starts = iter(range(0, len(vectors), BATCH))
+
+    async def writer() -> None:
+        for start in starts:
+            batch = vectors[start : start + BATCH]
+            await store.add_many([(_face(start + row + 1, next(endless)), each) for row, each in enumerate(batch)])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(writer() for _ in range(IN_FLIGHT)))
+    return len(vectors) / (time.perf_counter() - began)
+
+
+async def _optimize(store: EdgeStore) -> tuple[float, dict[str, int]]:
+    """Build the index; seconds, and the most memory meanwhile."""
+    began = time.perf_counter()
+    building, most = asyncio.create_task(store.optimize()), _memory()
+    while not building.done():
+        most = {name: max(most[name], now) for name, now in _memory().items()}
+        await asyncio.wait([building], timeout=0.2)
+    await building
+    return time.perf_counter() - began, most
+
+
+async def _search(store: EdgeStore, probes: Vectors, truth: Sequence[set[int]]) -> Searches:
+    """Search every probe, one after another."""
+    took, found = [], 0
+    for probe, nearest in zip(probes, truth, strict=True):
+        began = time.perf_counter()
+        matches = await store.search(probe, LIMIT)
+        took.append((time.perf_counter() - began) * 1000)
+        found += len(nearest & {match.face.face_id - 1 for match in matches})
+    p50, p99 = np.percentile(took, [50, 99])
+    return Searches(float(p50), float(p99), found / (LIMIT * len(probes)))
+
+
+def _face(face_id: int, picture: str) -> StoredFace:
+    return StoredFace(
+        face_id=face_id,
+        remark=f"person {face_id // PHOTOS_A_PERSON}",
+        picture=picture,
+        box=Box(0, 0, 100, 100),
+        landmarks=((30, 40), (70, 40), (50, 60), (35, 80), (65, 80)),
+        detection_score=0.99,
+        sha256=hashlib.sha256(str(face_id).encode()).hexdigest(),
+        registered_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=face_id),
+    )
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[EdgeStore]:
+    store = EdgeStore(folder)
+    await store.open()
+    try:
+        await store.bind(CONTRACT)
+        yield store
+    finally:
+        await store.close()
+
+
+def _memory() -> dict[str, int]:
+    """RssAnon and VmRSS of the gallery's process, as Linux tells them; empty elsewhere."""
+    for file in Path("/proc/self/task").glob("*/children"):
+        for pid in file.read_text().split():
+            if b"edge_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                status = Path(f"/proc/{pid}/status").read_text()
+                return {name: int(found) * 1024 for name, found in re.findall(r"(RssAnon|VmRSS):\s+(\d+) kB", status)}
+    return {}
+
+
+def _megabytes(memory: dict[str, int]) -> str:
+    return f"{memory['RssAnon'] / 1e6:,.0f} / {memory['VmRSS'] / 1e6:,.0f} MB" if memory else "–"
+
+
+if __name__ == "__main__":
+    print(edge_section([int(each) for each in sys.argv[1:]] or SIZES))
