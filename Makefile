@@ -35,10 +35,6 @@ lint: $(INSTALLED)  ## check style and types
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.benchmark $(ARGS)
 
-index: setup  ## enroll a folder of photos: make index DIR=photos
-	@test -n "$(DIR)" || { echo "Name the folder: make index DIR=photos"; exit 2; }
-	@$(BIN)/python -m indexer index "$(DIR)" $(ARGS)
-
 up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs
 	@touch .env && chmod 600 .env
 	@grep -q '^QDRANT_API_KEY=.' .env \
@@ -56,4 +52,4 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
 	rm -rf $(VENV) .bench models .pytest_cache .ruff_cache .mypy_cache
-	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find service scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -36,6 +36,8 @@ CANVASES = (
     (352, 448),
     (448, 352),
     (448, 512),
+    (224, 1024),
+    (1024, 224),
 )
 """Heights and widths. More of them would waste less time on empty canvas, but each holds memory, the largest 20 MB."""
 
