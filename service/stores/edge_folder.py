@@ -73,3 +73,20 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync_all(folder: Path) -> None:
+    """Wait until every file of a folder, and their names, are on disk.
+
+    Begun again where a file is gone: Edge makes the next file of its log under a passing name, in a thread of its own.
+    Raises FileNotFoundError where the folder itself is gone.
+    """
+    while True:
+        try:
+            for path in (*folder.iterdir(), folder):
+                fsync(path)
+        except FileNotFoundError:
+            if not folder.exists():
+                raise
+            continue
+        return

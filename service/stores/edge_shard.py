@@ -16,7 +16,7 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added
 from service.stores.contracts import require
-from service.stores.edge_folder import fsync, lock, read_contract, write_contract
+from service.stores.edge_folder import fsync, fsync_all, lock, read_contract, write_contract
 from service.stores.listing import Key, moment
 from service.stores.payload import (
     IDENTITY,
@@ -151,9 +151,7 @@ class Shard:
         """
         if not self._unsynced:
             return
-        wal = self._folder / "shard" / "wal"
-        for path in (*wal.iterdir(), wal):
-            fsync(path)
+        fsync_all(self._folder / "shard" / "wal")
         self._unsynced = False
         if self._unflushed >= FLUSH_EVERY:
             self.flush()
