@@ -24,11 +24,11 @@ from aiohttp import web
 from PIL import Image
 
 from scripts.bench.client import recognise
+from scripts.bench.embedding import bare_engine
 from service import models
 from service.app import create_app
-from service.engine import Engine, open_engine
+from service.engine import open_engine
 from service.settings import Settings
-from service.stages import Stages
 
 CLIENTS = 16
 SECONDS = 12.0
@@ -63,32 +63,16 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
     files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
-    before = await _bare(engine, photos)
+    before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     async with _running(settings) as url:
         await _enroll(url, photos[:ENROLLED])
         stalls: list[float] = []
         watching = asyncio.create_task(_watch(stalls))
         report = await _clients_in_own_process(url, photos)
         watching.cancel()
-    after = await _bare(engine, photos)
+    after, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     await engine.close()
     return (before + after) / 2, report, max(stalls)
-
-
-async def _bare(engine: Engine, photos: Sequence[Path]) -> float:
-    """Photos a second of the engine with CLIENTS callers and no HTTP, embedding the largest face of each."""
-    endless = itertools.cycle([path.read_bytes() for path in photos])
-    done = 0
-
-    async def caller(until: float) -> None:
-        nonlocal done
-        while time.perf_counter() < until:
-            await engine.faces(next(endless), lambda found: found[:1], Stages())
-            done += 1
-
-    began = time.perf_counter()
-    await asyncio.gather(*(caller(began + SECONDS / 2) for _ in range(CLIENTS)))
-    return done / (time.perf_counter() - began)
 
 
 @asynccontextmanager
