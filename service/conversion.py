@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "torch.Tensor"]
 
-CONVERSION = 4
+CONVERSION = 5
 """Counts the versions of the files below; graphs of an older version are made anew."""
 
 FACENET_FILES = ("facenet.xml", "facenet.bin", "facenet.safetensors")
 MTCNN_NETS = ("pnet", "rnet", "onet")
 MTCNN_FILES = tuple(f"{net}.{end}" for net in MTCNN_NETS for end in ("xml", "bin"))
 
-OUTSIDE = -255.0
-"""What PNet takes for no pixel at all."""
+BEYOND = -1e9
+"""What a place in PNet's first layer is lowered by where it sees more than one copy of the photo, or none."""
 
 _MIDDLE, _SPREAD = 127.5, 128.0  # pixels become (x - 127.5) / 128 before every one of the four networks
 
@@ -122,7 +122,7 @@ def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str
         raise ModelUnavailable(f"{origin} holds weights that are not finite; set FACE_WEIGHTS to a sound file.")
 
     crops = torch.zeros(2, 160, 160, 3, dtype=torch.uint8)
-    _save_graph(facenet, crops, "crops", ["embeddings"], folder / "facenet.xml", halve=True)
+    _save_graph(facenet, (crops,), ["crops"], ["embeddings"], folder / "facenet.xml", halve=True)
     safetensors = folder / "facenet.safetensors"
     save_file({name: each.contiguous() for name, each in tensors.items()}, safetensors, metadata)
     safetensors.chmod(0o644)  # save_file allows the owner alone; the service may run as another user than the set-up
@@ -131,26 +131,28 @@ def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str
 def convert_mtcnn(folder: Path) -> None:
     """Write MTCNN_FILES into `folder`: facenet-pytorch's three networks with the weights that ship with it.
 
-    pnet.xml  `photo`  float32 [1, H, W, 3]     → `boxes` [1, 4, h, w], `scores` [1, h, w]
-    rnet.xml  `crops`  float32 [?, 24, 24, 3]   → `boxes` [?, 4], `scores` [?]
-    onet.xml  `crops`  float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
+    pnet.xml  `canvas`  float32 [1, H, W, 3], `beyond`  float32 [1, 1, H - 2, W - 2]
+                                                 → `boxes` [1, 4, h, w], `scores` [1, h, w]
+    rnet.xml  `crops`   float32 [?, 24, 24, 3]   → `boxes` [?, 4], `scores` [?]
+    onet.xml  `crops`   float32 [?, 48, 48, 3]   → `boxes` [?, 4], `landmarks` [?, 10], `scores` [?]
 
     Pixels are RGB from 0 to 255, averaged over areas and not rounded, hence float32: rounded, boxes move by 1 %.
-    For PNet, OUTSIDE where the photo has ended: several photos on one canvas are seen as each alone.
+    `beyond` is BEYOND or 0: with it, several copies of a photo on one canvas are seen as each alone.
     `boxes` are offsets and `landmarks` five x, then five y, as facenet_pytorch's detect_face reads them; `scores` the
     probability of a face.
     """
     import torch
 
     nets = import_facenet().models.mtcnn
-    photo = torch.zeros(1, 64, 48, 3)
-    _save_graph(_ending_where_the_photo_ends(nets.PNet()), photo, "photo", ["boxes", "scores"], folder / "pnet.xml")
-    _save_graph(nets.RNet(), torch.zeros(2, 24, 24, 3), "crops", ["boxes", "scores"], folder / "rnet.xml")
-    _save_graph(nets.ONet(), torch.zeros(2, 48, 48, 3), "crops", ["boxes", "landmarks", "scores"], folder / "onet.xml")
+    canvas = torch.zeros(1, 64, 48, 3), torch.zeros(1, 1, 62, 46)
+    pnet, crops = _ending_where_the_photo_ends(nets.PNet()), ["crops"]
+    _save_graph(pnet, canvas, ["canvas", "beyond"], ["boxes", "scores"], folder / "pnet.xml")
+    _save_graph(nets.RNet(), (torch.zeros(2, 24, 24, 3),), crops, ["boxes", "scores"], folder / "rnet.xml")
+    _save_graph(nets.ONet(), (torch.zeros(2, 48, 48, 3),), crops, ["boxes", "landmarks", "scores"], folder / "onet.xml")
 
 
 def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
-    """PNet that takes OUTSIDE pixels for the end of the photo.
+    """PNet that is told where a copy of the photo ends.
 
     It pools 2×2 after its first layer, and at the edge of an odd size what is left of the last 2×2. With other pixels
     behind that edge it would pool those too, and see faces at the rim elsewhere.
@@ -162,10 +164,8 @@ def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
             super().__init__()
             self.pnet = pnet
 
-        def forward(self, x: torch.Tensor) -> Any:  # [1, 3, height, width], normalised
-            outside = (x[:, :1] < (OUTSIDE / 2 - _MIDDLE) / _SPREAD).float()
-            touched = torch.nn.functional.max_pool2d(outside, 3, stride=1)  # by the first layer's 3×3
-            first = pnet.prelu1(pnet.conv1(x)) - touched * 1e9
+        def forward(self, x: torch.Tensor, beyond: torch.Tensor) -> Any:
+            first = pnet.prelu1(pnet.conv1(x)) + beyond
             last = pnet.prelu3(pnet.conv3(pnet.prelu2(pnet.conv2(pnet.pool1(first)))))
             return pnet.conv4_2(last), pnet.softmax4_1(pnet.conv4_1(last))
 
@@ -173,12 +173,12 @@ def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
 
 
 def _save_graph(
-    net: Any, example: torch.Tensor, pixels: str, outputs: list[str], path: Path, halve: bool = False
+    net: Any, examples: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str], path: Path, halve: bool = False
 ) -> None:
-    """Trace `net` behind the normalisation and save it as an OpenVINO graph with named ports.
+    """Trace `net` behind the normalisation of its first input and save it as an OpenVINO graph with named ports.
 
-    With `halve`, its weights are kept as float16. The sizes that differ from call to call are left open: a photo's
-    height and width, else the batch.
+    With `halve`, its weights are kept as float16. The sizes that differ from call to call are left open: those of a
+    canvas, else the batch.
     """
     import torch
 
@@ -187,21 +187,20 @@ def _save_graph(
             super().__init__()
             self.net = net
 
-        def forward(self, x: torch.Tensor) -> Any:  # [N, height, width, 3], 0 to 255
-            result = self.net((x.permute(0, 3, 1, 2).float() - _MIDDLE) / _SPREAD)
+        def forward(self, x: torch.Tensor, *more: torch.Tensor) -> Any:  # [N, height, width, 3], 0 to 255
+            result = self.net((x.permute(0, 3, 1, 2).float() - _MIDDLE) / _SPREAD, *more)
             if "scores" not in outputs:
                 return result
             *rest, probabilities = result  # [N, 2, ...]: not a face, a face
             return *rest, probabilities[:, 1]
 
     openvino = import_openvino()
-    shape = [1, -1, -1, 3] if pixels == "photo" else [-1, *example.shape[1:]]
+    shapes = [[1, -1, -1, 3], [1, 1, -1, -1]] if "canvas" in inputs else [[-1, *examples[0].shape[1:]]]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)  # OpenVINO's converter is built on it
         trace: Any = torch.jit.trace  # without types
-        traced = trace(FromPixels().eval(), example, check_trace=False)  # the check doubles the time
-        graph = openvino.convert_model(traced, example_input=example, input=[shape])
-    graph.inputs[0].get_tensor().set_names({pixels})
-    for output, name in zip(graph.outputs, outputs, strict=True):
-        output.get_tensor().set_names({name})
+        traced = trace(FromPixels().eval(), examples, check_trace=False)  # the check doubles the time
+        graph = openvino.convert_model(traced, example_input=examples, input=shapes)
+    for port, name in zip([*graph.inputs, *graph.outputs], [*inputs, *outputs], strict=True):
+        port.get_tensor().set_names({name})
     openvino.save_model(graph, path, compress_to_fp16=halve)

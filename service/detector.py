@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -34,6 +35,7 @@ class Detector:
 
         Searches for faces of `min_face` pixels and `min_share` of the photo's longer side, whichever is more.
         """
+        cv2.setNumThreads(1)  # for the whole process: photos are looked at side by side already
         self._pnet = CanvasNetwork(files.pnet, threads)
         self._rnet = BatchNetwork(files.rnet, threads, batches=(4, 8, 16, 32))
         self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 8))
@@ -62,7 +64,7 @@ class Detector:
         found = []
         for layout in pyramid:
             laid_out = plan(layout, sums.shape[0] - 1, sums.shape[1] - 1)
-            regression, scores = self._pnet(paint(laid_out, sums), "boxes", "scores")
+            regression, scores = self._pnet(paint(laid_out, sums), laid_out.beyond, "boxes", "scores")
             found.append(_windows(scores[0], regression[0], layout, laid_out.level_of))
         boxes, scores, regression = (np.concatenate(each) for each in zip(*found, strict=True))
         stay = suppress(boxes, scores, 0.7)

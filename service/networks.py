@@ -33,15 +33,15 @@ class _Graph:
         self._options = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
         if precision != "auto":  # by itself OpenVINO takes bfloat16 where the processor computes in it
             self._options["INFERENCE_PRECISION_HINT"] = precision
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._requests: dict[tuple[tuple[int, ...], ...], Any] = {}
 
-    def request(self, shape: tuple[int, ...]) -> Any:
-        """What runs an input of `shape` (-1: open), compiled on first use; it holds the outputs until its next run."""
-        if shape not in self._requests:
+    def request(self, *shapes: tuple[int, ...]) -> Any:
+        """What runs inputs of these shapes (-1: open), compiled on first use; its outputs hold until its next run."""
+        if shapes not in self._requests:
             model = self._model.clone()
-            model.reshape(list(shape))
-            self._requests[shape] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
-        return self._requests[shape]
+            model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+            self._requests[shapes] = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        return self._requests[shapes]
 
 
 class CanvasNetwork:
@@ -51,13 +51,12 @@ class CanvasNetwork:
         self._graph = _Graph(path, threads)
         self._lock = threading.Lock()
 
-    def __call__(self, canvas: Array, *outputs: str) -> list[Array]:
-        """Run on a canvas (1, height, width, 3); the named outputs, copied."""
-        size = canvas.shape[1:3]
-        shape = (1, *size, 3) if size in CANVASES else (1, -1, -1, 3)
+    def __call__(self, canvas: Array, beyond: Array, *outputs: str) -> list[Array]:
+        """Run on a canvas (1, height, width, 3) and its plan's `beyond`; the named outputs, copied."""
+        shapes = (canvas.shape, beyond.shape) if canvas.shape[1:3] in CANVASES else ((1, -1, -1, 3), (1, 1, -1, -1))
         with self._lock:
-            request = self._graph.request(shape)
-            request.infer([canvas], share_inputs=True)
+            request = self._graph.request(*shapes)
+            request.infer([canvas, beyond], share_inputs=True)
             return [request.get_tensor(name).data.copy() for name in outputs]
 
 

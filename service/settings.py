@@ -87,7 +87,7 @@ class Settings:
         "Photos with a longer side beyond this, in pixels, are searched at half, quarter or eighth size.",
         **_between(256, 30_000),
     )
-    min_face: int = setting(32, "Smallest face looked for, in pixels.", **_between(20, 10_000))
+    min_face: int = setting(40, "Smallest face looked for, in pixels.", **_between(20, 10_000))
     min_share: float = setting(0.04, "Smallest face looked for, as a share of the longer side.", **_between(0, 1))
     min_score: float = setting(0.9, "Least certainty of the detector for a usable face.", **_between(0, 1))
     device: str = setting(

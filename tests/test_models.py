@@ -87,9 +87,9 @@ def crops(count: int, side: int = 160) -> NDArray[np.uint8]:
     return coarse.repeat(8, axis=1).repeat(8, axis=2)
 
 
-def run_graph(path: Path, pixels: NDArray[Any]) -> Any:
+def run_graph(path: Path, *inputs: NDArray[Any]) -> Any:
     exact = {"INFERENCE_PRECISION_HINT": "f32"}  # bf16 is the processor's choice otherwise
-    return conversion.import_openvino().Core().compile_model(path, "CPU", exact)(pixels)
+    return conversion.import_openvino().Core().compile_model(path, "CPU", exact)(list(inputs))
 
 
 def torch_embeddings(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -135,7 +135,8 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
     import torch
 
     pixels = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    graph = run_graph(getattr(casia, net.lower()), pixels)
+    all_inside = [np.zeros((1, 1, shape[1] - 2, shape[2] - 2), np.float32)] if net == "PNet" else []
+    graph = run_graph(getattr(casia, net.lower()), pixels, *all_inside)
     module = getattr(conversion.import_facenet().models.mtcnn, net)()
     with torch.no_grad():
         *expected, probabilities = module((torch.from_numpy(pixels).permute(0, 3, 1, 2) - 127.5) * 0.0078125)
