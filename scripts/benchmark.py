@@ -19,7 +19,7 @@ from scripts.bench.answers import reference_answers
 from scripts.bench.edge import edge_section
 from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
-from scripts.bench.ours import Ours
+from scripts.bench.ours import Ours, ours_started
 from scripts.bench.photos import FACES, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
 from scripts.bench.profile import profile_section
@@ -42,11 +42,11 @@ def main() -> None:
         print(f"{section}\n", flush=True)
         written.append(section)
 
-    with Ours.started() as ours:
+    with ours_started(os.environ) as ours:
         _compare_speed(options, ours, say)
         if not options.no_agreement and FACENET_PYTORCH.package in options.against:
             _compare_answers(options.faces, ours, say)
-        files = ours.files
+        files = ours[0].files
     _look_inside(options, files, say)
     if not options.no_gallery:
         say(edge_section())
@@ -67,12 +67,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _compare_speed(options: argparse.Namespace, ours: Ours, say: Callable[[str], None]) -> None:
+def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[[str], None]) -> None:
     with contextlib.ExitStack() as running, tempfile.TemporaryDirectory() as temporary:
         references = [_REFERENCES[package] for package in options.against]
-        pipelines: list[Pipeline] = [ours]
+        pipelines: list[Pipeline] = [*ours]
         for environment in references:
-            pipelines += running.enter_context(_started(environment, ours.weights))
+            pipelines += running.enter_context(_started(environment, ours[0].weights))
         say(heading(pipelines))
         search = asyncio.run(search_milliseconds())
         for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
@@ -92,7 +92,7 @@ def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[
         say(asyncio.run(serving_section(settings, portraits)))
 
 
-def _compare_answers(faces: Path, ours: Ours, say: Callable[[str], None]) -> None:
+def _compare_answers(faces: Path, ours: list[Ours], say: Callable[[str], None]) -> None:
     folders = {"photos": (faces / "photos", None), "lfw_dev": (faces / "lfw_dev" / "images", LFW_DEV_PHOTOS)}
     agreements: dict[str, Agreement] = {}
     for name, (folder, limit) in folders.items():
@@ -100,12 +100,13 @@ def _compare_answers(faces: Path, ours: Ours, say: Callable[[str], None]) -> Non
         if not paths:
             continue
         try:
-            theirs = reference_answers(paths, ours.weights, ours.contract)
+            theirs = reference_answers(paths, ours[0].weights, ours[0].contract)
         except CannotInstallError as error:
             print(error)
             return
         names = [str(path.relative_to(folder)) for path in paths]
-        agreements[name] = agreement(names, [ours.measure(path) for path in paths], theirs)
+        for each in ours:
+            agreements[f"{name}, {each.name}"] = agreement(names, [each.measure(path) for path in paths], theirs)
     if agreements:
         say(agreement_section(agreements))
 

@@ -8,22 +8,24 @@ pairs_test.csv. The reference's answers take minutes and are kept under .bench/.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from scripts.bench.accuracy import Embeddings, chosen, pairs, ranking
 from scripts.bench.answers import reference_answers
-from scripts.bench.ours import Ours
+from scripts.bench.ours import Ours, ours_started
 from scripts.bench.photos import FACES, rows_of
 from scripts.bench.pipelines import Measured
-from scripts.bench.report import OURS, table
+from scripts.bench.report import table
 
 CHOICES = ["center", "largest"]
 """See scripts.bench.accuracy.chosen."""
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
 Answers = Callable[[Sequence[Path]], Sequence[Measured | None]]
 Rows = list[dict[str, str]]
+REFERENCE = "facenet-pytorch"
 
 
 def main() -> None:
@@ -37,12 +39,11 @@ def main() -> None:
     if not options.faces.is_dir():
         parser.error(f"{options.faces} is missing; name a folder with lfw_mini and lfw_dev with --faces.")
 
-    with Ours.started() as ours:
-        weights, contract = ours.weights, ours.contract
-        measure = cache(ours.measure)  # each photo once, for every choice
-        answers: dict[str, Answers] = {OURS: lambda paths: [measure(path) for path in paths]}
+    with ours_started(os.environ) as ours:
+        weights, contract = ours[0].weights, ours[0].contract
+        answers = {each.name: _asked_once(each) for each in ours}
         if options.reference:
-            answers["facenet-pytorch"] = lambda paths: reference_answers(paths, weights, contract)
+            answers[REFERENCE] = lambda paths: reference_answers(paths, weights, contract)
         for choice in options.choice:
             verification = evaluate_pairs(options.faces / "lfw_dev", answers, choice)
             identification = evaluate_gallery(options.faces / "lfw_mini", answers, choice)
@@ -63,8 +64,10 @@ def evaluate_pairs(folder: Path, answers: dict[str, Answers], choice: str) -> st
         rows.append([name, f"{threshold:.3f}", *_percent(learned.accuracy(threshold), accuracies[-1]), str(faceless)])
     header = [f"pairs of {len(names)} photos", "threshold", "accuracy, train", "accuracy, test", "faceless photos"]
     text = table(header, rows)
-    if len(accuracies) == 2:
-        text += f"\n\nDifference on pairs_test: {(accuracies[0] - accuracies[1]) * 100:+.2f} percentage points."
+    if REFERENCE in answers:
+        *ours, theirs = accuracies
+        points = (f"{(each - theirs) * 100:+.2f} ({name})" for name, each in zip(answers, ours, strict=False))
+        text += f"\n\nDifference on pairs_test, in percentage points: {', '.join(points)}."
     return text
 
 
@@ -82,6 +85,12 @@ def evaluate_gallery(folder: Path, answers: dict[str, Answers], choice: str) -> 
         rows.append([name, *_percent(best, ranked.rank_one()), *by_threshold])
     header = ["lfw_mini", "best accuracy, pairs", "rank-1", *(f"found / strangers at {each}" for each in THRESHOLDS)]
     return table(header, rows)
+
+
+def _asked_once(ours: Ours) -> Answers:
+    """What measures each photo once, for every choice of its faces."""
+    measure = cache(ours.measure)
+    return lambda paths: [measure(path) for path in paths]
 
 
 def _photos_of(rows: Rows) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from scripts.bench.pipelines import Measured
-from scripts.bench.report import OURS
+from scripts.bench.report import OURS, OURS_INT8
 from service import models
 from service.engine import Engine, open_engine
 from service.errors import FaceServiceError
@@ -21,13 +21,25 @@ from service.settings import Settings
 from service.stages import Stages
 
 
+@contextlib.contextmanager
+def ours_started(environ: Mapping[str, str]) -> Iterator[list[Ours]]:
+    """The engine of the FACE_* variables, and the same in int8 where scripts/quantize.py has made that model."""
+    settings = Settings.from_env(environ)
+    with contextlib.ExitStack() as running:
+        ours = [running.enter_context(Ours.started(OURS, settings))]
+        if settings.precision == "auto" and ours[0].files.facenet_int8.exists():
+            int8 = dataclasses.replace(settings, precision="int8")
+            ours.append(running.enter_context(Ours.started(OURS_INT8, int8)))
+        yield ours
+
+
 class Ours:
     """The engine, embedding every face that it finds, one photo at a time."""
 
-    name = OURS
     versions: Mapping[str, str] = {}
 
-    def __init__(self, runner: asyncio.Runner, engine: Engine, files: models.ModelFiles) -> None:
+    def __init__(self, name: str, runner: asyncio.Runner, engine: Engine, files: models.ModelFiles) -> None:
+        self.name = name
         self._runner = runner
         self._engine = engine
         self.files = files
@@ -37,14 +49,13 @@ class Ours:
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls) -> Iterator[Self]:
-        """An engine made of the FACE_* variables, as the service makes its own."""
-        settings = Settings.from_env(os.environ)
+    def started(cls, name: str, settings: Settings) -> Iterator[Self]:
+        """An engine made of the settings, as the service makes its own."""
         files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
         with asyncio.Runner() as runner:
             engine = runner.run(open_engine(settings, files))
             try:
-                yield cls(runner, engine, files)
+                yield cls(name, runner, engine, files)
             finally:
                 runner.run(engine.close())
 
