@@ -19,6 +19,7 @@ from scripts.bench.answers import reference_answers
 from scripts.bench.edge import edge_section
 from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
+from scripts.bench.limits import limits_section
 from scripts.bench.ours import Ours, ours_started
 from scripts.bench.photos import FACES, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
@@ -87,6 +88,7 @@ def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[
         sets = {each.name: each.paths for each in photo_sets(options.faces, options.sample or None, Path(temporary))}
         portraits = next(iter(sets.values()))
         say(profile_section(settings, files, sets))
+        say(limits_section(settings, files))
         say(embedding_section(settings, files))
         say(asyncio.run(batching_section(settings, files, portraits)))
         say(asyncio.run(serving_section(settings, portraits)))
