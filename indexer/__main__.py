@@ -14,7 +14,11 @@ from service.errors import FaceServiceError
 from service.logs import configure
 from service.settings import Settings, manual
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS = {
+    "export": ("indexer.export_gallery", "Write every face of a gallery to a file."),
+    "import": ("indexer.import_gallery", "Add every face of an exported file to a gallery."),
+    "reembed": ("indexer.reembed", "Compute every face again with another model."),
+}
 """By name: the module with `arguments(parser)` and `run(settings, arguments)`, and what the command does."""
 
 COULD_NOT_RUN = 2
