@@ -42,24 +42,31 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """
     succession = open_succession(settings)
     try:
-        kept = await succession.open()
-        if kept is None:
-            raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
-        files = await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
-        if files.contract == kept:
-            print(f"The gallery has the model {kept.model} already; FACE_MODEL or FACE_WEIGHTS name another.")
-            return 0
-        engine = await open_engine(seeing_all(settings), files)
-        try:
-            work = Reembedding(engine, succession.old, await succession.begin(files.contract), settings.picture_side)
-            return await _move(work, succession, arguments)
-        finally:
-            await engine.close()
+        return await reembed(settings, succession, arguments.drop_old, arguments.leave_out)
     finally:
         await succession.close()
 
 
-async def _move(work: Reembedding, succession: Succession, arguments: argparse.Namespace) -> int:
+async def reembed(settings: Settings, succession: Succession, drop_old: bool, leave_out: bool) -> int:
+    """See `run`; the gallery is the succession's, which the caller closes."""
+    kept = await succession.open()
+    if kept is None:
+        raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
+    files = await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
+    if files.contract == kept:
+        print(
+            f"The gallery has the model {kept.model} already; FACE_MODEL or FACE_WEIGHTS name another.", file=sys.stderr
+        )
+        return 0
+    engine = await open_engine(seeing_all(settings), files)
+    try:
+        work = Reembedding(engine, succession.old, await succession.begin(files.contract), settings.picture_side)
+        return await _move(work, succession, drop_old, leave_out)
+    finally:
+        await engine.close()
+
+
+async def _move(work: Reembedding, succession: Succession, drop_old: bool, leave_out: bool) -> int:
     """Compute, catch up, switch."""
     with Progress(await work.old.count(), "faces") as progress:
         changes = await work.catch_up(progress)
@@ -69,15 +76,15 @@ async def _move(work: Reembedding, succession: Succession, arguments: argparse.N
         if changes >= before:
             break
     await work.new.optimize()
-    if work.failed and not arguments.leave_out:
+    if work.failed and not leave_out:
         return _refuse(work)
     async with succession.hold():
         await work.catch_up()
-        if work.failed and not arguments.leave_out:
+        if work.failed and not leave_out:
             return _refuse(work)
         count = await work.new.count()
-        before_it = await succession.switch(arguments.drop_old)
-    fate = "was deleted" if arguments.drop_old else "is kept"
+        before_it = await succession.switch(drop_old)
+    fate = "was deleted" if drop_old else "is kept"
     print(f"The gallery has its new model, with {count:,} faces; the old one, {before_it}, {fate}.", file=sys.stderr)
     if work.failed:
         print(f"Left out: {len(work.failed):,} faces that can't be computed again.", file=sys.stderr)
