@@ -108,8 +108,10 @@ def _check(face: StoredFace) -> None:
         raise ValueError("the face_id is no whole number from 1 to 2^53 - 1")
     if not all(isinstance(each, str) for each in texts):
         raise ValueError("a text is missing")
-    if any("\ud800" <= letter <= "\udfff" for letter in "".join(texts)):
-        raise ValueError("a text holds half of a surrogate pair, which is not a character")
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half of a surrogate pair, which is not a character") from None
     if not isinstance(face.box, Box) or not all(isinstance(each, int | float) for each in numbers):
         raise ValueError("a number is missing")
     if face.registered_at.utcoffset() != timedelta(0):
