@@ -71,7 +71,7 @@ async def _move(work: Reembedding, succession: Succession, drop_old: bool, leave
     with Progress(await work.old.count(), "faces") as progress:
         changes = await work.catch_up(progress)
     while changes > CLOSE:
-        print(f"Catching up with {changes:,} changes.", file=sys.stderr)
+        print("Looking for faces that came or went meanwhile.", file=sys.stderr)
         before, changes = changes, await work.catch_up()
         if changes >= before:
             break

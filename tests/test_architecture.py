@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     "service.__main__ indexer.__main__",
     "service.app indexer.export_gallery indexer.import_gallery indexer.reembed indexer.pipeline indexer.source",
-    "service.middlewares service.operator_api indexer.archive_reader indexer.archive_writer indexer.progress",
-    "service.device_api service.rest_api",
+    "service.middlewares service.operator_api indexer.archive_reader indexer.archive_writer indexer.stored_pictures",
+    "service.device_api service.rest_api indexer.archive indexer.compression indexer.progress",
     "service.multipart service.auth service.health service.serving",
     "service.gallery",
     "service.engine service.stores",
