@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return COULD_NOT_RUN
     except OSError as error:
-        print(f"The command can't run: {error}.", file=sys.stderr)
+        print(f"{error.strerror or error}; mend that, and the same command goes on from here.", file=sys.stderr)
         return COULD_NOT_RUN
     except (asyncio.CancelledError, KeyboardInterrupt):
         print("Stopped; the same command goes on from here.", file=sys.stderr)

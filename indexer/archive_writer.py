@@ -23,7 +23,8 @@ class ArchiveWriter:
     def __init__(self, path: Path, header: Header) -> None:
         """Begin FILE.part, or take it up after its last whole block.
 
-        Raises UnusableArchive where FILE is there, FILE.part is of another gallery, or another export writes it.
+        Raises UnusableArchive where FILE is there, FILE.part is of another gallery, or it can't be written, by another
+        export for one.
         """
         if path.exists():
             raise UnusableArchive(f"{path} is there already; name another file, or remove that one.")
@@ -36,8 +37,10 @@ class ArchiveWriter:
         """The face_id of the last face written."""
         self.count = 0
         """How many faces are written."""
-        # Only for its owner: it holds what everybody's face looks like.
-        self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        try:  # only for its owner: it holds what everybody's face looks like
+            self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        except OSError as error:
+            raise UnusableArchive(f"{self._part} can't be written: {error.strerror}.") from error
         try:
             self._lock()
             end = self._recover(header)

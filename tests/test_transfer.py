@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +19,15 @@ import pytest
 
 from indexer import export_gallery, import_gallery
 from indexer.__main__ import main
+from indexer.archive import Header
 from indexer.archive_reader import ArchiveReader
+from indexer.archive_writer import ArchiveWriter
 from indexer.compression import codec_of
 from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable, UnusableArchive
 from service.faces import Embedding, ModelContract, StoredFace
 from service.settings import Settings
 from service.stores import Store, open_store
-from tests.processes import launch, until
+from tests.processes import ROOT, launch, until
 from tests.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 from tests.test_stores import CONTRACT, embedding, face
 
@@ -278,6 +282,35 @@ class TestRefused:
         with pytest.raises(UnusableArchive, match="is there already"):
             await export(few, tmp_path / "faces.jsonl")
         assert (tmp_path / "faces.jsonl").read_text() == "mine"
+
+    async def test_a_folder_that_is_not_there(self, tmp_path: Path, few: Settings) -> None:
+        """The file is named, and why it can't be written."""
+        with pytest.raises(UnusableArchive, match="can't be written: No such file"):
+            await export(few, tmp_path / "none" / "faces.jsonl")
+
+    def test_two_exports_into_one_file(self, tmp_path: Path) -> None:
+        """The second one spoils nothing."""
+        file, header = tmp_path / "faces.jsonl", Header(CONTRACT, "here", 1)
+        with closing(ArchiveWriter(file, header)), pytest.raises(UnusableArchive, match="by another export"):
+            ArchiveWriter(file, header)
+
+    async def test_a_full_disk(self, tmp_path: Path) -> None:
+        """What was written stays, and once there is room again the export goes on."""
+        settings = gallery_in(tmp_path / "many")
+        await fill(settings, [face(n, picture="p" * 4000) for n in range(1, 501)])
+        file = tmp_path / "faces.jsonl"
+        limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))"
+        program = f"{limit}; runpy.run_module('indexer', run_name='__main__')"
+        environ = {**os.environ, "FACE_DATA": str(settings.data)}
+        command = (sys.executable, "-c", program, "export", str(file))
+        process = await asyncio.create_subprocess_exec(*command, env=environ, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+        said = (await process.communicate())[1].decode()
+        assert process.returncode == 2
+        assert "mend that, and the same command goes on" in said
+        assert size(tmp_path / "faces.jsonl.part") > 1_000_000
+        assert await export(settings, file) == 0
+        with ArchiveReader(file) as reader:
+            assert same(await contents(settings), list(reader.faces()))
 
     async def test_a_part_of_another_gallery(self, tmp_path: Path, few: Settings) -> None:
         """Two galleries never meet in one file."""
