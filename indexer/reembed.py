@@ -118,7 +118,7 @@ class Reembedding:
         missing: list[int] = []
         changes = 0
         failed, self.failed = self.failed, {}
-        async for ours, theirs in pairs(self.old.keys(), self.new.keys()):
+        async for ours, theirs in pairs(self.old.scan_keys(), self.new.scan_keys()):
             if theirs is not None and theirs != ours:
                 await self.new.remove(theirs[1])
                 changes += 1

@@ -175,8 +175,8 @@ class TestEveryStore:
         await fill(store, [replace(each, registered_at=START) for each in faces[:1]])
         await fill(store, faces[1:])
         begin = int(START.timestamp()) * 1_000_000
-        assert [key async for key in store.keys()] == [(begin + 5, 5), (begin + 7, 7), (begin, 2**53 - 1)]
-        assert [key async for key in store.keys(after=7)] == [(begin, 2**53 - 1)]
+        assert [key async for key in store.scan_keys()] == [(begin + 5, 5), (begin + 7, 7), (begin, 2**53 - 1)]
+        assert [key async for key in store.scan_keys(after=7)] == [(begin, 2**53 - 1)]
         assert await store.faces([5, 6, 7]) == {5: face(5), 7: face(7)}
         assert await store.faces([]) == {}
 

@@ -57,7 +57,7 @@ class Store(Protocol):
     def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """Every face with its embedding, by rising face_id from past `after`, page by page: for moving a gallery."""
 
-    def keys(self, after: int = 0) -> AsyncIterator[Key]:
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
         """The key of every face, by rising face_id from past `after`, page by page: for comparing galleries."""
 
     async def faces(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:

@@ -62,8 +62,8 @@ class EdgeStore:
                 yield each
             after = page[-1][0].face_id
 
-    async def keys(self, after: int = 0) -> AsyncIterator[Key]:
-        """See Store.keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+        """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         while page := await self._link.call("page_keys", after, listing.KEYS):
             for each in page:
                 yield each

@@ -122,8 +122,8 @@ class ServerStore:
                 yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
             after = records[-1].id
 
-    async def keys(self, after: int = 0) -> AsyncIterator[Key]:
-        """See Store.keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+        """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         while records := await self._scroll(
             BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS, with_payload=[REGISTERED_AT]
         ):
