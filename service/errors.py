@@ -9,6 +9,7 @@ FaceServiceError
 │   └── UnsupportedFormat   a file that Pillow can't read
 ├── FaceNotFound            a picture without a usable face
 ├── UnknownFace             a face_id that nobody has
+├── UnusableArchive         a file that is no export of a gallery, or a damaged one
 ├── Overloaded              more work waiting than the queue holds
 └── StoreUnavailable        the gallery can't be reached or opened
     └── GalleryInUse        another process has the embedded gallery open
@@ -53,6 +54,10 @@ class FaceNotFound(FaceServiceError):
 
 class UnknownFace(FaceServiceError):
     code = "unknown_face"
+
+
+class UnusableArchive(FaceServiceError):
+    code = "unusable_archive"
 
 
 class Overloaded(FaceServiceError):

@@ -161,7 +161,8 @@ def _gallerys(kept: ModelContract, vggface2: Source) -> _Choice:
     def refuse(_: Path) -> None:
         raise ContractMismatch(
             f"The gallery was made with the model {kept.model} (sha256 {kept.digest[:16]}…), which is not in the "
-            "models folder; set FACE_WEIGHTS to that file, or make a new gallery with another model."
+            "models folder; set FACE_WEIGHTS to that file, or FACE_MODEL to another model and run "
+            "`python -m indexer reembed`."
         )
 
     return _Choice(kept.model, kept.digest, "the gallery's", refuse)

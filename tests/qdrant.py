@@ -186,6 +186,14 @@ class Qdrant:
         aliases = (await self._local.get_aliases()).aliases
         return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
 
+    async def _aliases_of(self, request: Any) -> Any:
+        aliases = (await self._local.get_collection_aliases(request.collection_name)).aliases
+        return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
+
+    async def _drop(self, request: Any) -> Any:
+        await self._local.delete_collection(request.collection_name)
+        return grpc.CollectionOperationResponse(result=True)
+
     async def _info(self, request: Any) -> Any:
         info = await self._local.get_collection(request.collection_name)
         return grpc.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(info))
@@ -280,6 +288,8 @@ _METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]
     "Collections": {
         "List": (grpc.ListCollectionsRequest, Qdrant._collections),
         "ListAliases": (grpc.ListAliasesRequest, Qdrant._aliases),
+        "ListCollectionAliases": (grpc.ListCollectionAliasesRequest, Qdrant._aliases_of),
+        "Delete": (grpc.DeleteCollection, Qdrant._drop),
         "Get": (grpc.GetCollectionInfoRequest, Qdrant._info),
         "Create": (grpc.CreateCollection, Qdrant._create),
         "Update": (grpc.UpdateCollection, Qdrant._update),

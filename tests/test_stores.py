@@ -169,6 +169,17 @@ class TestEveryStore:
                 each.face_id for each in faces if each.face_id > after
             ]
 
+    async def test_keys_and_faces_are_for_comparing(self, store: Store) -> None:
+        """By rising face_id, each with its time in microseconds; of the faces asked for, those that are there."""
+        faces = [face(n) for n in (2**53 - 1, 7, 5)]
+        await fill(store, [replace(each, registered_at=START) for each in faces[:1]])
+        await fill(store, faces[1:])
+        begin = int(START.timestamp()) * 1_000_000
+        assert [key async for key in store.scan_keys()] == [(begin + 5, 5), (begin + 7, 7), (begin, 2**53 - 1)]
+        assert [key async for key in store.scan_keys(after=7)] == [(begin, 2**53 - 1)]
+        assert await store.faces([5, 6, 7]) == {5: face(5), 7: face(7)}
+        assert await store.faces([]) == {}
+
     async def test_optimizing_changes_no_answer(self, store: Store) -> None:
         """It may be asked for at any time, and the faces are the same afterwards."""
         await store.optimize()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.settings import Settings
+from service.stores.listing import Key
+
+if TYPE_CHECKING:
+    from service.stores.server_collection import Layout
+    from service.stores.server_link import Connect
 
 
 class Added(Enum):
@@ -51,6 +57,12 @@ class Store(Protocol):
     def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """Every face with its embedding, by rising face_id from past `after`, page by page: for moving a gallery."""
 
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+        """The key of every face, by rising face_id from past `after`, page by page: for comparing galleries."""
+
+    async def faces(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+        """Those of some faces that are there, by face_id; 64 to 256 at best."""
+
     async def remove(self, face_id: int) -> bool:
         """Forget a face for good; False where there is none of that number."""
 
@@ -67,6 +79,33 @@ class Store(Protocol):
         """Flush and let go; safe to call twice."""
 
 
+class Succession(Protocol):
+    """A gallery, and one of another model that grows beside it and takes its place in the end.
+
+    Every method raises StoreUnavailable as those of a store do. Killed at any moment, it leaves the old gallery or the
+    new one in place, each whole, and can be begun again.
+    """
+
+    @property
+    def old(self) -> Store:
+        """The gallery that is in use."""
+
+    async def open(self) -> ModelContract | None:
+        """Connect, and return the contract of the gallery in use, None where there is none yet."""
+
+    async def begin(self, contract: ModelContract) -> Store:
+        """The gallery that is to take its place, with the faces that an earlier try has brought there."""
+
+    def hold(self) -> AbstractAsyncContextManager[None]:
+        """As long as the block runs, no face that is added to or removed from the old gallery counts as done."""
+
+    async def switch(self, drop_old: bool) -> str:
+        """Put the new one in the old one's place, from within `hold`; in words, where the old one is or was."""
+
+    async def close(self) -> None:
+        """Let go of both; safe to call twice."""
+
+
 def open_store(settings: Settings) -> Store:
     """The store that the settings ask for, not yet opened."""
     # Imported here, so that each store does without the other's packages.
@@ -76,6 +115,24 @@ def open_store(settings: Settings) -> Store:
         return EdgeStore(settings.data / "gallery")
 
     from service.stores.server import ServerStore
+
+    return ServerStore(*_server(settings, settings.qdrant_url))
+
+
+def open_succession(settings: Settings) -> Succession:
+    """For the store that the settings ask for, not yet opened."""
+    if settings.qdrant_url is None:
+        from service.stores.edge_succession import EdgeSuccession
+
+        return EdgeSuccession(settings.data / "gallery")
+
+    from service.stores.server_succession import ServerSuccession
+
+    return ServerSuccession(*_server(settings, settings.qdrant_url))
+
+
+def _server(settings: Settings, url: str) -> tuple[Connect, str, Layout]:
+    """How to reach the gallery on a Qdrant server, its name, and what a new collection is made with."""
     from service.stores.server_collection import Layout
     from service.stores.server_link import connector
 
@@ -85,5 +142,4 @@ def open_store(settings: Settings) -> Store:
         write_consistency=settings.qdrant_write_consistency,
         int8=settings.qdrant_quantize == "int8",
     )
-    connect = connector(settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key)
-    return ServerStore(connect, settings.collection, layout)
+    return connector(url, settings.qdrant_grpc_port, settings.qdrant_api_key), settings.collection, layout

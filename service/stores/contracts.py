@@ -27,10 +27,12 @@ def require(kept: ModelContract, wanted: ModelContract, elsewhere: str) -> None:
     """Raise ContractMismatch unless they are the same; `elsewhere` says where another gallery could be."""
     if kept != wanted:
         raise ContractMismatch(
-            f"The gallery was made with {_describe(kept)}, but the service runs {_describe(wanted)}; start it with the "
-            f"former FACE_MODEL or FACE_WEIGHTS, or {elsewhere} and register the faces again."
+            f"The gallery was made with {describe(kept)}, but the service runs {describe(wanted)}; start it with the "
+            "former FACE_MODEL or FACE_WEIGHTS, compute its faces again with `python -m indexer reembed`, or "
+            f"{elsewhere}."
         )
 
 
-def _describe(contract: ModelContract) -> str:
+def describe(contract: ModelContract) -> str:
+    """`vggface2 (weights 0123456789ab, preprocessing 1)`."""
     return f"{contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added, listing
 from service.stores.edge_link import EdgeLink
+from service.stores.listing import Key
 
 REQUEST_LIMIT_S = 30.0
 """After this long without an answer a request fails."""
@@ -60,6 +61,17 @@ class EdgeStore:
             for each in page:
                 yield each
             after = page[-1][0].face_id
+
+    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+        """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+        while page := await self._link.call("page_keys", after, listing.KEYS):
+            for each in page:
+                yield each
+            after = page[-1][1]
+
+    async def faces(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+        """See Store.faces."""
+        return await self._source.faces([*face_ids])
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove."""

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from service.errors import GalleryInUse, StoreUnavailable
@@ -64,6 +65,50 @@ def write_contract(folder: Path, contract: ModelContract) -> None:
     fsync(draft)
     draft.replace(path)
     fsync(folder)
+
+
+def exchange(folder: Path, draft: Path) -> Path:
+    """Put the gallery in `draft` in the place of the one in `folder`; where that one is afterwards.
+
+    Both must be closed. Cut off at any moment, `folder` is the old one, or it is nothing and `adopt` makes it the new
+    one. Raises GalleryInUse for a gallery that was opened meanwhile.
+    """
+    for path in (*draft.rglob("*"), draft):
+        fsync(path)
+    before = folder.with_name(f"{folder.name}.old-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    descriptor = lock(folder)
+    try:
+        draft.rename(_heir(folder))
+        fsync(folder.parent)
+        folder.rename(before)
+        adopt(folder)
+    finally:
+        os.close(descriptor)
+    return before
+
+
+def adopt(folder: Path) -> None:
+    """Finish an `exchange` that was cut off when the old gallery was away and the new one not yet in its place."""
+    heir = _heir(folder)
+    if not heir.exists() or (folder.exists() and any(each.name != "lock" for each in folder.iterdir())):
+        return
+    with suppress(FileNotFoundError):  # all that a service that started at that moment could leave
+        (folder / "lock").unlink()
+        folder.rmdir()
+    heir.rename(folder)
+    fsync(folder.parent)
+
+
+def take_back(folder: Path, draft: Path) -> None:
+    """Go back to the draft that an `exchange` was cut off with before it touched the old gallery in `folder`."""
+    heir = _heir(folder)
+    if heir.exists():
+        heir.rename(draft)
+
+
+def _heir(folder: Path) -> Path:
+    """The name of a draft that is whole and about to take the gallery's place."""
+    return folder.with_name(f"{folder.name}.next")
 
 
 def fsync(path: Path) -> None:

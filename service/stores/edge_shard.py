@@ -16,8 +16,8 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added
 from service.stores.contracts import require
-from service.stores.edge_folder import fsync, fsync_all, lock, read_contract, write_contract
-from service.stores.listing import Key, moment
+from service.stores.edge_folder import adopt, fsync, fsync_all, lock, read_contract, write_contract
+from service.stores.listing import Key, key, moment
 from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
@@ -26,6 +26,7 @@ from service.stores.payload import (
     score_threshold,
     to_face,
     to_matches,
+    to_moment,
     to_payload,
     to_text,
 )
@@ -55,6 +56,7 @@ class Shard:
         self._edge: qdrant.EdgeShard | None = None
         self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
         self._unflushed = 0
+        adopt(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock(folder)
         self.contract = read_contract(folder)
@@ -127,6 +129,12 @@ class Shard:
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
         records: list[Any] = self._open().scroll(request)[0]
         return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
+
+    def page_keys(self, after: int, limit: int) -> list[Key]:
+        """The keys of the next `limit` faces past a face_id, by face_id."""
+        request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=[REGISTERED_AT], with_vector=False)
+        records: list[Any] = self._open().scroll(request)[0]
+        return [key(each.id, to_moment(each.payload)) for each in records]
 
     def remove(self, face_id: int) -> bool:
         """See Store.remove; on disk once `sync` has returned."""

@@ -14,6 +14,9 @@ PAGE = 100
 SKIP = 2000
 """Faces skipped at once, of which only the keys are read."""
 
+KEYS = 2000
+"""Keys read at once while galleries are compared."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Key = tuple[int, int]
@@ -72,6 +75,11 @@ async def _keys(source: Source, after: Key | None, limit: int) -> list[Key]:
     cut = later[-1][0]
     keys += [key for key in later if key[0] != cut]
     return keys + await source.keys_at(cut, 0, limit - len(keys))
+
+
+def key(face_id: int, registered_at: datetime) -> Key:
+    """A face's key."""
+    return (registered_at - _EPOCH) // timedelta(microseconds=1), face_id
 
 
 def moment(microseconds: int) -> datetime:

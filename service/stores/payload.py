@@ -53,9 +53,14 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         landmarks=tuple((x, y) for x, y in (payload["landmarks"][name] for name in _LANDMARKS)),
         detection_score=payload["detection_score"],
         sha256=payload["sha256"],
-        registered_at=datetime.fromisoformat(payload[REGISTERED_AT]),
+        registered_at=to_moment(payload),
         device_id=payload["device_id"],
     )
+
+
+def to_moment(payload: Mapping[str, Any]) -> datetime:
+    """When a face was registered."""
+    return datetime.fromisoformat(payload[REGISTERED_AT])
 
 
 def score_threshold(threshold: float) -> float | None:

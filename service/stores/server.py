@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.errors import StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
 from service.stores import Added, listing, server_collection
 from service.stores.contracts import require
-from service.stores.listing import Key, moment
+from service.stores.listing import Key, key, moment
 from service.stores.payload import (
     IDENTITY,
     REGISTERED_AT,
@@ -23,6 +23,7 @@ from service.stores.payload import (
     score_threshold,
     to_face,
     to_matches,
+    to_moment,
     to_payload,
 )
 from service.stores.server_collection import Layout
@@ -47,7 +48,8 @@ class ServerStore:
     Every request can be repeated, which ServerLink does: reading changes nothing, adding leaves alone what is there
     and knows its own additions, and removing is done once it is done. The alias is looked up when the gallery is
     opened; from then on its collection is asked by its real name, so that a service keeps to the vectors of its own
-    model while another is being put in place.
+    model while another is being put in place. What it writes after that would be lost: so each write looks, when it is
+    done, whether the alias still stands for its collection, and fails where it doesn't.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class ServerStore:
         self._name = name
         self._layout = layout or Layout()
         self._real: str | None = None
-        self._source = listing.Source(self._keys_from, self._keys_at, self._faces)
+        self._source = listing.Source(self._keys_from, self._keys_at, self.faces)
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
@@ -120,6 +122,19 @@ class ServerStore:
                 yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
             after = records[-1].id
 
+    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+        """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+        while records := await self._scroll(
+            BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS, with_payload=[REGISTERED_AT]
+        ):
+            for record in records:
+                yield key(record.id, to_moment(record.payload))
+            after = records[-1].id
+
+    async def faces(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+        """See Store.faces."""
+        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, True)}
+
     async def remove(self, face_id: int) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
@@ -127,6 +142,7 @@ class ServerStore:
                 return False
             selector = models.PointIdsList(points=[face_id])
             await self._link.call(lambda client: client.delete(self._collection, selector, ordering=ORDERING))
+            await server_collection.require_current(self._link, self._name, self._collection)
             return True
 
     async def count(self) -> int:
@@ -157,10 +173,14 @@ class ServerStore:
             payload = {**to_payload(face), ADDITION: addition}
             point = models.PointStruct(id=face.face_id, vector=_floats(embedding), payload=payload)
             points.setdefault(face.face_id, point)  # the same face may come twice
+        fields = [*IDENTITY, ADDITION]
         async with self._link.within(limit_s):
-            for chunk in _chunks(points.values()):
+            # Of many faces those that are there are left out: an import that is taken up again need not send them.
+            there = {each.id for each in await self._read([*points], False, limit_s)} if len(points) > 1 else set()
+            for chunk in _chunks(point for face_id, point in points.items() if face_id not in there):
                 await self._link.call(partial(self._insert, chunk), limit_s)
-            present = await self._read([*points], [*IDENTITY, ADDITION], limit_s)
+            present = await self._read([*points], fields, limit_s)
+            await server_collection.require_current(self._link, self._name, self._collection, limit_s)
         # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
         owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
         owners |= {record.id: record.payload for record in present}
@@ -188,15 +208,16 @@ class ServerStore:
             (microseconds, each.id) for each in await self._scroll(scroll_filter=ties, offset=first_id, limit=limit)
         ]
 
-    async def _faces(self, face_ids: list[int]) -> dict[int, StoredFace]:
-        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, True)}
-
-    async def _scroll(self, limit_s: float | None = None, with_payload: bool = False, **what: Any) -> list[Any]:
+    async def _scroll(
+        self, limit_s: float | None = None, with_payload: bool | list[str] = False, **what: Any
+    ) -> list[Any]:
         """Records; `Any` because the client's types allow ids and payloads that this store never writes."""
         request = {"with_payload": with_payload, **what}
         return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
-    async def _read(self, face_ids: list[int], payload: bool | list[str], limit_s: float | None = None) -> list[Any]:
+    async def _read(
+        self, face_ids: Sequence[int], payload: bool | list[str], limit_s: float | None = None
+    ) -> list[Any]:
         if not face_ids:
             return []
         records: list[Any] = await self._link.call(

@@ -59,7 +59,12 @@ async def find(link: ServerLink, name: str) -> Found | None:
 
 
 async def make(link: ServerLink, name: str, contract: ModelContract, layout: Layout) -> None:
-    """Make a collection for this contract, and let the name stand for it.
+    """Make a collection for this contract, and let the name stand for it."""
+    await point(link, name, await prepare(link, name, contract, layout))
+
+
+async def prepare(link: ServerLink, name: str, contract: ModelContract, layout: Layout) -> str:
+    """Make a collection for this contract, for which no name stands yet; its real name.
 
     Whatever another replica, or a service that was killed, has done of it already stays.
     """
@@ -71,7 +76,7 @@ async def make(link: ServerLink, name: str, contract: ModelContract, layout: Lay
             if await find(link, real) is None:  # else another one was quicker
                 raise
     await add_indexes(link, real, {})
-    await point(link, name, real)
+    return real
 
 
 def real_name(name: str, contract: ModelContract) -> str:
@@ -82,9 +87,65 @@ def real_name(name: str, contract: ModelContract) -> str:
 
 async def point(link: ServerLink, name: str, real: str) -> None:
     """Let a name stand for a collection from now on, in one step."""
-    alias = models.CreateAlias(collection_name=real, alias_name=name)
-    change = models.CreateAliasOperation(create_alias=alias)
-    await link.call(lambda client: client.update_collection_aliases([change]), BULK_LIMIT_S)
+    await _change(link, _named(name, real))
+
+
+async def hold(link: ServerLink, real: str) -> None:
+    """Let no more faces be added to a collection or removed from it: see `require_current`."""
+    await _change(link, _named(_held(real), real))
+
+
+async def release(link: ServerLink, real: str) -> None:
+    """Undo `hold`, where it was called."""
+    if _held(real) in await _names(link, real):
+        await _change(link, _unnamed(_held(real)))
+
+
+async def hand_over(link: ServerLink, name: str, old: str, new: str) -> None:
+    """Let a name stand for the new collection and undo `hold` of the old one, in one step."""
+    await _change(link, _named(name, new), _unnamed(_held(old)))
+
+
+async def require_current(link: ServerLink, name: str, real: str, limit_s: float | None = None) -> None:
+    """Raise StoreUnavailable unless the name stands for this collection and it is not being held.
+
+    A name that is the collection's own needs no looking up: nothing can take its place.
+    """
+    if name == real:
+        return
+    names = await _names(link, real, limit_s)
+    if name not in names:
+        raise StoreUnavailable(
+            "The gallery has moved to another model; restart the service with that one, and repeat the request."
+        )
+    if _held(real) in names:
+        raise StoreUnavailable(
+            "The gallery is just moving to another model; repeat the request in a moment, or run "
+            "`python -m indexer reembed` again if that was cut off."
+        )
+
+
+async def _names(link: ServerLink, real: str, limit_s: float | None = None) -> set[str]:
+    """The aliases of a collection."""
+    answer = await link.call(lambda client: client.get_collection_aliases(real), limit_s)
+    return {alias.alias_name for alias in answer.aliases}
+
+
+async def _change(link: ServerLink, *changes: models.AliasOperations) -> None:
+    """All of the changes in one step."""
+    await link.call(lambda client: client.update_collection_aliases([*changes]), BULK_LIMIT_S)
+
+
+def _held(real: str) -> str:
+    return f"{real}-held"
+
+
+def _named(name: str, real: str) -> models.CreateAliasOperation:
+    return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=real, alias_name=name))
+
+
+def _unnamed(name: str) -> models.DeleteAliasOperation:
+    return models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
 
 
 async def adopt(link: ServerLink, found: Found, contract: ModelContract) -> None:
