@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +28,7 @@ Rows = list[dict[str, str]]
 REFERENCE = "facenet-pytorch"
 
 
-def main() -> None:
+def main(environ: Mapping[str, str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, default=FACES, help="folder with lfw_mini and lfw_dev (%(default)s)")
     parser.add_argument(
@@ -39,7 +39,7 @@ def main() -> None:
     if not options.faces.is_dir():
         parser.error(f"{options.faces} is missing; name a folder with lfw_mini and lfw_dev with --faces.")
 
-    with ours_started(os.environ) as ours:
+    with ours_started(environ) as ours:
         weights, contract = ours[0].weights, ours[0].contract
         answers = {each.name: _asked_once(each) for each in ours}
         if options.reference:
@@ -107,4 +107,4 @@ def _percent(*shares: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(os.environ)
