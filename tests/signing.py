@@ -103,7 +103,14 @@ async def exchange(port: int, wire: bytes) -> tuple[bytes, bytes]:
         await writer.drain()
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
-        return head, body
+        return head, whole(body) if b"Transfer-Encoding: chunked" in head else body
+
+
+def whole(chunks: bytes) -> bytes:
+    """The body that came in chunks."""
+    size, _, rest = chunks.partition(b"\r\n")
+    length = int(size, 16)
+    return rest[:length] + whole(rest[length + 2 :]) if length else b""
 
 
 async def code(port: int, request: Signed) -> int:
