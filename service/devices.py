@@ -43,7 +43,7 @@ class Devices:
         """Raises InvalidDevices, with one sentence on what to do, where the file can't be used."""
         self._path = path
         self._entries, self._seen = read_devices(path), _version(path)
-        log.info("Requests must be signed by one of %d devices in %s.", len(self._entries), path)
+        log.info("Requests must be signed by a device in %s (%d).", path, len(self._entries))
 
     def find(self, device_id: str) -> DeviceEntry | None:
         """The device of that id, enabled or not; None where there is none."""
@@ -55,9 +55,9 @@ class Devices:
         try:
             self._entries = read_devices(self._path)
         except InvalidDevices as error:
-            log.error("%s Until then the %d devices read before stay.", error, len(self._entries))
+            log.error("%s Until then the devices read before stay (%d).", error, len(self._entries))
         else:
-            log.info("Read %s again: %d devices.", self._path, len(self._entries))
+            log.info("The devices in %s were read again (%d).", self._path, len(self._entries))
 
     async def watch(self) -> None:
         """Reload the file within a second or two of every change."""
@@ -118,8 +118,10 @@ def _entry(path: Path, device_id: str, table: Any) -> DeviceEntry:
 
 def _where(error: ValueError) -> str:
     """The place of a mistake, never the text there: it may be part of a secret."""
-    found = re.search(r"at (line \d+, column \d+|end of document)", str(error))
-    return f"look {found[0]}" if found else "save it as UTF-8"
+    if isinstance(error, UnicodeDecodeError):
+        return "save it as UTF-8"
+    found = re.search(r"at line \d+, column \d+", str(error))
+    return f"look {found[0]}" if found else "look at its end"
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
