@@ -136,7 +136,7 @@ class TestReload:
         await asyncio.sleep(0.1)
         assert "read again" not in caplog.text
         for device_id in ("door-8", "door-9"):
-            path.write_text(DEVICES.replace("door-7", device_id))
+            devices_file(path, DEVICES.replace("door-7", device_id))
             await found(known, device_id)
         devices_file(path.with_suffix(".new")).rename(path)
         await found(known, "door-7")
