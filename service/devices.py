@@ -42,7 +42,8 @@ class Devices:
     def __init__(self, path: Path) -> None:
         """Raises InvalidDevices, with one sentence on what to do, where the file can't be used."""
         self._path = path
-        self._entries, self._seen = read_devices(path), _version(path)
+        self._seen = _version(path)  # before it is read: what changes meanwhile is read once more
+        self._entries = read_devices(path)
         log.info("Requests must be signed by a device in %s (%d).", path, len(self._entries))
 
     def find(self, device_id: str) -> DeviceEntry | None:
@@ -51,7 +52,7 @@ class Devices:
 
     def reload(self) -> None:
         """Read the file again; one that can't be used changes nothing, and the log says why."""
-        self._seen = _version(self._path)  # before it is read: what changes meanwhile is read once more
+        self._seen = _version(self._path)
         try:
             self._entries = read_devices(self._path)
         except InvalidDevices as error:
