@@ -173,6 +173,17 @@ class TestReload:
         assert secret not in running.log
 
 
+async def test_a_service_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
+    """It would let nobody in, or everybody: it leaves with the sentence instead."""
+    path = devices_file(tmp_path / "devices.toml", mode=0o644)
+    running = await launch({"FACE_DATA": str(tmp_path / "data"), "FACE_DEVICES": str(path)})
+    assert await running.ended() == 1
+    last = running.log.splitlines()[-1]
+    assert last == f"The service can't start: {path} holds secrets and others can read or change it; " + (
+        f"run `chmod 600 {path}` (or 640)."
+    )
+
+
 async def listed(port: int, secret: str) -> int:
     return await code(port, signed("GET", "/get_registration_face", secret=secret))
 
