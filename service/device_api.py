@@ -17,7 +17,7 @@ from service.stages import Stages
 GALLERY = web.AppKey("gallery", Gallery)
 STAGES = web.RequestKey("stages", Stages)
 DEVICE_ID = web.RequestKey("device_id", str)
-"""Which device signed the request, where devices must."""
+"""Which device the request names, where devices must sign; by the time that a handler runs, it has."""
 CODE = web.ResponseKey("code", str)
 """An answer's code, for the log."""
 
