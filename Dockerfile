@@ -12,7 +12,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY requirements.lock ./
 COPY scripts/__init__.py scripts/install.py ./scripts/
-# The lock holds the tools of development as well, which the image has no use for.
+# The lock holds the tools of development as well, which the image has no use for; redis is for FACE_NONCES_URL.
 RUN python scripts/install.py --torch "$TORCH" /opt/venv \
     && /opt/venv/bin/pip uninstall --quiet --yes mypy pytest pytest-aiohttp ruff
 COPY scripts/fetch_models.py ./scripts/

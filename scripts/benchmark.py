@@ -27,6 +27,7 @@ from scripts.bench.profile import profile_section
 from scripts.bench.report import agreement_section, heading, set_section
 from scripts.bench.search import search_milliseconds
 from scripts.bench.serving import serving_section
+from scripts.bench.signing import signing_section
 from scripts.bench.timing import time_in_turns
 from service.models import ModelFiles
 from service.settings import Settings
@@ -92,6 +93,7 @@ def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[
         say(embedding_section(settings, files))
         say(asyncio.run(batching_section(settings, files, portraits)))
         say(asyncio.run(serving_section(settings, portraits)))
+        say(asyncio.run(signing_section(settings, portraits)))
 
 
 def _compare_answers(faces: Path, ours: list[Ours], say: Callable[[str], None]) -> None:

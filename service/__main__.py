@@ -1,4 +1,4 @@
-"""The command line: `python -m service` runs the service, `--help` lists its settings."""
+"""The command line: `python -m service` runs the service, `devices` changes who may use it, `--help` lists settings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ import ctypes
 import os
 import sys
 
+from service import device_commands
 from service.app import create_app
-from service.errors import FaceServiceError
+from service.errors import FaceServiceError, InvalidSettings
 from service.logs import configure
 from service.serving import serve
 from service.settings import Settings, manual
 
 
 def main() -> int:
-    """Run until SIGTERM or Ctrl-C; the exit status, 1 where the service can't start."""
-    argparse.ArgumentParser(
+    """Run until SIGTERM or Ctrl-C, or do one command; the exit status, 1 where that isn't possible."""
+    parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Face recognition over REST. Settings are environment variables:",
         epilog=manual(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    device_commands.describe(commands.add_parser("devices", help="who may send requests, in the file FACE_DEVICES"))
+    options = parser.parse_args()
+    if options.command == "devices":
+        return _change_devices(options)
     _return_memory()
     try:
         settings = Settings.from_env(os.environ)
@@ -38,6 +44,14 @@ def main() -> int:
         )
         return 1
     return 0
+
+
+def _change_devices(options: argparse.Namespace) -> int:
+    try:
+        return device_commands.run(options, Settings.from_env(os.environ).devices)
+    except InvalidSettings as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _return_memory() -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from aiohttp import web
 
 from service import models, operator_api
+from service.authentication import authenticate
 from service.device_api import GALLERY, DeviceApi
+from service.devices import Devices
 from service.engine import Engine, open_engine
 from service.gallery import Gallery, Rules
 from service.health import Health
 from service.in_hand import InHand
 from service.metrics import Metrics
 from service.middlewares import account, answer_errors, show_request_id
+from service.multipart import FormLimits
+from service.nonces import make_nonces
 from service.operator_api import HEALTH, METRICS
+from service.rates import Rates
 from service.serving import IN_HAND
 from service.settings import Settings
 from service.stores import Store, open_store
@@ -31,18 +39,47 @@ MAX_REQUEST_LINE = 64 * 1024
 def create_app(settings: Settings) -> web.Application:
     """The application; models and gallery are opened and warmed before its socket is.
 
-    Its start-up raises ModelUnavailable, ContractMismatch or StoreUnavailable, each with what to do.
+    Raises InvalidDevices or InvalidSettings at once where nobody could be let in. Its start-up raises ModelUnavailable,
+    ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, in_hand = Metrics(), InHand()
+    limits = FormLimits(settings.max_bytes, settings.receive_s)
     app = web.Application(
-        middlewares=[account(metrics, in_hand), answer_errors], handler_args={"max_line_size": MAX_REQUEST_LINE}
+        middlewares=[account(metrics, in_hand), answer_errors],
+        # A connection on which no whole head of a request comes is idle, too.
+        handler_args={"max_line_size": MAX_REQUEST_LINE, "keepalive_timeout": float(settings.receive_s)},
     )
     app.on_response_prepare.append(show_request_id)
     app[METRICS], app[IN_HAND] = metrics, in_hand
-    app.add_routes(DeviceApi(settings.max_bytes, settings.delete_by_get).routes())
+    app.add_routes(DeviceApi(limits, settings.delete_by_get).routes())
     app.add_routes(operator_api.routes())
+    if settings.devices is not None:
+        _lock(app, settings.devices, settings, limits)
     app.cleanup_ctx.append(_rooms(settings))
     return app
+
+
+def _lock(app: web.Application, path: Path, settings: Settings, limits: FormLimits) -> None:
+    """Let only those in who sign as one of the devices of the file at `path`, which is watched from the start on."""
+    devices, nonces = Devices(path), make_nonces(settings.nonces_url)
+    rates = Rates(settings.device_rate, time.monotonic)
+    app.middlewares.append(authenticate(devices, nonces, rates, limits, time.time))
+
+    async def open_nonces(_: web.Application) -> AsyncIterator[None]:
+        try:
+            await nonces.open()
+            yield
+        finally:
+            await nonces.close()
+
+    async def watch_devices(_: web.Application) -> AsyncIterator[None]:
+        loop, watching = asyncio.get_running_loop(), asyncio.create_task(devices.watch())
+        loop.add_signal_handler(signal.SIGHUP, devices.reload)
+        yield
+        loop.remove_signal_handler(signal.SIGHUP)
+        watching.cancel()
+
+    app.cleanup_ctx.extend([open_nonces, watch_devices])
 
 
 def _rooms(settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -8,14 +8,16 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from service.errors import FaceServiceError
+from service.errors import BadSignature, FaceServiceError, Unauthenticated
 from service.faces import StoredFace
 from service.gallery import Gallery
-from service.multipart import MAX_REMARK, BadForm, read_form
+from service.multipart import MAX_REMARK, BadForm, FormLimits, expect, read_form
 from service.stages import Stages
 
 GALLERY = web.AppKey("gallery", Gallery)
 STAGES = web.RequestKey("stages", Stages)
+DEVICE_ID = web.RequestKey("device_id", str)
+"""Which device the request names, where devices must sign; by the time that a handler runs, it has."""
 CODE = web.ResponseKey("code", str)
 """An answer's code, for the log."""
 
@@ -26,6 +28,8 @@ MAX_FACE_ID = 2**53 - 1
 UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
 URI_NOT_FOUND = (1000, "uri_not_found")
 MISSING_ARGS = (1001, "missing_args")
+BAD_SIGNATURE = (1002, "bad_signature")
+BAD_DEVICE_ID = (1003, "bad_device_id")
 REGISTRATION_FAILED = (1004, "registration_failed")
 RECOGNITION_FAILED = (1005, "recognition_failed")
 
@@ -33,14 +37,14 @@ RECOGNITION_FAILED = (1005, "recognition_failed")
 class DeviceApi:
     """The handlers; `routes` says which path reaches which. The gallery is the application's, under GALLERY."""
 
-    def __init__(self, max_bytes: int, delete_by_get: bool) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, limits: FormLimits, delete_by_get: bool) -> None:
+        self._limits = limits
         self._delete_by_get = delete_by_get
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/registration_face", self.register),
-            web.post("/recognition_face", self.recognise),
+            web.post("/registration_face", self.register, expect_handler=expect),
+            web.post("/recognition_face", self.recognise, expect_handler=expect),
             web.get("/get_registration_face", self.list_or_delete, allow_head=False),
             web.get("/delete_registration_face", self.delete, allow_head=False),
             web.post("/delete_registration_face", self.delete),
@@ -49,18 +53,18 @@ class DeviceApi:
 
     async def register(self, request: web.Request) -> web.Response:
         """Remember the largest face of the photo under the remark."""
-        form = await read_form(request, self._max_bytes)
+        form = await read_form(request, self._limits)
         remark = _remark(request, form.remark)
         if not remark:
             raise BadForm("There is no remark; send it in the query (`?remark=…`) or as a form field.")
         if len(remark) > MAX_REMARK:
             raise BadForm(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
-        await request.app[GALLERY].enroll(form.image, remark, request[STAGES])
+        await request.app[GALLERY].enroll(form.image, remark, request[STAGES], request.get(DEVICE_ID))
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:
         """The five known faces most like the largest face of the photo."""
-        form = await read_form(request, self._max_bytes)
+        form = await read_form(request, self._limits)
         matches = await request.app[GALLERY].identify(form.image, MATCHES, request[STAGES])
         found = [{"remark": match.face.remark, "picture": match.face.picture} for match in matches]
         return success({"recognition_face": found})
@@ -84,6 +88,22 @@ class DeviceApi:
         return success({})
 
 
+def operation(request: web.Request) -> str | None:
+    """Which of the four operations a request asks for; None where it is another one's path."""
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource is not None else ""
+    if path == "/get_registration_face":
+        return "delete" if "face_id" in request.query else "list"
+    return _OPERATIONS.get(path)
+
+
+_OPERATIONS = {
+    "/registration_face": "register",
+    "/recognition_face": "recognise",
+    "/delete_registration_face": "delete",
+}
+
+
 def success(data: dict[str, object]) -> web.Response:
     return _envelope((0, ""), "", data)
 
@@ -94,6 +114,8 @@ def failure(error: Exception, path: str) -> web.Response:
         return _envelope(URI_NOT_FOUND, "There is no such path, or not with this method; see the API's document.")
     if isinstance(error, BadForm):
         return _envelope(MISSING_ARGS, str(error))
+    if isinstance(error, Unauthenticated):
+        return _envelope(BAD_SIGNATURE if isinstance(error, BadSignature) else BAD_DEVICE_ID, str(error))
     if isinstance(error, FaceServiceError):
         return _envelope(RECOGNITION_FAILED if path == "/recognition_face" else REGISTRATION_FAILED, str(error))
     return _envelope(UNKNOWN_ERROR, "Something unforeseen went wrong; the service's log has it under the request id.")

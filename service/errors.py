@@ -10,6 +10,13 @@ FaceServiceError
 ├── FaceNotFound            a picture without a usable face
 ├── UnknownFace             a face_id that nobody has
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
+├── Unauthenticated         a request that no device may make
+│   ├── UnknownDevice       the device is not named, unknown or disabled
+│   ├── OperationDenied     the device may do other things only
+│   └── BadSignature        forged, altered, stale or replayed
+├── InvalidDevices          a file of devices that can't be used
+├── RateExceeded            more requests than a device may make
+├── NoncesUnavailable       whether a request is a replay can't be found out
 ├── Overloaded              more work waiting than the queue holds
 └── StoreUnavailable        the gallery can't be reached or opened
     └── GalleryInUse        another process has the embedded gallery open
@@ -58,6 +65,34 @@ class UnknownFace(FaceServiceError):
 
 class UnusableArchive(FaceServiceError):
     code = "unusable_archive"
+
+
+class Unauthenticated(FaceServiceError):
+    code = "unauthenticated"
+
+
+class UnknownDevice(Unauthenticated):
+    code = "unknown_device"
+
+
+class OperationDenied(Unauthenticated):
+    code = "operation_denied"
+
+
+class BadSignature(Unauthenticated):
+    code = "bad_signature"
+
+
+class InvalidDevices(FaceServiceError):
+    code = "invalid_devices"
+
+
+class RateExceeded(FaceServiceError):
+    code = "rate_exceeded"
+
+
+class NoncesUnavailable(FaceServiceError):
+    code = "nonces_unavailable"
 
 
 class Overloaded(FaceServiceError):

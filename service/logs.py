@@ -7,7 +7,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-_REQUEST_FIELDS = ("request_id", "method", "route", "code")
+_REQUEST_FIELDS = ("request_id", "method", "route", "code", "device_id")
 
 
 class TextFormatter(logging.Formatter):

@@ -9,7 +9,7 @@ import uuid
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from service.device_api import CODE, STAGES, failure
+from service.device_api import CODE, DEVICE_ID, STAGES, failure
 from service.errors import FaceServiceError
 from service.in_hand import InHand
 from service.metrics import Metrics
@@ -47,6 +47,8 @@ def account(metrics: Metrics, in_hand: InHand) -> Middleware:
             metrics.record(route, outcome, stages)
             level = logging.DEBUG if route in QUIET else logging.INFO
             fields = {"request_id": request[REQUEST_ID], "method": request.method, "route": route, "code": outcome}
+            if DEVICE_ID in request:
+                fields["device_id"] = request[DEVICE_ID]
             took = {stage: round(ms, 1) for stage, ms in {"total": total, **stages}.items()}
             log.log(level, "request", extra={**fields, "ms": took})
 

@@ -104,6 +104,21 @@ class Settings:
     threads: int = setting(0, "Processor threads for the models; 0 is one per core.", **_between(0, 1024))
     max_queue: int = setting(256, "Faces that may wait for the embedder before requests are refused.", **_at_least(1))
     delete_by_get: bool = setting(True, "Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect.")
+    devices: Path | None = setting(
+        None, "The file of devices; with it every request must be signed by one (docs/device-authentication.md)."
+    )
+    device_rate: int = setting(0, "Requests that a device may make in a minute; 0 is no limit.", **_between(0, 100_000))
+    nonces_url: str | None = setting(
+        None,
+        "A Redis where replicas share which nonces devices have used; without it each remembers its own.",
+        **_like(r"(rediss?|unix)://\S+", "`redis://HOST:6379/0`, `rediss://…` or `unix://…`"),
+        secret=True,
+    )
+    receive_s: int = setting(
+        120,
+        "Longest that a request may take to arrive, and a connection may stay idle, in seconds.",
+        **_between(1, 3600),
+    )
     log_format: str = setting("text", "Log lines for people or for programs.", **_one_of("text", "json"))
     log_level: str = setting("INFO", "Least level that is logged.", **_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 

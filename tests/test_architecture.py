@@ -15,10 +15,13 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     "service.__main__ indexer.__main__",
     "service.app indexer.export_gallery indexer.import_gallery indexer.reembed indexer.pipeline indexer.source",
-    "service.middlewares service.operator_api indexer.archive_reader indexer.archive_writer indexer.stored_pictures",
+    "service.authentication service.middlewares service.operator_api service.device_commands",
+    "indexer.archive_reader indexer.archive_writer indexer.stored_pictures",
     "service.device_api service.rest_api indexer.archive indexer.compression indexer.progress",
-    "service.multipart service.auth service.health service.serving",
+    "service.multipart service.health service.serving",
     "service.gallery",
+    "service.devices service.nonces service.rates",
+    "service.auth",
     "service.engine service.stores",
     "service.detector service.embedder service.batcher",
     "service.networks",
@@ -45,7 +48,7 @@ STORE_FLOORS = (
 
 HTTP = {
     *("service.__main__", "service.app", "service.middlewares", "service.operator_api", "service.device_api"),
-    *("service.rest_api", "service.multipart", "service.serving"),
+    *("service.rest_api", "service.multipart", "service.serving", "service.authentication"),
 }
 """The rooms with doors to the street: nobody else knows aiohttp, and the indexer knows none of them."""
 
@@ -222,14 +225,14 @@ def test_a_module_fits_on_a_few_screens(name: str, path: Path) -> None:
 
 
 def test_protocols_stand_where_two_implementations_do() -> None:
-    """Store, Succession and Embedder."""
+    """Store, Succession, Embedder and Nonces."""
     found = {
         node.name
         for _, path in modules("service", "indexer")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
     }
-    assert found <= {"Store", "Succession", "Embedder"}
+    assert found <= {"Store", "Succession", "Embedder", "Nonces"}
 
 
 def test_the_map_names_every_room() -> None:

@@ -129,8 +129,10 @@ class TestDockerfile:
         assert not [rule for rule in allowed if fnmatch.fnmatch(".env", rule) or "*" in rule]
 
     def test_it_leaves_the_tools_of_development_out(self) -> None:
-        """What pyproject.toml lists for development is removed from the image."""
-        tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+        """What pyproject.toml lists for development is removed from the image, but what the service itself can use."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        extras = {package for each in project["project"]["optional-dependencies"].values() for package in each}
+        tools = set(project["dependency-groups"]["dev"]) - extras
         removed = re.search(r"pip uninstall (.*)", DOCKERFILE)
         assert removed
         assert {tool.split("==")[0] for tool in tools} <= set(removed[1].split())

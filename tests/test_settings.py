@@ -30,6 +30,9 @@ DEFAULTS: dict[str, Any] = {
     "FACE_PICTURE_SIDE": 480,
     "FACE_THRESHOLD": -1.0,
     "FACE_DELETE_BY_GET": True,
+    "FACE_DEVICES": None,
+    "FACE_DEVICE_RATE": 0,
+    "FACE_NONCES_URL": None,
     "FACE_LOG_FORMAT": "text",
     "FACE_LOG_LEVEL": "INFO",
 }
@@ -63,6 +66,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_THREADS": {"0": 0, "1024": 1024},
     "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
     "FACE_DELETE_BY_GET": {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True},
+    "FACE_DEVICES": {"devices.toml": Path("devices.toml")},
+    "FACE_DEVICE_RATE": {"0": 0, "60": 60},
+    "FACE_NONCES_URL": {each: each for each in ("redis://h:6379/0", "rediss://:key@h", "unix:///run/redis.sock")},
+    "FACE_RECEIVE_S": {"1": 1, "3600": 3600},
     "FACE_LOG_FORMAT": {"text": "text", "json": "json"},
     "FACE_LOG_LEVEL": {"DEBUG": "DEBUG", "ERROR": "ERROR"},
 }
@@ -89,17 +96,19 @@ REFUSED: dict[str, list[str]] = {
     "FACE_THREADS": ["-1", "1025", "two"],
     "FACE_MAX_QUEUE": ["0", "x"],
     "FACE_DELETE_BY_GET": ["maybe", "2"],
+    "FACE_DEVICE_RATE": ["-1", "100001", "x"],
+    "FACE_RECEIVE_S": ["0", "3601", "x"],
     "FACE_LOG_FORMAT": ["xml"],
     "FACE_LOG_LEVEL": ["info", "TRACE"],
 }
 ALL = {variable(each.name): each.name for each in fields(Settings)}
-TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODELS", "FACE_WEIGHTS"}
+TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODELS", "FACE_WEIGHTS", "FACE_DEVICES"}
 """Settings that take any text."""
 
 
 def test_these_tests_know_every_setting() -> None:
     assert set(ACCEPTED) == set(ALL)
-    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY"}
+    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY", "FACE_NONCES_URL"}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -134,6 +143,14 @@ def test_a_key_is_never_shown(key: str) -> None:
         Settings.from_env({"FACE_QDRANT_API_KEY": key})
     assert "sh" not in str(refusal.value).removeprefix("FACE_QDRANT_API_KEY")
     assert "hush" not in repr(Settings.from_env({"FACE_QDRANT_API_KEY": "hush"}))
+
+
+@pytest.mark.parametrize("url", ["http://:hush@h", "redis://h hush", "hush"])
+def test_a_url_with_a_password_is_never_shown(url: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"^FACE_NONCES_URL is out of range; allowed: `redis://") as refusal:
+        Settings.from_env({"FACE_NONCES_URL": url})
+    assert "hush" not in str(refusal.value)
+    assert "hush" not in repr(Settings.from_env({"FACE_NONCES_URL": "redis://:hush@h"}))
 
 
 @pytest.mark.parametrize("name", ["FACE_TRESHOLD", "FACE_", "FACE_port"])

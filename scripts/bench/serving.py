@@ -64,7 +64,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
     engine = await open_engine(settings, files)
     await engine.warm()
     before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
-    async with _running(settings) as url:
+    async with running(settings) as url:
         await _enroll(url, photos[:ENROLLED])
         stalls: list[float] = []
         watching = asyncio.create_task(_watch(stalls))
@@ -76,7 +76,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
 
 
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[str]:
+async def running(settings: Settings) -> AsyncIterator[str]:
     """The whole application in this process, so that its event loop can be watched; its address."""
     runner = web.AppRunner(create_app(settings), access_log=None)
     await runner.setup()
