@@ -8,6 +8,8 @@ FaceServiceError
 │   ├── ImageTooLarge       more bytes or pixels than allowed
 │   └── UnsupportedFormat   a file that Pillow can't read
 ├── FaceNotFound            a picture without a usable face
+│   └── TooSmall            a picture with fewer pixels than a face needs
+├── MultipleFaces           a picture with several faces where one is wanted
 ├── UnknownFace             a face_id that nobody has
 ├── Overloaded              more work waiting than the queue holds
 └── StoreUnavailable        the gallery can't be reached or opened
@@ -49,6 +51,14 @@ class UnsupportedFormat(InvalidImage):
 
 class FaceNotFound(FaceServiceError):
     code = "face_not_found"
+
+
+class TooSmall(FaceNotFound):
+    code = "too_small"
+
+
+class MultipleFaces(FaceServiceError):
+    code = "multiple_faces"
 
 
 class UnknownFace(FaceServiceError):
