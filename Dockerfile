@@ -32,8 +32,9 @@ WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app/models ./models
 COPY service ./service
+COPY indexer ./indexer
 # Readable for the user below whatever the umask of the checkout, and compiled, since that user can't write here.
-RUN chmod -R a+rX service && python -m compileall -q service
+RUN chmod -R a+rX service indexer && python -m compileall -q service indexer
 USER 10001:10001
 EXPOSE 5055
 STOPSIGNAL SIGTERM

@@ -52,4 +52,4 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
 	rm -rf $(VENV) .bench models .pytest_cache .ruff_cache .mypy_cache
-	find service scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

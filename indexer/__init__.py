@@ -1,0 +1,1 @@
+"""The command line for whole galleries: `python -m indexer --help`."""

@@ -1,0 +1,68 @@
+"""The command line: `python -m indexer COMMAND` works on whole galleries, `--help` lists the commands."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from importlib import import_module
+
+from service.errors import FaceServiceError
+from service.logs import configure
+from service.settings import Settings, manual
+
+COMMANDS: dict[str, tuple[str, str]] = {}
+"""By name: the module with `arguments(parser)` and `run(settings, arguments)`, and what the command does."""
+
+COULD_NOT_RUN = 2
+STOPPED = 130
+"""What shells expect of a program that was told to stop."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the exit status: 0 success, 1 some of the work failed, 2 could not run, 130 stopped."""
+    arguments = _parser(argv).parse_args(argv)
+    try:
+        settings = Settings.from_env(os.environ)
+        configure(settings.log_format, settings.log_level)
+        return asyncio.run(_until_told(import_module(COMMANDS[arguments.command][0]).run(settings, arguments)))
+    except FaceServiceError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT_RUN
+    except OSError as error:
+        print(f"The command can't run: {error}.", file=sys.stderr)
+        return COULD_NOT_RUN
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return STOPPED
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Knows every command's name, and the arguments of the one that is wanted, so that the others aren't loaded."""
+    parser = argparse.ArgumentParser(
+        prog="python -m indexer",
+        description="Work on whole galleries. Settings are the service's environment variables:",
+        epilog=manual(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if argv[:1] == [name]:
+            import_module(module).arguments(command)
+    return parser
+
+
+async def _until_told(work: Coroutine[None, None, int]) -> int:
+    """Cancel the work on SIGTERM or Ctrl-C, so that it closes the gallery; a command may handle them otherwise."""
+    working = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+    return await working
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
