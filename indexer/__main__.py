@@ -12,9 +12,14 @@ from importlib import import_module
 
 from service.errors import FaceServiceError
 from service.logs import configure
+from service.memory import return_memory
 from service.settings import Settings, manual
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "index": ("indexer.index", "Import the faces of a folder of photos, or of those that a CSV file lists."),
+    "optimize": ("indexer.optimize", "Build the index of an embedded gallery, which makes recognition in it fast."),
+    "stats": ("indexer.stats", "Say how many faces and remarks a gallery holds, on how much disk, of which model."),
+}
 """By name: the module with `arguments(parser)` and `run(settings, arguments)`, and what the command does."""
 
 COULD_NOT_RUN = 2
@@ -25,6 +30,7 @@ STOPPED = 130
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 some of the work failed, 2 could not run, 130 stopped."""
     arguments = _parser(argv).parse_args(argv)
+    return_memory()
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)

@@ -42,6 +42,9 @@ CREATE INDEX IF NOT EXISTS contents ON photos (sha256, terms);
 """
 
 
+_ENROLLED = (Outcome.REGISTERED.value, Outcome.KNOWN.value)
+
+
 class JournalUnavailable(FaceServiceError):
     """The journal's file can't be written."""
 
@@ -63,16 +66,20 @@ class Entry:
 class Journal:
     """A SQLite file; all calls take well under a millisecond a photo, and come from one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, terms: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, terms: str, writing: bool) -> None:
         self._connection = connection
         self._terms = terms
+        self._writing = writing
 
     @classmethod
-    def open(cls, path: Path, terms: str) -> Self:
+    def open(cls, path: Path, terms: str, writing: bool = True) -> Self:
         """Open or make it; `terms` is all but the remark that decides what becomes of a photo.
 
-        A file that isn't a journal any more is put aside. Raises JournalUnavailable.
+        Unless `writing`, nothing is changed, and where there is no file, none is made. A file that isn't a journal any
+        more is put aside. Raises JournalUnavailable.
         """
+        if not (writing or path.exists()):
+            return cls(_connect(":memory:"), terms, writing)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -85,19 +92,14 @@ class Journal:
                 connection = _connect(path)
         except (sqlite3.Error, OSError) as error:
             raise JournalUnavailable(f"The journal {path} can't be written ({error}); is its folder yours?") from None
-        return cls(connection, terms)
-
-    @classmethod
-    def of_nothing(cls) -> Self:
-        """One in memory, for runs that leave no trace."""
-        return cls(_connect(":memory:"), "")
+        return cls(connection, terms, writing)
 
     def close(self) -> None:
         self._connection.close()
 
     def is_empty(self) -> bool:
         """Whether it claims no face."""
-        return not self._rows("SELECT 1 FROM photos WHERE face_ids != '[]' LIMIT 1", ())
+        return not self._rows("SELECT 1 FROM photos WHERE outcome IN (?, ?) LIMIT 1", _ENROLLED)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -121,8 +123,8 @@ class Journal:
     def find_content(self, photo: Photo, sha256: str) -> Entry | None:
         """The same for the file's bytes, wherever they were when their faces were registered."""
         rows = self._rows(
-            "SELECT face_ids FROM photos WHERE sha256 = ? AND terms = ? AND face_ids != '[]' LIMIT 1",
-            (bytes.fromhex(sha256), self._terms_of(photo)),
+            "SELECT face_ids FROM photos WHERE sha256 = ? AND terms = ? AND outcome IN (?, ?) LIMIT 1",
+            (bytes.fromhex(sha256), self._terms_of(photo), *_ENROLLED),
         )
         for (face_ids,) in rows:
             return Entry(photo, sha256, Outcome.KNOWN, tuple(json.loads(face_ids)))
@@ -153,6 +155,8 @@ class Journal:
         return rows
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        if not self._writing:
+            return
         try:
             with self._connection:
                 self._connection.executemany(statement, rows)

@@ -125,7 +125,7 @@ class _Walk:
 
     def _remark_of(self, path: Path) -> str:
         if self._remark == "folder":
-            return _text(path.parent.name or self._real_root.name)
+            return _text((self._real_root if path.parent == self._root else path.parent).name)
         return _text(path.stem if self._remark == "file" else str(path.relative_to(self._root)))
 
 

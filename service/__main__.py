@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import os
 import sys
 
 from service.app import create_app
 from service.errors import FaceServiceError
 from service.logs import configure
+from service.memory import return_memory
 from service.serving import serve
 from service.settings import Settings, manual
 
@@ -23,7 +23,7 @@ def main() -> int:
         epilog=manual(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    _return_memory()
+    return_memory()
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)
@@ -38,22 +38,6 @@ def main() -> int:
         )
         return 1
     return 0
-
-
-def _return_memory() -> None:
-    """Keep glibc from hoarding what large photos needed: measured over photos of all sizes, 250 MB less.
-
-    By default every thread has an arena of its own, and blocks of up to 32 MB are never given back.
-    """
-    if sys.platform != "linux":
-        return
-    c_library = ctypes.CDLL(None)
-    if hasattr(c_library, "mallopt"):  # musl has none
-        for option, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 2**20), (_M_TRIM_THRESHOLD, 2**20)):
-            c_library.mallopt(option, value)
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from itertools import count
 
 from PIL.Image import Image
 
+from service import models
 from service.engine import Choice, Engine, Observation
 from service.errors import FaceNotFound, MultipleFaces, TooSmall, UnknownFace
 from service.faces import Detection, Face, Match, StoredFace
 from service.images import to_base64, to_jpeg
+from service.models import ModelFiles
+from service.settings import Settings
 from service.stages import Stages
 from service.stores import Added, Store
 
@@ -122,6 +126,15 @@ def single(min_score: float) -> Choice:
         return found
 
     return choose
+
+
+async def open_with_model(settings: Settings, store: Store) -> ModelFiles:
+    """Open the store, and get the model that its faces were made with; that of the settings for a new gallery.
+
+    Raises StoreUnavailable or ModelUnavailable.
+    """
+    kept = await store.open()
+    return await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
 
 
 async def observe(engine: Engine, photo: bytes, choose: Choice, picture_side: int, stages: Stages) -> Candidate:
