@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 some of the work failed, 2 could not run, 130 stopped."""
     arguments = _parser(argv).parse_args(argv)
     return_memory()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of every cluster that it starts
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)

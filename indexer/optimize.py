@@ -42,4 +42,5 @@ async def build_index(store: Store, figures: Figures) -> None:
     began = time.monotonic()
     await store.optimize()
     indexed = (await store.figures()).indexed
-    print(f"The index covers {indexed:,} faces after {time.monotonic() - began:.0f} s.", flush=True)
+    covers = f"covers {indexed:,} faces" if indexed else "isn't needed yet, for so few faces"
+    print(f"The index {covers}; that took {time.monotonic() - began:.0f} s.", flush=True)
