@@ -6,7 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Self
@@ -42,8 +42,9 @@ class Report:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(ReportUnavailable) if kind else nullcontext(), self._explained():
+            self._file.close()
 
     def add(self, line: Line) -> None:
         """Count and write one. Raises ReportUnavailable."""

@@ -1,4 +1,4 @@
-"""Real processes: the service as people start it, and the gallery's process behind a service."""
+"""Real processes: the service and the indexer as people start them, and the gallery's process behind a service."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ START_LIMIT_S = 60.0
 
 @dataclass(slots=True)
 class Running:
-    """A service in a process (and process group) of its own."""
+    """A service or a command in a process (and process group) of its own."""
 
     process: Process
     data: Path
@@ -49,11 +50,11 @@ class Running:
         await self.ended()
 
 
-async def launch(environ: dict[str, str], *arguments: str) -> Running:
-    """`python -m service` with these FACE_* variables (FACE_DATA among them), not waited for."""
+async def launch(environ: dict[str, str], *arguments: str, module: str = "service") -> Running:
+    """`python -m service` (or `indexer`) with these FACE_* variables (FACE_DATA among them), not waited for."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FACE_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         env={**kept, "FACE_HOST": "127.0.0.1", "FACE_PORT": "0", **environ},
         cwd=ROOT,
         stdin=DEVNULL,
@@ -73,6 +74,13 @@ async def listening(running: Running) -> Running:
                 running.port = int(found[1])
                 return running
     raise AssertionError(f"The service did not start:\n{running.log}")
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened in another process."""
+    async with asyncio.timeout(START_LIMIT_S):
+        while not happened():  # noqa: ASYNC110 - nobody could set an event from there
+            await asyncio.sleep(0.001)
 
 
 def gallery_process(data: Path) -> int | None:
