@@ -74,8 +74,13 @@ def test_a_full_disk_is_said_in_a_sentence() -> None:
     """/dev/full is one."""
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    with pytest.raises(ReportUnavailable, match="make room"), Report(Path("/dev/full")) as report:
-        report.add(LINES[0])
-        report.flush()
-    with pytest.raises(ReportUnavailable, match="make room"), Report(Path("/dev/full")) as report:
-        report.add(LINES[0])
+
+    def write(flush: bool) -> None:
+        with Report(Path("/dev/full")) as report:
+            report.add(LINES[0])
+            if flush:
+                report.flush()
+
+    for flush in (True, False):
+        with pytest.raises(ReportUnavailable, match="make room"):
+            write(flush)
