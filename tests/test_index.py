@@ -15,7 +15,6 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 import pytest
 
 from indexer import index, stats
+from indexer.report import ReportUnavailable
 from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, StoredFace
 from service.models import ModelFiles
@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.stores.edge import EdgeStore
 from tests.conftest import MODELS, Start
 from tests.device import Device, variants
-from tests.processes import ROOT, Running, launch
+from tests.processes import ROOT, Running, launch, until
 
 KILLS = 10
 SEED = 5
@@ -132,13 +132,7 @@ class TestKilled:
 
 async def _begun(running: Running, report: Path) -> None:
     """Until it has begun its report, right before the first photo."""
-    await _until(lambda: running.process.returncode is not None or report.exists())
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.02)
+    await until(lambda: running.process.returncode is not None or report.exists())
 
 
 class TestOutcome:
@@ -282,7 +276,7 @@ class TestWatch:
         """A photo that arrives in two halves is imported once, whole, and never said to be broken."""
         running = await launch(environ, "index", str(album), "--watch", module="indexer")
         try:
-            await _until(lambda: _count(settings, "registered") == 4)
+            await until(lambda: _count(settings, "registered") == 4)
             slow = album / "late" / "1.jpg"
             slow.parent.mkdir()
             half = len(portraits["obama3"]) // 2
@@ -291,7 +285,7 @@ class TestWatch:
                 file.flush()
                 await asyncio.sleep(1)
                 file.write(portraits["obama3"][half:])
-            await _until(lambda: _count(settings, "registered") == 5)
+            await until(lambda: _count(settings, "registered") == 5)
             running.signal(signal.SIGINT, group=True)
             assert await running.ended() == 0
         finally:
