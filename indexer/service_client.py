@@ -21,8 +21,8 @@ from service.gallery import Candidate
 LIMIT_S = 60.0
 """For one photo; a service that is busy answers later, not never."""
 
-Sign = Callable[[str, str, str, bytes], Mapping[str, str]]
-"""Method, path, query and the photo's bytes to the headers that prove who sends them."""
+Sign = Callable[[str, str, bytes], Mapping[str, str]]
+"""Method, path with query, and the photo's bytes to the headers that prove which device sends them."""
 
 REGISTER = "/registration_face"
 BAD_SIGNATURE, BAD_DEVICE = 1002, 1003
@@ -63,12 +63,12 @@ class ServiceClient:
             raise StoreUnavailable(problem) from None
 
     async def _register(self, content: bytes, remark: str) -> None:
-        query = f"remark={quote(remark, safe='')}"
-        headers = self._sign("POST", REGISTER, query, content) if self._sign else {}
+        target = f"{REGISTER}?remark={quote(remark, safe='')}"
+        headers = self._sign("POST", target, content) if self._sign else {}
         form = aiohttp.FormData()
         form.add_field("image", content, filename="photo", content_type="application/octet-stream")
         try:
-            url = URL(f"{self._url}{REGISTER}?{query}", encoded=True)
+            url = URL(self._url + target, encoded=True)
             async with self._session.post(url, data=form, headers=headers) as response:
                 answer = await response.json()
             code, detail = int(answer["code"]), str(answer["detail"])

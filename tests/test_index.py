@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import index, stats
+from indexer import index, optimize, stats
 from indexer.report import ReportUnavailable
 from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, StoredFace
@@ -347,3 +347,16 @@ async def test_stats_say_what_a_gallery_holds(
     assert (said["faces"], said["remarks"]) == ("4", "3")
     assert said["model"].startswith("casia-webface (weights ")
     assert 0.1 < float(said["disk"].removesuffix(" MB")) < 100
+
+
+async def test_optimize_says_what_it_does(settings: Settings, album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the gallery is there, and on a small one, whose searches compare all faces anyway."""
+    assert await optimize.run(settings, argparse.Namespace()) == 0
+    assert capsys.readouterr().out == f"There is no gallery in {settings.data} yet.\n"
+    await run(settings, album)
+    capsys.readouterr()
+    assert await optimize.run(settings, argparse.Namespace()) == 0
+    before, after = capsys.readouterr().out.splitlines()
+    assert before == "Building the index over 4 faces; this takes less than a minute or two."
+    assert after.startswith("The index isn't needed yet, for so few faces")
+    assert len(await faces(settings.data)) == 4
