@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.stores.edge import EdgeStore
 from tests.conftest import MODELS, Start
 from tests.device import Device, variants
-from tests.processes import ROOT, Running, launch, until
+from tests.processes import ROOT, Running, kill_gallery_process, launch, until
 
 KILLS = 10
 SEED = 5
@@ -44,7 +44,7 @@ def environ(settings: Settings, files: ModelFiles) -> dict[str, str]:
         "FACE_DATA": str(settings.data),
         "FACE_MODELS": str(MODELS),
         "FACE_MODEL": files.contract.model,
-        "FACE_THREADS": "2",
+        "FACE_THREADS": "1",  # so that an import lasts on any machine
     }
 
 
@@ -109,6 +109,20 @@ class TestKilled:
             again, embedding_again = other[face_id]
             assert (again.remark, again.sha256, again.picture) == (face.remark, face.sha256, face.picture)
             assert np.dot(embedding, embedding_again) > 0.999
+
+    async def test_the_gallery_s_process_may_die(
+        self, album: Path, portraits: dict[str, bytes], environ: dict[str, str], settings: Settings
+    ) -> None:
+        """It is started again, and what it hadn't answered is repeated."""
+        fill(album, portraits["biden"], 250)
+        report = settings.data / "reports" / "report.jsonl"
+        running = await launch(environ, "index", str(album), "--report", str(report), module="indexer")
+        await _begun(running, report)
+        await until(lambda: "registered" in report.read_text())
+        kill_gallery_process(settings.data)
+        assert await running.ended() == 0, running.log
+        assert outcomes(settings).count("registered") + outcomes(settings).count("already known") == 254
+        assert len(await faces(settings.data)) == 254
 
     async def test_ctrl_c_finishes_the_photos_in_hand_and_says_how_to_go_on(
         self, album: Path, portraits: dict[str, bytes], environ: dict[str, str], settings: Settings
