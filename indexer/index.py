@@ -66,10 +66,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
+    return int(text)
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -80,10 +79,12 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     find = find_photos(arguments.source, arguments.remark)
     async with open_way(settings, arguments) as opened:
         with Report(arguments.report or _report_path(settings)) as report:
-            stopped = await _import(find, opened, report, arguments)
-            if not stopped and settings.qdrant_url is None and opened.added():
-                await _index_if_large(opened)
-        print(report.summary(), flush=True)
+            try:
+                stopped = await _import(find, opened, report, arguments)
+                if not stopped and settings.qdrant_url is None and opened.added():
+                    await _index_if_large(opened)
+            finally:  # also where the import could not go on
+                print(report.summary(), flush=True)
     if stopped:
         print("Stopped; the same command goes on from here.", file=sys.stderr)
         return STOPPED
@@ -155,8 +156,9 @@ def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
     def stop() -> None:
         if stopping.is_set() and task:
             task.cancel()
-        stopping.set()
-        log.warning("Finishing the photos in hand; Ctrl-C again leaves at once.")
+        else:
+            stopping.set()
+            log.warning("Finishing the photos in hand; Ctrl-C again leaves at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from indexer.looking import local_look
+from indexer.looking import in_flight, local_look
 from indexer.pipeline import Look
 from service import models
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
@@ -25,9 +25,6 @@ START_LIMIT_S = 300.0
 
 RETRIES = 2
 """Of a photo whose engine died; one that kills them all is given up."""
-
-PHOTOS_AN_ENGINE = 64
-"""At once; what is more waits here."""
 
 
 class RemoteEngine:
@@ -51,7 +48,7 @@ class RemoteEngine:
                 )
                 if files.contract != self._contract:
                     raise ModelUnavailable(f"A machine of the cluster has another model than {self._contract.model}.")
-                self._look = await self._open.enter_async_context(local_look(settings, files, self._faces))
+                self._look, _ = await self._open.enter_async_context(local_look(settings, files, self._faces))
 
     async def look(self, content: bytes, remark: str) -> Candidate | FaceServiceError:
         """See pipeline.Look; what that would raise is returned, because Ray wraps what is raised."""
@@ -67,7 +64,7 @@ class RemoteEngine:
 async def ray_look(
     settings: Settings, contract: ModelContract, faces: str, engines: int | None
 ) -> AsyncIterator[tuple[Look, int]]:
-    """A pipeline's Look on a cluster, or on this machine where RAY_ADDRESS names none; and how many threads look.
+    """A pipeline's Look on a cluster, or on this machine where RAY_ADDRESS names none; and for how many photos at once.
 
     There is an engine a machine unless `engines` says how many. Raises InvalidSettings where Ray isn't installed or has
     no room, ModelUnavailable where a machine can't have the gallery's model.
@@ -83,14 +80,14 @@ async def ray_look(
         actor = ray.remote(RemoteEngine).options(
             num_cpus=threads,
             num_gpus=1 if settings.device == "cuda" else 0,
-            max_concurrency=PHOTOS_AN_ENGINE,
+            max_concurrency=in_flight(threads),
             max_restarts=-1,
             max_task_retries=RETRIES,
             scheduling_strategy="SPREAD",
         )
         actors = [actor.remote(settings, contract, faces) for _ in range(engines)]
         await _started(ray, actors)
-        yield _Spread(actors).look, threads * engines
+        yield _Spread(actors).look, engines * in_flight(threads)
     finally:
         ray.shutdown()
 

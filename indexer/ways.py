@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -18,6 +17,7 @@ from indexer.keeper import Keeper
 from indexer.looking import local_look
 from indexer.outcomes import Outcome
 from indexer.pipeline import Kept, Way
+from indexer.ray_engines import ray_look
 from indexer.service_client import connected
 from service.errors import GalleryInUse
 from service.faces import ModelContract
@@ -26,9 +26,6 @@ from service.settings import Settings
 from service.stores import Store, open_store
 
 log = logging.getLogger(__name__)
-
-IN_FLIGHT = 8
-"""Photos side by side for each thread of an engine: some are read, some decoded, and a batch of crops waits."""
 
 REQUESTS = 8
 """Photos side by side where a service does the work; its devices shall not wait behind a long queue."""
@@ -78,28 +75,28 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     except GalleryInUse:
         raise GalleryInUse(
             f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
-            f"send the photos through it with --service http://127.0.0.1:{settings.port}"
+            f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
     writing = not arguments.dry_run
     if writing:
         await store.bind(files.contract)
     terms = _terms(settings, files.contract, arguments.faces)
     journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing)))
-    if writing and not journal.is_empty() and await store.count() == 0:
+    if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
     keeper = Keeper(store, lambda: datetime.now(UTC))
-    threads = settings.threads or os.cpu_count() or 1
     if arguments.ray:
-        from indexer.ray_engines import ray_look  # an optional package
-
-        look, threads = await stack.enter_async_context(
-            ray_look(settings, files.contract, arguments.faces, arguments.workers)
-        )
+        looking = ray_look(settings, files.contract, arguments.faces, arguments.workers)
     else:
-        look = await stack.enter_async_context(local_look(settings, files, arguments.faces))
-    way = Way(look, keeper.keep if writing else _would_keep, IN_FLIGHT * threads, settings.max_bytes)
+        looking = local_look(settings, files, arguments.faces)
+    look, at_once = await stack.enter_async_context(looking)
+    way = Way(look, keeper.keep if writing else _would_keep, at_once, settings.max_bytes)
     return Opened(way, journal, store, keeper)
+
+
+async def _is_empty(store: Store) -> bool:
+    return not [face async for face in store.scan(limit=1)]  # counting many millions may take a server too long
 
 
 async def _would_keep(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:

@@ -253,7 +253,7 @@ class TestBesideAService:
         self, start: Start, settings: Settings, album: Path
     ) -> None:
         await start(settings)
-        with pytest.raises(GalleryInUse, match=r"send the photos through it with --service http://127\.0\.0\.1:5055"):
+        with pytest.raises(GalleryInUse, match=r"add --service http://127\.0\.0\.1:5055 to send"):
             await run(settings, album)
 
     async def test_photos_go_through_the_service(self, start: Start, settings: Settings, album: Path) -> None:

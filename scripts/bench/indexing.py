@@ -17,12 +17,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from indexer import index
+from indexer.looking import in_flight
 from indexer.outcomes import Outcome
 from indexer.pipeline import Pipeline
 from indexer.progress import Progress
 from indexer.report import Report
 from indexer.source import Photo, find_photos
-from indexer.ways import IN_FLIGHT, open_way
+from indexer.ways import open_way
 from scripts.bench.photos import FACES
 from service import models
 from service.engine import open_engine
@@ -70,7 +71,7 @@ async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -
     files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
-    callers = IN_FLIGHT * (settings.threads or os.cpu_count() or 1)
+    callers = in_flight(settings.threads or os.cpu_count() or 1)
 
     async def bare(part: Sequence[Photo]) -> int:
         contents = iter([photo.path.read_bytes() for photo in part])
