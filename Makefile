@@ -35,6 +35,9 @@ lint: $(INSTALLED)  ## check style and types
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.benchmark $(ARGS)
 
+index: setup  ## import a folder of photos: DIR=photos; ARGS="--help" lists options
+	@$(BIN)/python -m indexer index $(if $(DIR),"$(DIR)",$(if $(ARGS),,--help)) $(ARGS)
+
 up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs
 	@touch .env && chmod 600 .env
 	@grep -q '^QDRANT_API_KEY=.' .env \

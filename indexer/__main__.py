@@ -12,9 +12,13 @@ from importlib import import_module
 
 from service.errors import FaceServiceError
 from service.logs import configure
+from service.memory import return_memory
 from service.settings import Settings, manual
 
 COMMANDS = {
+    "index": ("indexer.index", "Import the faces of a folder of photos, or of those that a CSV file lists."),
+    "optimize": ("indexer.optimize", "Build the index of an embedded gallery, which makes recognition in it fast."),
+    "stats": ("indexer.stats", "Say how many faces and remarks a gallery holds, on how much disk, of which model."),
     "export": ("indexer.export_gallery", "Write every face of a gallery to a file."),
     "import": ("indexer.import_gallery", "Add every face of an exported file to a gallery."),
     "reembed": ("indexer.reembed", "Compute every face again with another model."),
@@ -29,6 +33,8 @@ STOPPED = 130
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 some of the work failed, 2 could not run, 130 stopped."""
     arguments = _parser(argv).parse_args(argv)
+    return_memory()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of every cluster that it starts
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)

@@ -61,6 +61,13 @@ class Progress:
         if self._bar is None:
             self._print()
 
+    def expect(self, total: int) -> None:
+        """The total is known now."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.refresh()
+
     def advance(self, count: int = 1) -> None:
         """So much more is done."""
         self._done += count

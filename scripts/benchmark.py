@@ -19,6 +19,7 @@ from scripts.bench.answers import reference_answers
 from scripts.bench.edge import edge_section
 from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
+from scripts.bench.indexing import indexing_section
 from scripts.bench.limits import limits_section
 from scripts.bench.ours import Ours, ours_started
 from scripts.bench.photos import FACES, photo_sets, photos_below
@@ -50,6 +51,8 @@ def main() -> None:
             _compare_answers(options.faces, ours, say)
         files = ours[0].files
     _look_inside(options, files, say)
+    if not options.no_import:
+        _import(options, say)
     if not options.no_gallery:
         say(edge_section())
     if options.write:
@@ -64,6 +67,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", help="time these photo sets only: lfw_mini, photos, large")
     parser.add_argument("--against", nargs="*", choices=sorted(_REFERENCES), default=list(_REFERENCES))
     parser.add_argument("--no-agreement", action="store_true", help="time only, do not compare the answers")
+    parser.add_argument("--no-import", action="store_true", help="leave out importing a folder of photos")
+    parser.add_argument("--import-photos", type=int, metavar="N", help="import N of lfw_dev's 4,992 photos, not all")
     parser.add_argument("--no-gallery", action="store_true", help="leave out galleries of 10,000 and 100,000 faces")
     parser.add_argument("--write", type=Path, metavar="FILE", help="keep the report, such as docs/benchmarks.md")
     return parser.parse_args()
@@ -94,6 +99,13 @@ def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[
         say(asyncio.run(batching_section(settings, files, portraits)))
         say(asyncio.run(serving_section(settings, portraits)))
         say(asyncio.run(signing_section(settings, portraits)))
+
+
+def _import(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Of LFW's development photos, where they are."""
+    folder = options.faces / "lfw_dev" / "images"
+    if folder.is_dir():
+        say(asyncio.run(indexing_section(Settings.from_env(os.environ), folder, options.import_photos)))
 
 
 def _compare_answers(faces: Path, ours: list[Ours], say: Callable[[str], None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import os
 import sys
 
@@ -12,6 +11,7 @@ from service import device_commands
 from service.app import create_app
 from service.errors import FaceServiceError, InvalidSettings
 from service.logs import configure
+from service.memory import return_memory
 from service.serving import serve
 from service.settings import Settings, manual
 
@@ -29,7 +29,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.command == "devices":
         return _change_devices(options)
-    _return_memory()
+    return_memory()
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)
@@ -52,22 +52,6 @@ def _change_devices(options: argparse.Namespace) -> int:
     except InvalidSettings as error:
         print(error, file=sys.stderr)
         return 1
-
-
-def _return_memory() -> None:
-    """Keep glibc from hoarding what large photos needed: measured over photos of all sizes, 250 MB less.
-
-    By default every thread has an arena of its own, and blocks of up to 32 MB are never given back.
-    """
-    if sys.platform != "linux":
-        return
-    c_library = ctypes.CDLL(None)
-    if hasattr(c_library, "mallopt"):  # musl has none
-        for option, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 2**20), (_M_TRIM_THRESHOLD, 2**20)):
-            c_library.mallopt(option, value)
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from service import models, operator_api
+from service import operator_api
 from service.authentication import authenticate
 from service.device_api import GALLERY, DeviceApi
 from service.devices import Devices
 from service.engine import Engine, open_engine
-from service.gallery import Gallery, Rules
+from service.gallery import Gallery, Rules, open_with_model
 from service.health import Health
 from service.in_hand import InHand
 from service.metrics import Metrics
@@ -108,7 +108,6 @@ def _rooms(settings: Settings) -> Callable[[web.Application], AsyncIterator[None
 
 async def _open(settings: Settings, store: Store) -> Engine:
     """Open the gallery, and the engine with the model that the gallery was made with."""
-    kept = await store.open()
-    files = await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
+    files = await open_with_model(settings, store)
     await store.bind(files.contract)
     return await open_engine(settings, files)

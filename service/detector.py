@@ -39,7 +39,7 @@ class Detector:
         self._pnet = CanvasNetwork(files.pnet, threads)
         self._rnet = BatchNetwork(files.rnet, threads, batches=(4, 8, 16, 32))
         self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 8))
-        self._min_face = min_face
+        self.min_face = min_face
         self._min_share = min_share
 
     def detect(self, photo: Rgb) -> list[Detection]:
@@ -47,7 +47,7 @@ class Detector:
         height, width = photo.shape[:2]
         if max(height, width) > MAX_SIDE:
             return [each.scaled(2) for each in self.detect(photo[::2, ::2].copy())]
-        smallest = smallest_face(height, width, self._min_face, self._min_share)
+        smallest = smallest_face(height, width, self.min_face, self._min_share)
         pyramid = layouts(height, width, smallest)
         if not pyramid:
             return []

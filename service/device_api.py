@@ -9,9 +9,9 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from service.errors import BadSignature, FaceServiceError, Unauthenticated
-from service.faces import StoredFace
+from service.faces import MAX_REMARK, StoredFace
 from service.gallery import Gallery
-from service.multipart import MAX_REMARK, BadForm, FormLimits, expect, read_form
+from service.multipart import BadForm, FormLimits, expect, read_form
 from service.stages import Stages
 
 GALLERY = web.AppKey("gallery", Gallery)

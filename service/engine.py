@@ -29,7 +29,7 @@ MAX_WAIT_S = 0.0
 Result = TypeVar("Result")
 
 Choice = Callable[[list[Detection]], list[Detection]]
-"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded."""
+"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,19 @@ class Engine:
     async def faces(self, photo: bytes, choose: Choice, stages: Stages) -> Observation:
         """The faces of a photo that `choose` wants.
 
-        Raises what images.decode raises for a photo that can't be used, and Overloaded where too much is waiting.
+        Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
+        much is waiting.
         """
         picture, detections, crops = await self.in_worker(self._look, photo, choose, stages)
         with stages.measure("embed"):
             embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in crops))
         faces = [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
         return Observation(picture, faces)
+
+    @property
+    def min_face(self) -> int:
+        """Pixels of the smallest face that is looked for."""
+        return self._detector.min_face
 
     async def warm(self) -> None:
         """Compile what only a burst of requests needs, beside the requests."""

@@ -8,6 +8,8 @@ FaceServiceError
 │   ├── ImageTooLarge       more bytes or pixels than allowed
 │   └── UnsupportedFormat   a file that Pillow can't read
 ├── FaceNotFound            a picture without a usable face
+│   └── TooSmall            a picture with fewer pixels than a face needs
+├── MultipleFaces           a picture with several faces where one is wanted
 ├── UnknownFace             a face_id that nobody has
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
 ├── Unauthenticated         a request that no device may make
@@ -57,6 +59,14 @@ class UnsupportedFormat(InvalidImage):
 
 class FaceNotFound(FaceServiceError):
     code = "face_not_found"
+
+
+class TooSmall(FaceNotFound):
+    code = "too_small"
+
+
+class MultipleFaces(FaceServiceError):
+    code = "multiple_faces"
 
 
 class UnknownFace(FaceServiceError):

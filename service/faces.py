@@ -15,6 +15,8 @@ Embedding = NDArray[np.float32]
 Rgb = NDArray[np.uint8]
 """Shape (height, width, 3), upright, 0 to 255."""
 
+MAX_REMARK = 1024
+"""Characters of a remark."""
 
 CROP_SIDE = 160
 """Pixels of the square that FaceNet looks at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from itertools import count
 
 from PIL.Image import Image
 
-from service.engine import Engine
-from service.errors import FaceNotFound, UnknownFace
+from service import models
+from service.engine import Choice, Engine, Observation
+from service.errors import FaceNotFound, MultipleFaces, TooSmall, UnknownFace
 from service.faces import Detection, Face, Match, StoredFace
 from service.images import to_base64, to_jpeg
+from service.models import ModelFiles
+from service.settings import Settings
 from service.stages import Stages
 from service.stores import Added, Store
 
@@ -29,6 +33,32 @@ class Rules:
     min_score: float
     threshold: float
     picture_side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A photo whose faces may be enrolled: the hex digest of its bytes, its picture as kept, at least one face."""
+
+    sha256: str
+    picture: str
+    faces: tuple[Face, ...]
+
+    def stored(
+        self, nth: int, remark: str, attempt: int, registered_at: datetime, device_id: str | None = None
+    ) -> StoredFace:
+        """The `nth` face (0 is the first) as a store keeps it; for `attempt` see derive_face_id."""
+        detection = self.faces[nth].detection
+        return StoredFace(
+            face_id=derive_face_id(self.sha256, remark, attempt, nth),
+            remark=remark,
+            picture=self.picture,
+            box=detection.box,
+            landmarks=detection.landmarks,
+            detection_score=detection.score,
+            sha256=self.sha256,
+            registered_at=registered_at,
+            device_id=device_id,
+        )
 
 
 class Gallery:
@@ -47,25 +77,11 @@ class Gallery:
         The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, Overloaded or
         StoreUnavailable.
         """
-        observation = await self._engine.faces(photo, self._largest, stages)
-        face = _only(observation.faces)
-        with stages.measure("picture"):
-            picture = await self._engine.in_worker(_picture, observation.photo, self._rules.picture_side)
-        digest = hashlib.sha256(photo).hexdigest()
+        candidate = await observe(self._engine, photo, largest(self._rules.min_score), self._rules.picture_side, stages)
         with stages.measure("store"):
             for attempt in count():
-                stored = StoredFace(
-                    face_id=derive_face_id(digest, remark, attempt),
-                    remark=remark,
-                    picture=picture,
-                    box=face.detection.box,
-                    landmarks=face.detection.landmarks,
-                    detection_score=face.detection.score,
-                    sha256=digest,
-                    registered_at=self._clock(),
-                    device_id=device_id,
-                )
-                if await self._store.add(stored, face.embedding) is not Added.TAKEN:
+                stored = candidate.stored(0, remark, attempt, self._clock(), device_id)
+                if await self._store.add(stored, candidate.faces[0].embedding) is not Added.TAKEN:
                     return stored.face_id
         raise AssertionError("count() never ends")
 
@@ -74,10 +90,10 @@ class Gallery:
 
         Raises InvalidImage, FaceNotFound, Overloaded or StoreUnavailable.
         """
-        observation = await self._engine.faces(photo, self._largest, stages)
-        face = _only(observation.faces)
+        observation = await self._engine.faces(photo, largest(self._rules.min_score), stages)
+        embedding = _found(observation, self._engine.min_face)[0].embedding
         with stages.measure("search"):
-            return await self._store.search(face.embedding, limit, self._rules.threshold)
+            return await self._store.search(embedding, limit, self._rules.threshold)
 
     def faces(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
@@ -89,25 +105,72 @@ class Gallery:
             if not await self._store.remove(face_id):
                 raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
 
-    def _largest(self, detections: list[Detection]) -> list[Detection]:
-        """The first (the largest) that the detector is sure of."""
-        return [each for each in detections if each.score >= self._rules.min_score][:1]
+
+def largest(min_score: float) -> Choice:
+    """Chooses the largest face that the detector is sure of."""
+    return lambda detections: _sure(detections, min_score)[:1]
 
 
-def derive_face_id(sha256: str, remark: str, attempt: int = 0) -> int:
+def every(min_score: float) -> Choice:
+    """Chooses all faces that the detector is sure of, the largest first."""
+    return lambda detections: _sure(detections, min_score)
+
+
+def single(min_score: float) -> Choice:
+    """Chooses the one face that the detector is sure of; raises MultipleFaces where there are several."""
+
+    def choose(detections: list[Detection]) -> list[Detection]:
+        found = _sure(detections, min_score)
+        if len(found) > 1:
+            raise MultipleFaces(f"The image shows {len(found)} faces; send one with a single face.")
+        return found
+
+    return choose
+
+
+async def open_with_model(settings: Settings, store: Store) -> ModelFiles:
+    """Open the store, and get the model that its faces were made with; that of the settings for a new gallery.
+
+    Raises StoreUnavailable or ModelUnavailable.
+    """
+    kept = await store.open()
+    return await asyncio.to_thread(models.prepare, settings.model, settings.weights, settings.models, kept)
+
+
+async def observe(engine: Engine, photo: bytes, choose: Choice, picture_side: int, stages: Stages) -> Candidate:
+    """Look at a photo for the faces to enroll; `picture_side` is the longer side of the picture kept, in pixels.
+
+    Raises InvalidImage, FaceNotFound, Overloaded and what `choose` raises.
+    """
+    observation = await engine.faces(photo, choose, stages)
+    faces = _found(observation, engine.min_face)
+    with stages.measure("picture"):
+        picture = await engine.in_worker(_picture, observation.photo, picture_side)
+    return Candidate(hashlib.sha256(photo).hexdigest(), picture, tuple(faces))
+
+
+def derive_face_id(sha256: str, remark: str, attempt: int = 0, nth: int = 0) -> int:
     """A positive number below 2^53 that follows from the photo's digest and the remark.
 
     So the same registration, repeated or resumed after a crash, meets itself. Two of a million faces share a number
     with a probability of 1 in 18,000 (n²/2 over 2^53), some of a billion surely: `attempt` gives the next to try.
+    `nth` counts the faces of one photo, where more than the first are enrolled.
     """
-    digest = hashlib.sha256(f"{sha256}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
+    photo = f"{sha256}.{nth}" if nth else sha256
+    digest = hashlib.sha256(f"{photo}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8]) % (2**53 - 1) + 1
 
 
-def _only(faces: list[Face]) -> Face:
-    if not faces:
+def _sure(detections: list[Detection], min_score: float) -> list[Detection]:
+    return [each for each in detections if each.score >= min_score]
+
+
+def _found(observation: Observation, min_face: int) -> list[Face]:
+    if not observation.faces:
+        if min(observation.photo.size) < min_face:
+            raise TooSmall(f"No side of the image may be under {min_face} pixels, the smallest face looked for.")
         raise FaceNotFound("No usable face was found in the image; send a sharp photo with the face in full view.")
-    return faces[0]
+    return observation.faces
 
 
 def _picture(photo: Image, longer_side: int) -> str:

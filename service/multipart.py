@@ -10,9 +10,8 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from service.errors import BadSignature, FaceServiceError, ImageTooLarge
+from service.faces import MAX_REMARK
 
-MAX_REMARK = 1024
-"""Characters."""
 _MAX_FIELD = 8 * MAX_REMARK
 """Bytes of a text field that are read before it is refused: more than MAX_REMARK characters of UTF-8 can have."""
 _MAX_PARTS = 32

@@ -84,6 +84,17 @@ def portraits(photos: Path) -> dict[str, bytes]:
     return made
 
 
+@pytest.fixture
+def album(tmp_path: Path, portraits: dict[str, bytes]) -> Path:
+    """A folder of photos as people have them: obama/1.jpg, obama/2.jpg, biden/1.jpg, astronaut/1.jpg."""
+    album = tmp_path / "album"
+    for name, person in (("obama/1", "obama"), ("obama/2", "obama2"), ("biden/1", "biden"), ("astronaut/1",) * 2):
+        path = album / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(portraits[person.partition("/")[0]])
+    return album
+
+
 @pytest.fixture(scope="module")
 def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Those of `service`; a module may have its own."""

@@ -261,6 +261,14 @@ class Qdrant:
         )
         return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
 
+    async def _facet(self, request: Any) -> Any:
+        assert request.exact
+        facets = await self._local.facet(request.collection_name, request.key, limit=request.limit)
+        hits = [
+            grpc.FacetHit(value=grpc.FacetValue(string_value=str(each.value)), count=each.count) for each in facets.hits
+        ]
+        return grpc.FacetResponse(hits=hits)
+
     async def _count(self, request: Any) -> Any:
         assert request.exact
         count = await self._local.count(request.collection_name)
@@ -302,6 +310,7 @@ _METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]
         "Get": (grpc.GetPoints, Qdrant._get),
         "Scroll": (grpc.ScrollPoints, Qdrant._scroll),
         "Query": (grpc.QueryPoints, Qdrant._query),
+        "Facet": (grpc.FacetCounts, Qdrant._facet),
         "Count": (grpc.CountPoints, Qdrant._count),
     },
 }

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.engine import Engine
-from service.errors import FaceNotFound, InvalidImage, UnknownFace
-from service.faces import StoredFace
-from service.gallery import Gallery, Rules, derive_face_id
+from service.errors import FaceNotFound, InvalidImage, MultipleFaces, TooSmall, UnknownFace
+from service.faces import Box, Detection, StoredFace
+from service.gallery import Gallery, Rules, derive_face_id, every, largest, single
 from service.models import ModelFiles
 from service.stages import Stages
 from service.stores import Added, Store
 from service.stores.edge import EdgeStore
-from tests.device import picture
+from tests.device import jpeg, picture
 
 RULES = Rules(min_score=0.9, threshold=-1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,6 +67,12 @@ class TestDeriveFaceId:
         digest = "0" * 64
         assert derive_face_id(digest, "\n1\nx") != derive_face_id(digest, "x", 1)
         assert derive_face_id(digest, "1\nx", 1) != derive_face_id(digest, "x", 11)
+
+    def test_further_faces_of_a_photo_have_numbers_of_their_own(self) -> None:
+        """The first has the one that it always had."""
+        digest = hashlib.sha256(b"photo").hexdigest()
+        assert derive_face_id(digest, "test", 0, 0) == KNOWN
+        assert len({derive_face_id(digest, "test", attempt, nth) for attempt in range(3) for nth in range(3)}) == 9
 
     def test_is_from_one_to_two_to_the_53rd_less_one(self) -> None:
         """All of that range, evenly: of 10,000 numbers none is twice, and their mean is the middle."""
@@ -130,6 +137,24 @@ class TestEnroll:
         assert await store.count() == 0
 
 
+class TestChoice:
+    """Which of a photo's faces are wanted, given as the detector does: the largest first."""
+
+    SURE, UNSURE = (Detection(Box(0, 0, 9, 9), ((0.0, 0.0),) * 5, score) for score in (0.95, 0.85))
+
+    def test_only_faces_that_the_detector_is_sure_of_count(self) -> None:
+        found = [self.UNSURE, self.SURE, self.UNSURE]
+        assert largest(0.9)(found) == every(0.9)(found) == single(0.9)(found) == [self.SURE]
+        assert largest(0.9)([]) == every(0.9)([]) == single(0.9)([]) == []
+
+    def test_of_several_the_first_all_or_none(self) -> None:
+        found = [self.SURE, self.SURE]
+        assert largest(0.9)(found) == [self.SURE]
+        assert every(0.9)(found) == found
+        with pytest.raises(MultipleFaces, match="shows 2 faces"):
+            single(0.9)(found)
+
+
 class TestIdentify:
     async def test_the_threshold_is_the_least_similarity(
         self, engine: Engine, store: Store, gallery: Gallery, portraits: dict[str, bytes]
@@ -144,6 +169,14 @@ class TestIdentify:
             rules = replace(RULES, threshold=matches[kept - 1].similarity)
             found = await Gallery(engine, store, rules, lambda: START).identify(portraits["obama"], 5, Stages())
             assert found == matches[:kept]
+
+    async def test_a_photo_without_room_for_a_face_is_too_small(self, gallery: Gallery) -> None:
+        """It says so, and how large it has to be; in numbers that the engine goes by."""
+        for size in ((19, 200), (200, 19)):
+            with pytest.raises(TooSmall, match="under 20 pixels"):
+                await gallery.identify(jpeg(Image.new("RGB", size)), 5, Stages())
+        with pytest.raises(FaceNotFound, match="No usable face"):
+            await gallery.identify(jpeg(Image.new("RGB", (20, 20))), 5, Stages())
 
     async def test_the_limit(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         for name in ("obama", "biden"):

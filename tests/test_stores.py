@@ -180,6 +180,14 @@ class TestEveryStore:
         assert await store.faces([5, 6, 7]) == {5: face(5), 7: face(7)}
         assert await store.faces([]) == {}
 
+    async def test_figures_count_faces_and_different_remarks(self, store: Store) -> None:
+        """Exactly, removed ones no more; no index is claimed over more faces than there are."""
+        await fill(store, [face(number, remark="same" if number > 1 else "other") for number in range(1, 5)])
+        await store.remove(4)
+        figures = await store.figures()
+        assert (figures.faces, figures.remarks) == (3, 2)
+        assert figures.indexed <= 3
+
     async def test_optimizing_changes_no_answer(self, store: Store) -> None:
         """It may be asked for at any time, and the faces are the same afterwards."""
         await store.optimize()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,19 @@ class Added(Enum):
     """The same photo with the same remark is there already; nothing was written."""
     TAKEN = "taken"
     """Its face_id belongs to another photo or remark; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A gallery's size: faces, different remarks (MAX_REMARKS at most), and how many faces the index covers."""
+
+    faces: int
+    remarks: int
+    indexed: int
+
+
+MAX_REMARKS = 1_000_000
+"""More different remarks aren't counted: it would take a store too much memory."""
 
 
 class Store(Protocol):
@@ -68,6 +82,9 @@ class Store(Protocol):
 
     async def count(self) -> int:
         """How many faces there are, exactly."""
+
+    async def figures(self) -> Figures:
+        """Faces and remarks exactly, what the index covers about; may take seconds."""
 
     async def optimize(self) -> None:
         """Make searching fast after many faces were added, where the engine doesn't do so by itself.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from service.faces import Embedding, Match, ModelContract, StoredFace
-from service.stores import Added, listing
+from service.stores import Added, Figures, listing
 from service.stores.edge_link import EdgeLink
 from service.stores.listing import Key
 
@@ -82,6 +82,11 @@ class EdgeStore:
         """See Store.count."""
         count: int = await self._link.call("count")
         return count
+
+    async def figures(self) -> Figures:
+        """See Store.figures."""
+        figures: Figures = await self._link.call("figures")
+        return figures
 
     async def optimize(self) -> None:
         """See Store.optimize; no other call is answered meanwhile."""

@@ -14,7 +14,7 @@ import qdrant_edge as qdrant
 
 from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
-from service.stores import Added
+from service.stores import MAX_REMARKS, Added, Figures
 from service.stores.contracts import require
 from service.stores.edge_folder import adopt, fsync, fsync_all, lock, read_contract, write_contract
 from service.stores.listing import Key, key, moment
@@ -146,6 +146,11 @@ class Shard:
     def count(self) -> int:
         """See Store.count."""
         return self._open().count(qdrant.CountRequest(exact=True))
+
+    def figures(self) -> Figures:
+        """See Store.figures."""
+        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_REMARKS, exact=True))
+        return Figures(self.count(), len(remarks.hits), self._open().info().indexed_vectors_count)
 
     def optimize(self) -> None:
         """Build the index over what isn't indexed yet."""

@@ -13,7 +13,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from service.errors import StoreUnavailable
 from service.faces import Embedding, Match, ModelContract, StoredFace
-from service.stores import Added, listing, server_collection
+from service.stores import MAX_REMARKS, Added, Figures, listing, server_collection
 from service.stores.contracts import require
 from service.stores.listing import Key, key, moment
 from service.stores.payload import (
@@ -148,6 +148,14 @@ class ServerStore:
     async def count(self) -> int:
         """See Store.count."""
         return (await self._link.call(lambda client: client.count(self._collection, exact=True))).count
+
+    async def figures(self) -> Figures:
+        """See Store.figures."""
+        remarks = await self._link.call(
+            lambda client: client.facet(self._collection, "remark", limit=MAX_REMARKS, exact=True), BULK_LIMIT_S
+        )
+        about = await self._link.call(lambda client: client.get_collection(self._collection))
+        return Figures(await self.count(), len(remarks.hits), about.indexed_vectors_count or 0)
 
     async def optimize(self) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
