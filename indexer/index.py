@@ -56,6 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of several faces in a photo import the largest (default), none, or all",
     )
     parser.add_argument("--service", metavar="URL", help="send the photos through the running service there")
+    parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")
+    parser.add_argument("--secret-file", type=Path, metavar="FILE", help="with --device: the file of its secret")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the report goes: .csv, or JSON lines")
     parser.add_argument("--dry-run", action="store_true", help="look at the photos, import nothing")
     parser.add_argument("--limit", type=_count, metavar="N", help="look at N new photos at most")
@@ -95,6 +97,8 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raises InvalidSettings for options that contradict each other."""
     if arguments.service and (arguments.dry_run or arguments.ray or arguments.faces != "largest"):
         raise InvalidSettings("With --service the service looks at the photos; leave out --dry-run, --faces and --ray.")
+    if (arguments.device is None) != (arguments.secret_file is None) or (arguments.device and not arguments.service):
+        raise InvalidSettings("--device and --secret-file go together, and with --service.")
     if arguments.watch and (arguments.dry_run or arguments.limit):
         raise InvalidSettings("With --watch the import goes on until Ctrl-C; leave out --dry-run and --limit.")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
@@ -15,7 +18,8 @@ from indexer.failures import Refused
 from indexer.outcomes import Outcome
 from indexer.patience import PATIENCE_S, CannotGoOn, persist
 from indexer.pipeline import Kept
-from service.errors import StoreUnavailable
+from service.auth import Claim, signed_headers
+from service.errors import InvalidSettings, StoreUnavailable
 from service.gallery import Candidate
 
 LIMIT_S = 60.0
@@ -23,6 +27,8 @@ LIMIT_S = 60.0
 
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
 """Method, path with query, and the photo's bytes to the headers that prove which device sends them."""
+
+NONCE_BYTES = 18
 
 REGISTER = "/registration_face"
 BAD_SIGNATURE, BAD_DEVICE = 1002, 1003
@@ -81,6 +87,23 @@ class ServiceClient:
         if code != 0:
             await self.check()  # a photo is not to blame for a gallery that is away
             raise Refused(detail)
+
+
+def signer(device_id: str, secret_file: Path) -> Sign:
+    """Signs as a device, with the secret in a file of its own. Raises InvalidSettings where that can't be read."""
+    try:
+        secret = secret_file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"--secret-file {secret_file} can't be read ({error}); name the file of the secret."
+        ) from None
+
+    def sign(method: str, target: str, content: bytes) -> Mapping[str, str]:
+        sha256 = hashlib.sha256(content).hexdigest()
+        claim = Claim(device_id, str(int(time.time())), secrets.token_urlsafe(NONCE_BYTES), sha256)
+        return signed_headers(secret, method, target, claim)
+
+    return sign
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from indexer.looking import local_look
 from indexer.outcomes import Outcome
 from indexer.pipeline import Kept, Way
 from indexer.ray_engines import ray_look
-from indexer.service_client import connected
+from indexer.service_client import connected, signer
 from service.errors import GalleryInUse
 from service.faces import ModelContract
 from service.gallery import Candidate, open_with_model
@@ -49,7 +49,7 @@ class Opened:
 async def open_way(settings: Settings, arguments: Namespace) -> AsyncIterator[Opened]:
     """What the command line asks for.
 
-    Raises GalleryInUse, StoreUnavailable, ContractMismatch, ModelUnavailable or JournalUnavailable.
+    Raises GalleryInUse, StoreUnavailable, ContractMismatch, ModelUnavailable, InvalidSettings or JournalUnavailable.
     """
     async with AsyncExitStack() as stack:
         opening = _through_service if arguments.service else _here
@@ -61,7 +61,8 @@ async def open_way(settings: Settings, arguments: Namespace) -> AsyncIterator[Op
 
 
 async def _through_service(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> Opened:
-    client = await stack.enter_async_context(connected(arguments.service))
+    sign = signer(arguments.device, arguments.secret_file) if arguments.device else None
+    client = await stack.enter_async_context(connected(arguments.service, sign))
     path = _named_after(settings, arguments.service)
     journal = stack.enter_context(closing(Journal.open(path, f"through a service, at most {settings.max_bytes} bytes")))
     return Opened(Way(client.look, client.keep, REQUESTS, settings.max_bytes), journal)

@@ -16,6 +16,7 @@ import struct
 import sys
 import termios
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 
 from indexer import index, optimize, stats
+from indexer.patience import CannotGoOn
 from indexer.report import ReportUnavailable
 from service.errors import GalleryInUse, StoreUnavailable
 from service.faces import Embedding, StoredFace
@@ -32,6 +34,7 @@ from service.stores.edge import EdgeStore
 from tests.conftest import MODELS, Start
 from tests.device import Device, variants
 from tests.processes import ROOT, Running, kill_gallery_process, launch, until
+from tests.signing import OTHER_SECRET, devices_file
 
 KILLS = 10
 SEED = 5
@@ -174,6 +177,11 @@ class TestOutcome:
             ([".", "--watch", "--limit", "3"], "With --watch the import goes on until Ctrl-C"),
             ([".", "--service", "http://127.0.0.1:9", "--dry-run"], "With --service the service looks at the photos"),
             ([".", "--service", "http://127.0.0.1:9"], "There is no service at http://127.0.0.1:9"),
+            ([".", "--device", "importer"], "--device and --secret-file go together, and with --service"),
+            (
+                [".", "--service", "http://127.0.0.1:9", "--device", "importer", "--secret-file", "nowhere"],
+                "--secret-file nowhere can't be read",
+            ),
         ],
     )
     async def test_it_could_not_run(
@@ -269,6 +277,19 @@ class TestBesideAService:
         assert refused["reason"].startswith("The image is none of JPEG")
         assert await run(settings, album, "--service", url) == 1
         assert outcomes(settings) == [*["already known"] * 4, "refused"]
+
+    async def test_a_service_that_wants_signatures_gets_them(
+        self, start: Start, settings: Settings, album: Path, tmp_path: Path
+    ) -> None:
+        """Those of the device that the command line names; without them nothing is imported."""
+        devices = devices_file(tmp_path / "devices.toml")
+        secret = tmp_path / "secret"
+        secret.write_text(f"{OTHER_SECRET}\n")
+        url = str((await start(replace(settings, devices=devices))).make_url("/"))
+        with pytest.raises(CannotGoOn, match="does not know this device"):
+            await run(settings, album, "--service", url)
+        assert await run(settings, album, "--service", url, "--device", "other", "--secret-file", secret) == 0
+        assert outcomes(settings) == ["registered"] * 4
 
     async def test_what_is_no_service_is_said_to_be_none(self, settings: Settings, album: Path) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
