@@ -35,7 +35,7 @@ _LIMITS = {
     "table of sums": "memory bandwidth: 12 bytes written a pixel",
     "pyramid": "four look-ups a canvas pixel; memory latency on large photos",
     "PNet and its windows": "float32 convolutions of 3 to 32 channels, too few to fill the vector units",
-    "RNet": "float32 convolutions over about 40 windows a photo, 100 in rich scenes",
+    "RNet": "float32 convolutions over about 35 windows a photo, 75 in rich scenes",
     "ONet": "float32 convolutions, 25 MFLOP a window, 9 windows a photo",
     "FaceNet": "2.84 GFLOP a face: the processor's bfloat16 throughput",
 }
