@@ -283,7 +283,7 @@ class TestRefusals:
 
         contract.write_text(json.dumps({**json.loads(whole), "model": "vggface2", "digest": "0" * 64}))
         sentence = await refused(await starting(environ))
-        assert all(word in sentence for word in ("vggface2", "FACE_MODEL", "FACE_DATA", "register the faces again"))
+        assert all(word in sentence for word in ("vggface2", "FACE_MODEL", "FACE_DATA", "indexer reembed"))
         contract.unlink()
         assert "contract.json is missing" in await refused(await starting(environ))
         contract.write_text("{")
