@@ -10,13 +10,14 @@ import argparse
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.bench.agreement import Agreement, agreement
 from scripts.bench.answers import reference_answers
-from scripts.bench.edge import edge_section
 from scripts.bench.embedding import batching_section, embedding_section
 from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
 from scripts.bench.indexing import indexing_section
@@ -54,7 +55,7 @@ def main() -> None:
     if not options.no_import:
         _import(options, say)
     if not options.no_gallery:
-        say(edge_section())
+        say(_edge_section())
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
@@ -85,6 +86,12 @@ def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[
         for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
             if not options.sets or photos.name in options.sets:
                 say(set_section(photos, time_in_turns(pipelines, photos), search))
+
+
+def _edge_section() -> str:
+    """Measured in a process of its own, whose event loop has nothing else to do, as a service's."""
+    command = [sys.executable, "-m", "scripts.bench.edge"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # noqa: S603
 
 
 def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[str], None]) -> None:
