@@ -25,6 +25,7 @@ from PIL import Image
 
 from scripts.bench.client import recognise
 from scripts.bench.embedding import bare_engine
+from scripts.bench.stalls import Stalls, watched
 from service import models
 from service.app import create_app
 from service.engine import open_engine
@@ -33,7 +34,6 @@ from service.settings import Settings
 CLIENTS = 16
 SECONDS = 12.0
 ENROLLED = 50
-_PROBE_S = 0.002
 
 
 async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
@@ -50,7 +50,8 @@ async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
             f"{http['per_second']:.1f}/s; p50 {http['p50_ms']:.0f} ms, p99 {http['p99_ms']:.0f} ms",
         ),
         ("HTTP against the bare engine", f"{http['per_second'] / bare:.0%}"),
-        ("longest stall of the event loop meanwhile", f"{stalls * 1000:.1f} ms"),
+        ("longest stall of the event loop meanwhile", f"{stalls.longest * 1000:.1f} ms"),
+        ("longest stall of an idle process beside it", f"{stalls.idle * 1000:.1f} ms"),
         ("start of the process to the first answer, files cached", f"{first_answer_s:.1f} s"),
         ("memory after 200 photos of random sizes, service + gallery", f"{early:.0f} MB"),
         ("memory after 2,000", f"{late:.0f} MB ({late / early - 1:+.0%})"),
@@ -58,21 +59,19 @@ async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
     return "\n".join(["## Serving", "", "| | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows)])
 
 
-async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], float]:
-    """The bare engine's photos a second, the clients' report, and the loop's longest stall in seconds."""
+async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], Stalls]:
+    """The bare engine's photos a second, the clients' report, and how the event loop fared."""
     files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
     before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     async with running(settings) as url:
         await _enroll(url, photos[:ENROLLED])
-        stalls: list[float] = []
-        watching = asyncio.create_task(_watch(stalls))
-        report = await _clients_in_own_process(url, photos)
-        watching.cancel()
+        async with watched(stalls := Stalls()):
+            report = await _clients_in_own_process(url, photos)
     after, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     await engine.close()
-    return (before + after) / 2, report, max(stalls)
+    return (before + after) / 2, report, stalls
 
 
 @asynccontextmanager
@@ -85,14 +84,6 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         yield f"http://{settings.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
-
-
-async def _watch(stalls: list[float]) -> None:
-    """Note by how much each short sleep overran."""
-    while True:
-        began = time.perf_counter()
-        await asyncio.sleep(_PROBE_S)
-        stalls.append(time.perf_counter() - began - _PROBE_S)
 
 
 async def _clients_in_own_process(url: str, photos: Sequence[Path]) -> dict[str, float]:
