@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from service.faces import Box, Embedding, ModelContract, StoredFace
+from service.faces import MAX_FACE_ID, Box, Embedding, ModelContract, StoredFace
 from service.stores.contracts import from_mapping, to_mapping
 from service.stores.payload import to_face, to_payload
 
 FORMAT = "face-gallery"
 VERSION = 1
 
-MAX_FACE_ID = 2**53 - 1
 MAX_LENGTH_ERROR = 1e-3
 """By so much the length of a vector may differ from 1."""
 

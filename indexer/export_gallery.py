@@ -9,10 +9,11 @@ from pathlib import Path
 
 from indexer.archive import Header, face_line
 from indexer.archive_writer import ArchiveWriter
+from indexer.opened import opened_as_it_is
 from indexer.progress import Progress
 from service.errors import StoreUnavailable
 from service.settings import Settings
-from service.stores import Store, open_store
+from service.stores import Store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,19 +27,14 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
     UnusableArchive where the file can't be written.
     """
-    store = open_store(settings)
-    try:
-        contract = await store.open()
+    async with opened_as_it_is(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
-        await store.bind(contract)
         header = Header(contract, _place(settings), await store.count())
         with closing(ArchiveWriter(arguments.file, header)) as writer:
             await _copy(store, writer, header.count)
             writer.finish()
         there = await store.count()
-    finally:
-        await store.close()
     print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
     if there != writer.count:
         print(f"The gallery has {there:,} by now: faces came or went meanwhile.", file=sys.stderr)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
+from indexer.opened import opened_as_it_is
 from service.settings import Settings
-from service.stores import Figures, Store, open_store
+from service.stores import Figures, Store
 
 MICROSECONDS_A_FACE = 1000
 """On two cores; for the announcement only."""
@@ -21,16 +22,11 @@ async def run(settings: Settings, _: argparse.Namespace) -> int:
     if settings.qdrant_url is not None:
         print("Nothing to do: a Qdrant server builds its index by itself.")
         return 0
-    store = open_store(settings)
-    try:
-        contract = await store.open()
+    async with opened_as_it_is(settings) as (store, contract):
         if contract is None:
             print(f"There is no gallery in {settings.data} yet.")
-            return 0
-        await store.bind(contract)
-        await build_index(store, await store.figures())
-    finally:
-        await store.close()
+        else:
+            await build_index(store, await store.figures())
     return 0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from indexer.opened import opened_as_it_is
 from service.settings import Settings
-from service.stores import MAX_REMARKS, Figures, open_store
+from service.stores import MAX_REMARKS, Figures
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,16 +17,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(settings: Settings, _: argparse.Namespace) -> int:
     """Print the figures; 0. Raises GalleryInUse while a service has the embedded gallery open."""
     where = settings.qdrant_url or str(settings.data)
-    store = open_store(settings)
-    try:
-        contract = await store.open()
+    async with opened_as_it_is(settings) as (store, contract):
         if contract is None:
             print(f"There is no gallery in {where} yet.")
             return 0
-        await store.bind(contract)
         figures = await store.figures()
-    finally:
-        await store.close()
     more = " or more" if figures.remarks == MAX_REMARKS else ""
     print(f"gallery  {where}")
     print(f"model    {contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})")

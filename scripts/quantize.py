@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.bench.precision import accuracy_table, cosines, speed_table
+from scripts.bench.precision import accuracy_table, cosines, has_bf16, speed_table
 from service import models
 from service.conversion import import_openvino
 from service.detector import Detector, crop
@@ -171,7 +171,7 @@ def int8_of(nncf: ModuleType, facenet: Path, crops: Crops) -> Any:
 def measure(facenet: Path, int8: Path, crops: Crops, people: Sequence[str | None], threads: int) -> None:
     """Print accuracy and speed of all precisions; raises ModelUnavailable where int8 is too far from float32."""
     embedders = {"f32": OpenVinoEmbedder(facenet, threads, "f32")}
-    if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if has_bf16():
         embedders["bf16"] = OpenVinoEmbedder(facenet, threads, "bf16")
     embedders["int8"] = OpenVinoEmbedder(int8, threads)
     embeddings = {name: each.embed(crops) for name, each in embedders.items()}

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from service.errors import BadSignature, FaceServiceError, Unauthenticated
-from service.faces import MAX_REMARK, StoredFace
+from service.faces import MAX_FACE_ID, MAX_REMARK, StoredFace
 from service.gallery import Gallery
 from service.multipart import BadForm, FormLimits, expect, read_form
 from service.stages import Stages
@@ -23,7 +23,6 @@ CODE = web.ResponseKey("code", str)
 
 MATCHES = 5
 """How many faces a recognition returns, by the contract."""
-MAX_FACE_ID = 2**53 - 1
 
 UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
 URI_NOT_FOUND = (1000, "uri_not_found")

@@ -18,6 +18,9 @@ Rgb = NDArray[np.uint8]
 MAX_REMARK = 1024
 """Characters of a remark."""
 
+MAX_FACE_ID = 2**53 - 1
+"""So that every JSON client keeps a face_id exact; the least is 1."""
+
 CROP_SIDE = 160
 """Pixels of the square that FaceNet looks at."""
 

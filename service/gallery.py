@@ -14,7 +14,7 @@ from PIL.Image import Image
 from service import models
 from service.engine import Choice, Engine, Observation
 from service.errors import FaceNotFound, MultipleFaces, TooSmall, UnknownFace
-from service.faces import Detection, Face, Match, StoredFace
+from service.faces import MAX_FACE_ID, Detection, Face, Match, StoredFace
 from service.images import to_base64, to_jpeg
 from service.models import ModelFiles
 from service.settings import Settings
@@ -158,7 +158,7 @@ def derive_face_id(sha256: str, remark: str, attempt: int = 0, nth: int = 0) -> 
     """
     photo = f"{sha256}.{nth}" if nth else sha256
     digest = hashlib.sha256(f"{photo}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) % (2**53 - 1) + 1
+    return int.from_bytes(digest[:8]) % MAX_FACE_ID + 1
 
 
 def _sure(detections: list[Detection], min_score: float) -> list[Detection]:

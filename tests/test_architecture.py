@@ -19,7 +19,7 @@ FLOORS = (
     "indexer.ray_engines indexer.service_client indexer.keeper",
     "indexer.looking",
     "indexer.pipeline",
-    "indexer.failures indexer.report indexer.patience",
+    "indexer.failures indexer.report indexer.patience indexer.opened",
     "indexer.journal",
     "indexer.source",
     "indexer.outcomes",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scripts.bench.precision import has_bf16
 from service.conversion import import_openvino
 from service.models import ModelFiles
 from service.settings import Settings
@@ -31,7 +32,7 @@ class Task(NamedTuple):
 def limits_section(settings: Settings, files: ModelFiles) -> str:
     """A report section in Markdown: GFLOP, milliseconds, and the share of the peak that is reached."""
     threads = settings.threads or os.cpu_count() or 1
-    precisions = ["f32", *(["bf16"] if _has_bf16() else []), *(["int8"] if files.facenet_int8.exists() else [])]
+    precisions = ["f32", *(["bf16"] if has_bf16() else []), *(["int8"] if files.facenet_int8.exists() else [])]
     peaks = {precision: _peak(precision, threads) for precision in precisions if precision != "int8"}
     lines = [
         "## What the processor allows",
@@ -69,10 +70,6 @@ def _tasks(files: ModelFiles, precisions: Iterable[str]) -> list[Task]:
         Task("ONet, 8 windows", files.onet, ([8, 48, 48, 3],), "f32"),
         *facenets,
     ]
-
-
-def _has_bf16() -> bool:
-    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _peak(precision: str, threads: int) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scripts.bench.accuracy import Pairs
 from scripts.bench.report import table
+from service.conversion import import_openvino
 from service.embedder import Crops, Embedder
 
 LEAST_PEOPLE = 20
@@ -23,6 +24,11 @@ _MOST_PHOTOS = 4
 """Of one person that are compared with each other, so that nobody outweighs the rest."""
 _ROUNDS = 15
 _SEED = 20180
+
+
+def has_bf16() -> bool:
+    """Whether the processor computes in bfloat16."""
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @dataclass(frozen=True, slots=True)
