@@ -33,7 +33,7 @@ lint: $(INSTALLED)  ## check style and types
 	$(BIN)/mypy
 
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
-	$(BIN)/python -m scripts.benchmark $(ARGS)
+	$(BIN)/python -m scripts.bench $(ARGS)
 
 index: setup  ## import a folder of photos: DIR=photos; ARGS="--help" lists options
 	@$(BIN)/python -m indexer index $(if $(DIR),"$(DIR)",$(if $(ARGS),,--help)) $(ARGS)

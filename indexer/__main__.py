@@ -16,12 +16,18 @@ from service.memory import return_memory
 from service.settings import Settings, manual
 
 COMMANDS = {
-    "index": ("indexer.index", "Import the faces of a folder of photos, or of those that a CSV file lists."),
-    "optimize": ("indexer.optimize", "Build the index of an embedded gallery, which makes recognition in it fast."),
-    "stats": ("indexer.stats", "Say how many faces and remarks a gallery holds, on how much disk, of which model."),
-    "export": ("indexer.export_gallery", "Write every face of a gallery to a file."),
-    "import": ("indexer.import_gallery", "Add every face of an exported file to a gallery."),
-    "reembed": ("indexer.reembed", "Compute every face again with another model."),
+    "index": ("indexer.commands.index", "Import the faces of a folder of photos, or of those that a CSV file lists."),
+    "optimize": (
+        "indexer.commands.optimize",
+        "Build the index of an embedded gallery, which makes recognition in it fast.",
+    ),
+    "stats": (
+        "indexer.commands.stats",
+        "Say how many faces and remarks a gallery holds, on how much disk, of which model.",
+    ),
+    "export": ("indexer.commands.export", "Write every face of a gallery to a file."),
+    "import": ("indexer.commands.import_", "Add every face of an exported file to a gallery."),
+    "reembed": ("indexer.commands.reembed", "Compute every face again with another model."),
 }
 """By name: the module with `arguments(parser)` and `run(settings, arguments)`, and what the command does."""
 

@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Mapping
 
-from service import models
 from service.errors import FaceServiceError
+from service.models import selection
 from service.settings import Settings
 
 
@@ -20,7 +20,7 @@ def main(environ: Mapping[str, str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = Settings.from_env(environ)
-        files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+        files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
     except FaceServiceError as error:
         sys.exit(str(error))
     print(f"{files.contract.model} is ready in {files.facenet.parent}.")

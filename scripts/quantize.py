@@ -30,15 +30,15 @@ from typing import Any
 import numpy as np
 
 from scripts.bench.precision import accuracy_table, cosines, has_bf16, speed_table
-from service import models
-from service.conversion import import_openvino
-from service.detector import Detector, crop
-from service.embedder import Crops, OpenVinoEmbedder
 from service.errors import FaceNotFound, FaceServiceError, InvalidImage, InvalidSettings, ModelUnavailable
-from service.faces import Rgb
-from service.images import decode, readable_formats
-from service.models import ModelFiles
+from service.models import selection
+from service.models.runtimes import import_openvino
+from service.models.selection import ModelFiles
 from service.settings import Settings
+from service.values import Rgb
+from service.vision.detector import Detector, crop
+from service.vision.embedder import Crops, OpenVinoEmbedder
+from service.vision.images import decode, readable_formats
 
 NNCF = "nncf==3.4.0"
 LEAST_FACES = 50
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_env(environ)
         nncf = import_nncf()
-        files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+        files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
         print(f"Looking for faces in {options.photos} …", flush=True)
         faces = find_faces(options.photos, files, settings, options.crops + _CHECKED)
         print(f"{faces}.", flush=True)
@@ -153,7 +153,7 @@ def quantize(nncf: ModuleType, files: ModelFiles, faces: Faces, crops: int, thre
         measure(files.facenet, path, checked, people, threads)
 
     try:
-        models.keep_int8_graph(files, make)
+        selection.keep_int8_graph(files, make)
     except OSError as error:
         raise ModelUnavailable(f"The int8 model can't be kept in {files.facenet_int8.parent} ({error}).") from error
 

@@ -7,12 +7,12 @@ import asyncio
 import os
 import sys
 
-from service import device_commands
-from service.app import create_app
+from service.devices import commands as device_commands
 from service.errors import FaceServiceError, InvalidSettings
+from service.http.app import create_app
+from service.http.serving import serve
 from service.logs import configure
 from service.memory import return_memory
-from service.serving import serve
 from service.settings import Settings, manual
 
 

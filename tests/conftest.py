@@ -11,16 +11,16 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
-from service import models
-from service.app import create_app
-from service.detector import Detector
-from service.embedder import OpenVinoEmbedder
-from service.engine import Engine, Limits
-from service.images import FORMATS
-from service.models import ModelFiles
+from service.http.app import create_app
+from service.models import selection
+from service.models.selection import ModelFiles
 from service.settings import Settings
-from tests.device import Client, Device, jpeg
-from tests.photos import SHARED, fetch
+from service.vision.detector import Detector
+from service.vision.embedder import OpenVinoEmbedder
+from service.vision.engine import Engine, Limits
+from service.vision.images import FORMATS
+from tests.support.device import Client, Device, jpeg
+from tests.support.photos import SHARED, fetch
 
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
@@ -45,7 +45,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
-    return models.prepare("casia-webface", None, MODELS, None)
+    return selection.prepare("casia-webface", None, MODELS, None)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from textwrap import dedent
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 REQUEST = """
     log.info("request", extra={"request_id": "abc", "method": "POST", "route": "/x", "code": "0", "ms": {"total": 1.5}})

@@ -20,10 +20,10 @@ from aiohttp import ClientSession
 from PIL import Image
 
 from scripts.settings_table import README
-from service.models import ModelFiles
+from service.models.selection import ModelFiles
 from tests.conftest import MODELS
-from tests.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
-from tests.processes import Running, gallery_process, kill_gallery_process, launch, listening
+from tests.support.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
+from tests.support.processes import Running, gallery_process, kill_gallery_process, launch, listening
 
 BURST = 200
 """Requests at once."""

@@ -13,7 +13,7 @@ import pytest
 from scripts.settings_table import PLACE, README, table
 from service.errors import InvalidSettings
 from service.settings import Settings, variable
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 DEFAULTS: dict[str, Any] = {
     "FACE_HOST": "0.0.0.0",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.bench.environments import BENCH, FACENET_PYTORCH
 from scripts.bench.pipelines import Measured, Reference, measured
-from service.faces import ModelContract
+from service.values import ModelContract
 
 
 def reference_answers(

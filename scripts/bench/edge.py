@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scripts.bench.environments import BENCH
 from scripts.bench.report import table
 from scripts.bench.stalls import Stalls, watched
-from service.faces import Box, ModelContract, StoredFace
-from service.stores.edge import EdgeStore
+from service.stores.edge.store import EdgeStore
+from service.values import Box, ModelContract, StoredFace
 
 SIZES = (10_000, 100_000)
 PROBES = 500
@@ -222,7 +222,7 @@ def _memory() -> dict[str, int]:
     """RssAnon and VmRSS of the gallery's process, as Linux tells them; empty elsewhere."""
     for file in Path("/proc/self/task").glob("*/children"):
         for pid in file.read_text().split():
-            if b"edge_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"edge.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 status = Path(f"/proc/{pid}/status").read_text()
                 return {name: int(found) * 1024 for name, found in re.findall(r"(RssAnon|VmRSS):\s+(\d+) kB", status)}
     return {}

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from service.detector import Detector
-from service.embedder import open_embedder
-from service.engine import Engine, Limits
-from service.images import readable_formats
-from service.models import ModelFiles
+from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.stages import Stages
+from service.timings import Timings
+from service.vision.detector import Detector
+from service.vision.embedder import open_embedder
+from service.vision.engine import Engine, Limits
+from service.vision.images import readable_formats
 
 BATCH = 32
 ROUNDS = 3
@@ -100,7 +100,7 @@ async def bare_engine(engine: Engine, photos: Sequence[Path], callers: int, seco
     async def caller(number: int) -> None:
         while time.perf_counter() - began < seconds:
             started = time.perf_counter()
-            await engine.faces(contents[(len(took) + number) % len(contents)], lambda found: found[:1], Stages())
+            await engine.observe(contents[(len(took) + number) % len(contents)], lambda found: found[:1], Timings())
             took.append((time.perf_counter() - started) * 1000)
 
     await asyncio.gather(*(caller(number) for number in range(callers)))

@@ -16,21 +16,21 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from indexer import index
-from indexer.looking import in_flight
-from indexer.outcomes import Outcome
-from indexer.pipeline import Pipeline
+from indexer.commands import index
+from indexer.importing.local_engine import in_flight
+from indexer.importing.outcomes import Outcome
+from indexer.importing.photo_files import Photo, find_photos
+from indexer.importing.pipeline import Pipeline
+from indexer.importing.report import Report
+from indexer.importing.targets import open_target
 from indexer.progress import Progress
-from indexer.report import Report
-from indexer.source import Photo, find_photos
-from indexer.ways import open_way
 from scripts.bench.photos import FACES
-from service import models
-from service.engine import open_engine
 from service.errors import FaceServiceError
-from service.gallery import largest
+from service.gallery.gallery import largest
+from service.models import selection
 from service.settings import Settings
-from service.stages import Stages
+from service.timings import Timings
+from service.vision.engine import open_engine
 
 TURNS = 10
 """Parts of the photos that engine and indexer take in turns."""
@@ -46,7 +46,7 @@ async def indexing_section(settings: Settings, folder: Path, limit: int | None =
         settings = dataclasses.replace(settings, data=Path(place))
         parser = argparse.ArgumentParser()
         index.arguments(parser)
-        async with open_way(settings, parser.parse_args([str(folder)])) as opened:
+        async with open_target(settings, parser.parse_args([str(folder)])) as opened:
             with Report(Path(place) / "report.jsonl") as report, Progress(None, "", stream=io.StringIO()) as progress:
                 pipeline = Pipeline(opened.way, opened.journal, report, progress)
 
@@ -68,7 +68,7 @@ async def indexing_section(settings: Settings, folder: Path, limit: int | None =
 
 async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -> tuple[float, float]:
     """Faces a second of the bare engine and of the indexer; who begins changes from turn to turn."""
-    files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+    files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
     callers = in_flight(settings.threads or os.cpu_count() or 1)
@@ -81,7 +81,7 @@ async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -
             nonlocal faces
             for content in contents:
                 try:
-                    seen = await engine.faces(content, largest(settings.min_score), Stages())
+                    seen = await engine.observe(content, largest(settings.min_score), Timings())
                 except FaceServiceError:
                     continue
                 faces += len(seen.faces)

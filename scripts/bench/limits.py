@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scripts.bench.precision import has_bf16
-from service.conversion import import_openvino
-from service.models import ModelFiles
+from service.models.runtimes import import_openvino
+from service.models.selection import ModelFiles
 from service.settings import Settings
 
 SIDE = 1024

@@ -14,11 +14,11 @@ import numpy as np
 
 from scripts.bench.pipelines import Measured
 from scripts.bench.report import OURS, OURS_INT8
-from service import models
-from service.engine import Engine, open_engine
 from service.errors import FaceServiceError
+from service.models import selection
 from service.settings import Settings
-from service.stages import Stages
+from service.timings import Timings
+from service.vision.engine import Engine, open_engine
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ class Ours:
 
     versions: Mapping[str, str] = {}
 
-    def __init__(self, name: str, runner: asyncio.Runner, engine: Engine, files: models.ModelFiles) -> None:
+    def __init__(self, name: str, runner: asyncio.Runner, engine: Engine, files: selection.ModelFiles) -> None:
         self.name = name
         self._runner = runner
         self._engine = engine
@@ -51,7 +51,7 @@ class Ours:
     @contextlib.contextmanager
     def started(cls, name: str, settings: Settings) -> Iterator[Self]:
         """An engine made of the settings, as the service makes its own."""
-        files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+        files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
         with asyncio.Runner() as runner:
             engine = runner.run(open_engine(settings, files))
             try:
@@ -68,9 +68,9 @@ class Ours:
             return None
 
     async def _measure(self, photo: bytes) -> Measured:
-        stages = Stages()
+        stages = Timings()
         started = time.perf_counter()
-        seen = await self._engine.faces(photo, choose=list, stages=stages)
+        seen = await self._engine.observe(photo, choose=list, timings=stages)
         total = (time.perf_counter() - started) * 1000
         return Measured(
             size=seen.photo.size,

@@ -41,7 +41,7 @@ class Pipeline(Protocol):
 
 
 class Reference:
-    """A package in its own environment, asked over the pipes of scripts/reference.py, one photo at a time."""
+    """A package in its own environment, asked over the pipes of reference.py, one photo at a time."""
 
     def __init__(self, environment: Environment, weights: Path | None) -> None:
         """Start it; `weights` is the state_dict of InceptionResnetV1 that facenet-pytorch shall use.
@@ -49,7 +49,7 @@ class Reference:
         Raises CannotInstallError where it can't be installed.
         """
         self.name = environment.package
-        command = [python_of(environment), Path(__file__).parent.parent / "reference.py", environment.package]
+        command = [python_of(environment), Path(__file__).parent / "reference.py", environment.package]
         if weights:
             command += ["--weights", weights]
         self._process = subprocess.Popen(  # noqa: S603 - our own script in our own environment

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from scripts.bench.accuracy import Pairs
 from scripts.bench.report import table
-from service.conversion import import_openvino
-from service.embedder import Crops, Embedder
+from service.models.runtimes import import_openvino
+from service.vision.embedder import Crops, Embedder
 
 LEAST_PEOPLE = 20
 """With two photos or more; verification of fewer says nothing."""

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from service.detector import Detector, crop
-from service.embedder import open_embedder
-from service.images import accept, readable_formats
-from service.models import ModelFiles
+from service.models.selection import ModelFiles
 from service.settings import Settings
+from service.vision.detector import Detector, crop
+from service.vision.embedder import open_embedder
+from service.vision.images import accept, readable_formats
 
 _STAGES = {
     "decode": ("images.py", "decode"),
-    "table of sums": ("averages.py", "integral"),
+    "table of sums": ("area_scaling.py", "integral"),
     "pyramid": ("pyramid.py", "paint"),
     "PNet and its windows": ("detector.py", "_propose"),
     "RNet": ("detector.py", "_refine"),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from service.faces import Box, Embedding, ModelContract, StoredFace
-from service.stores.edge import EdgeStore
+from service.stores.edge.store import EdgeStore
+from service.values import Box, Embedding, ModelContract, StoredFace
 
 GALLERY = 3000
 """Faces in the gallery that is searched."""

@@ -26,10 +26,10 @@ from PIL import Image
 from scripts.bench.client import recognise
 from scripts.bench.embedding import bare_engine
 from scripts.bench.stalls import Stalls, watched
-from service import models
-from service.app import create_app
-from service.engine import open_engine
+from service.http.app import create_app
+from service.models import selection
 from service.settings import Settings
+from service.vision.engine import open_engine
 
 CLIENTS = 16
 SECONDS = 12.0
@@ -61,7 +61,7 @@ async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
 
 async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], Stalls]:
     """The bare engine's photos a second, the clients' report, and how the event loop fared."""
-    files = models.prepare(settings.model, settings.weights, settings.models, kept=None)
+    files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
     before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)

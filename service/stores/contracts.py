@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from service.errors import ContractMismatch
-from service.faces import ModelContract
+from service.values import ModelContract
 
 
 def to_mapping(contract: ModelContract) -> dict[str, Any]:

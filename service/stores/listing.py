@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.faces import StoredFace
+from service.values import StoredFace
 
 PAGE = 100
 """Faces read at once while listing: some megabytes with their pictures."""
@@ -24,32 +24,32 @@ Key = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FaceReader:
     """What the engine is asked for.
 
     `keys_from(microseconds, limit)` gives the keys of the `limit` oldest faces from that time on (None: of all), in
     order of time, equal times in any order; `keys_at(microseconds, first_id, limit)` those of exactly that time, from
-    `first_id` on, by face_id; `faces(ids)` gives the faces that are still there.
+    `first_id` on, by face_id; `fetch(ids)` gives the faces that are still there.
     """
 
     keys_from: Callable[[int | None, int], Awaitable[list[Key]]]
     keys_at: Callable[[int, int, int], Awaitable[list[Key]]]
-    faces: Callable[[list[int]], Awaitable[Mapping[int, StoredFace]]]
+    fetch: Callable[[list[int]], Awaitable[Mapping[int, StoredFace]]]
 
 
-async def scan(source: Source, offset: int, limit: int | None) -> AsyncIterator[StoredFace]:
+async def scan(reader: FaceReader, offset: int, limit: int | None) -> AsyncIterator[StoredFace]:
     """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
     after: Key | None = None
     while offset > 0:
-        keys = await _keys(source, after, min(offset, SKIP))
+        keys = await _keys(reader, after, min(offset, SKIP))
         if not keys:
             return
         offset -= len(keys)
         after = keys[-1]
     while limit is None or limit > 0:
         size = PAGE if limit is None else min(limit, PAGE)
-        keys = await _keys(source, after, size)
-        faces = await source.faces([face_id for _, face_id in keys]) if keys else {}
+        keys = await _keys(reader, after, size)
+        faces = await reader.fetch([face_id for _, face_id in keys]) if keys else {}
         for _, face_id in keys:
             if face_id in faces:
                 yield faces[face_id]
@@ -59,22 +59,22 @@ async def scan(source: Source, offset: int, limit: int | None) -> AsyncIterator[
         limit = None if limit is None else limit - size
 
 
-async def _keys(source: Source, after: Key | None, limit: int) -> list[Key]:
+async def _keys(reader: FaceReader, after: Key | None, limit: int) -> list[Key]:
     """The keys of the next `limit` faces, in order.
 
     An engine that orders by time only cuts a run of equal times wherever the limit falls; so the run at the cut is
     read apart, by face_id.
     """
-    keys = await source.keys_at(after[0], after[1] + 1, limit) if after else []
+    keys = await reader.keys_at(after[0], after[1] + 1, limit) if after else []
     room = limit - len(keys)
     if room == 0:
         return keys
-    later = sorted(await source.keys_from(after[0] + 1 if after else None, room))
+    later = sorted(await reader.keys_from(after[0] + 1 if after else None, room))
     if len(later) < room:
         return keys + later
     cut = later[-1][0]
     keys += [key for key in later if key[0] != cut]
-    return keys + await source.keys_at(cut, 0, limit - len(keys))
+    return keys + await reader.keys_at(cut, 0, limit - len(keys))
 
 
 def key(face_id: int, registered_at: datetime) -> Key:

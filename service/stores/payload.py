@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from service.faces import Box, Match, StoredFace
-from service.stores import Added
+from service.stores.store import Added
+from service.values import Box, Match, StoredFace
 
 IDENTITY = ("remark", "sha256")
 """The fields in which a face that is added again agrees with the one that is there."""

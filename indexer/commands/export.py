@@ -1,0 +1,62 @@
+"""`python -m indexer export FILE`: every face of a gallery into a file, with its vector."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from indexer.moving.archive import Header, face_line
+from indexer.moving.archive_writer import ArchiveWriter
+from indexer.progress import Progress
+from service.errors import StoreUnavailable
+from service.gallery.opening import open_as_is
+from service.settings import Settings
+from service.stores.store import Store
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command is told."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="to write; .zst or .gz at its end compresses it")
+
+
+async def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Export the gallery of the settings; 0.
+
+    The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
+    UnusableArchive where the file can't be written.
+    """
+    async with open_as_is(settings) as (store, contract):
+        if contract is None:
+            raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
+        header = Header(contract, _place(settings), await store.count())
+        with closing(ArchiveWriter(arguments.file, header)) as writer:
+            await _copy(store, writer, header.count)
+            writer.finish()
+        there = await store.count()
+    print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
+    if there != writer.count:
+        print(f"The gallery has {there:,} by now: faces came or went meanwhile.", file=sys.stderr)
+    return 0
+
+
+async def _copy(store: Store, writer: ArchiveWriter, count: int) -> None:
+    """Write the faces that the file doesn't have yet."""
+    if writer.count:
+        print(
+            f"Going on after the {writer.count:,} faces that are in the file; those that came or went among them since "
+            "are not noticed.",
+            file=sys.stderr,
+        )
+    with Progress(count, "faces", done=writer.count) as progress:
+        async for face, embedding in store.scan_embedded(writer.after):
+            writer.write(face.face_id, face_line(face, embedding))
+            progress.advance()
+
+
+def _place(settings: Settings) -> str:
+    """Which gallery the settings mean, so that no file is taken up with another's faces."""
+    if settings.qdrant_url is None:
+        return str((settings.data / "gallery").absolute())
+    return f"{settings.qdrant_url.rstrip('/')} {settings.collection}"

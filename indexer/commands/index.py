@@ -1,0 +1,185 @@
+"""`python -m indexer index`: imports the photos of a folder or of a CSV file, and says what became of each."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
+
+from indexer.commands.optimize import build_index
+from indexer.importing.local_engine import FACES
+from indexer.importing.photo_files import REMARKS, Item, Photo, find_photos
+from indexer.importing.pipeline import Pipeline
+from indexer.importing.report import Report
+from indexer.importing.targets import OpenTarget, open_target
+from indexer.progress import Progress
+from service.errors import InvalidSettings
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SUCCESS, SOME_FAILED, STOPPED = 0, 1, 130
+
+SETTLE_S = 2.0
+"""With --watch, a file that changed so lately may still be written."""
+
+POLL_S = (2.0, 60.0)
+"""Shortest and longest pause between two looks at a watched folder: as long as a look takes."""
+
+INDEX_FROM = 10_000
+"""Faces without an index from which searching them costs milliseconds; the index is built at the end."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("source", type=Path, help="folder of photos, or CSV file whose first line is path,remark")
+    parser.add_argument(
+        "--remark",
+        choices=REMARKS,
+        default="folder",
+        help="what a photo's remark is: the name of its folder (default), its own without suffix, or its path",
+    )
+    parser.add_argument(
+        "--faces",
+        choices=list(FACES),
+        default="largest",
+        help="of several faces in a photo import the largest (default), none, or all",
+    )
+    parser.add_argument("--service", metavar="URL", help="send the photos through the running service there")
+    parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")
+    parser.add_argument("--secret-file", type=Path, metavar="FILE", help="with --device: the file of its secret")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="where the report goes: .csv, or JSON lines")
+    parser.add_argument("--dry-run", action="store_true", help="look at the photos, import nothing")
+    parser.add_argument("--limit", type=_count, metavar="N", help="look at N new photos at most")
+    parser.add_argument("--workers", type=_count, metavar="N", help="threads (with --ray: engines) that look at photos")
+    parser.add_argument("--watch", action="store_true", help="go on importing what is added, until Ctrl-C")
+    parser.add_argument("--again", action="store_true", help="forget what earlier runs found out, look at all photos")
+    parser.add_argument("--ray", action="store_true", help="spread the work over a Ray cluster")
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
+    return int(text)
+
+
+async def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Import; 0 success, 1 some photos failed, 130 stopped. Raises FaceServiceError where it can't run."""
+    _check(arguments)
+    if arguments.workers and not arguments.ray:
+        settings = replace(settings, threads=arguments.workers)
+    find = find_photos(arguments.source, arguments.remark)
+    async with open_target(settings, arguments) as opened:
+        with Report(arguments.report or _report_path(settings)) as report:
+            try:
+                stopped = await _import(find, opened, report, arguments)
+                if not stopped and settings.qdrant_url is None and opened.added():
+                    await _index_if_large(opened)
+            finally:  # also where the import could not go on
+                print(report.summary(), flush=True)
+    if stopped:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return STOPPED
+    return SOME_FAILED if report.failed else SUCCESS
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises InvalidSettings for options that contradict each other."""
+    if arguments.service and (arguments.dry_run or arguments.ray or arguments.faces != "largest"):
+        raise InvalidSettings("With --service the service looks at the photos; leave out --dry-run, --faces and --ray.")
+    if (arguments.device is None) != (arguments.secret_file is None) or (arguments.device and not arguments.service):
+        raise InvalidSettings("--device and --secret-file go together, and with --service.")
+    if arguments.watch and (arguments.dry_run or arguments.limit):
+        raise InvalidSettings("With --watch the import goes on until Ctrl-C; leave out --dry-run and --limit.")
+
+
+async def _import(
+    find: Callable[[], Iterator[Item]], opened: OpenTarget, report: Report, arguments: argparse.Namespace
+) -> bool:
+    """Whether it was stopped before all was imported."""
+    with Progress(None, "files") as progress:
+        pipeline = Pipeline(opened.way, opened.journal, report, progress, SETTLE_S if arguments.watch else 0.0)
+        with _stopped_by_signals(pipeline.stopping):
+            if arguments.watch:
+                await _watch(find, pipeline)
+                return False
+            async with _counted(find, arguments.limit, progress):
+                await pipeline.run(find(), arguments.limit)
+    return pipeline.stopping.is_set()
+
+
+async def _watch(find: Callable[[], Iterator[Item]], pipeline: Pipeline) -> None:
+    """Import until told to stop; looks again and again, for not every file system tells what is added."""
+    items = find()
+    while not pipeline.stopping.is_set():
+        began = time.monotonic()
+        await pipeline.run(items)
+        pipeline.only_new = True
+        items = (item for item in find() if isinstance(item, Photo))
+        pause_s = min(max(time.monotonic() - began, POLL_S[0]), POLL_S[1])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pipeline.stopping.wait(), pause_s)
+
+
+@asynccontextmanager
+async def _counted(find: Callable[[], Iterator[Item]], limit: int | None, progress: Progress) -> AsyncIterator[None]:
+    """Count the files in a thread beside the block, so that the progress has a total soon."""
+    enough = threading.Event()
+
+    def count() -> int:
+        return sum(1 for _ in takewhile(lambda _: not enough.is_set(), find()))
+
+    async def tell() -> None:
+        total = await asyncio.to_thread(count)
+        if not enough.is_set() and limit is None:
+            progress.expect(total)
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        enough.set()
+        await asyncio.wait([telling])
+
+
+@contextmanager
+def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM let what is in hand be finished; the second one leaves at once, which loses nothing either."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if stopping.is_set() and task:
+            task.cancel()
+        else:
+            stopping.set()
+            log.warning("Finishing the photos in hand; Ctrl-C again leaves at once.")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _index_if_large(opened: OpenTarget) -> None:
+    """The embedded gallery builds its index only when told to."""
+    if opened.store:
+        figures = await opened.store.figures()
+        if figures.faces - figures.indexed >= INDEX_FROM:
+            await build_index(opened.store, figures)
+
+
+def _report_path(settings: Settings) -> Path:
+    return settings.data / "reports" / f"index-{datetime.now():%Y%m%d-%H%M%S}.jsonl"

@@ -1,0 +1,1 @@
+"""From folders of photos into a gallery."""

@@ -1,0 +1,74 @@
+"""What a photo's error means: the line in the report, and whether the next run should try the photo again."""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+
+from indexer.importing.journal import Entry
+from indexer.importing.outcomes import Outcome
+from indexer.importing.photo_files import Photo
+from service.errors import (
+    FaceNotFound,
+    FaceServiceError,
+    ImageTooLarge,
+    InvalidImage,
+    MultipleFaces,
+    TooSmall,
+    UnsupportedFormat,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Refused(FaceServiceError):
+    """A running service did not take the photo; the message is its own."""
+
+    code = "refused"
+
+
+_OUTCOMES = (
+    (ImageTooLarge, Outcome.TOO_LARGE),
+    (InvalidImage, Outcome.UNREADABLE),
+    (TooSmall, Outcome.TOO_SMALL),
+    (FaceNotFound, Outcome.NO_FACE),
+    (MultipleFaces, Outcome.SEVERAL_FACES),
+)
+"""What the photo itself is the cause of: the next run would find the same. A subclass stands before its base."""
+
+
+def entry_of(photo: Photo, sha256: str, error: Exception) -> Entry:
+    """The journal's entry for a photo that could not be enrolled."""
+    if has_changed(photo):
+        reason = "It changed while it was read; run again once it is whole."
+        return Entry(photo, sha256, Outcome.FAILED, reason=reason, final=False)
+    no_photo = isinstance(error, UnsupportedFormat | ImageTooLarge) or not photo.size
+    if no_photo and not _is_named_like_a_photo(photo):
+        return Entry(photo, sha256, Outcome.NOT_A_PHOTO)
+    for kind, outcome in _OUTCOMES:
+        if isinstance(error, kind):
+            return Entry(photo, sha256, outcome, reason=str(error))
+    if isinstance(error, OSError):
+        reason = f"It can't be read: {error.strerror or error}."
+        return Entry(photo, sha256, Outcome.UNREADABLE, reason=reason, final=False)
+    if isinstance(error, FaceServiceError):
+        outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.FAILED
+        return Entry(photo, sha256, outcome, reason=str(error), final=False)
+    log.error("A photo failed in an unforeseen way", exc_info=error)
+    reason = f"Something unforeseen went wrong ({type(error).__name__}); the log has it."
+    return Entry(photo, sha256, Outcome.FAILED, reason=reason, final=False)
+
+
+def has_changed(photo: Photo) -> bool:
+    """Whether the file isn't any more what it was when it was found: somebody is writing it."""
+    try:
+        now = photo.path.stat()
+    except OSError:
+        return False
+    return (now.st_size, now.st_mtime_ns) != (photo.size, photo.modified_ns)
+
+
+def _is_named_like_a_photo(photo: Photo) -> bool:
+    """So that a film or a table among the photos is passed over, but a broken photo is missed."""
+    kind = mimetypes.guess_type(f"name{photo.path.suffix}", strict=False)[0]
+    return kind is not None and kind.startswith("image/")

@@ -1,0 +1,45 @@
+"""Looks at photos with an engine, by the rule for which of their faces are enrolled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from indexer.importing.pipeline import Look
+from service.gallery.gallery import Candidate, every, largest, observe, single
+from service.models.selection import ModelFiles
+from service.settings import Settings
+from service.timings import Timings
+from service.vision.engine import open_engine
+
+FACES = {"largest": largest, "single": single, "all": every}
+"""Which faces of a photo are enrolled."""
+
+IN_EMBEDDER = 16
+"""Photos whose crops are embedded, or wait to be in the next batch."""
+
+MAX_QUEUE = 100_000
+"""The photos in flight bound what waits; a limit of faces would only refuse pictures of crowds."""
+
+
+def in_flight(threads: int) -> int:
+    """How many photos keep an engine of so many threads busy: each looks at one while the next is read."""
+    return IN_EMBEDDER + 2 * threads
+
+
+@asynccontextmanager
+async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Look, int]]:
+    """A pipeline's Look with an engine in this process, and for how many photos at once; `faces` is a name of FACES."""
+    engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files)
+    choose = FACES[faces](settings.min_score)
+
+    async def look(content: bytes, _: str) -> Candidate:
+        return await observe(engine, content, choose, settings.picture_side, Timings())
+
+    try:
+        await engine.warm()
+        yield look, in_flight(settings.threads or os.cpu_count() or 1)
+    finally:
+        await engine.close()

@@ -1,0 +1,198 @@
+"""Finds the photos to import, with their remarks: in a folder and all below it, or in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from indexer.importing.outcomes import Line, Outcome
+from service.errors import FaceServiceError
+from service.values import MAX_REMARK
+
+SORTED_AT_ONCE = 4096
+"""Names of a folder that are in memory together, and sorted; a larger folder comes in as many pieces as it takes."""
+
+REMARKS = ("folder", "file", "path")
+
+
+class UnreadableSource(FaceServiceError):
+    """There is no such folder or CSV file, or it can't be read."""
+
+    code = "bad_source"
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A regular file, not opened yet; `modified_ns` is its mtime."""
+
+    path: Path
+    remark: str
+    size: int
+    modified_ns: int
+
+
+Item = Photo | Line
+"""A photo to look at, or a line about what can't be one."""
+
+
+def find_photos(source: Path, remark: str) -> Callable[[], Iterator[Item]]:
+    """How to go through a folder, whose photos have a `remark` of REMARKS, or through a CSV file.
+
+    Raises UnreadableSource where there is neither, or the CSV's first line isn't `path,remark`.
+    """
+    try:
+        if source.is_dir():
+            with os.scandir(source):
+                return lambda: _Walk(source, remark).items()
+        with _open_table(source) as file:
+            if [name.strip().lower() for name in next(csv.reader(file), [])] != ["path", "remark"]:
+                raise UnreadableSource(
+                    f"{source} is no folder, and its first line is not `path,remark` as in a CSV file."
+                )
+    except (OSError, csv.Error) as error:
+        raise UnreadableSource(f"{source} can't be read ({error}); name a folder of photos or a CSV file.") from None
+    return lambda: _listed(source)
+
+
+Place = tuple[int, int]
+"""A folder's device and inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """One to go into."""
+
+    path: Path
+    place: Place
+
+
+class _Walk:
+    """One way through a folder, depth first; remembers which links it followed."""
+
+    def __init__(self, root: Path, remark: str) -> None:
+        self._root = root
+        self._real_root = root.resolve()
+        self._remark = remark
+        self._followed: set[Place] = set()
+
+    def items(self) -> Iterator[Item]:
+        """Of each folder no more than SORTED_AT_ONCE names are in memory."""
+        # A stack of our own: folders may be nested more deeply than functions.
+        stack = [(self._root, _names(self._root), frozenset({_place(self._root.stat())}))]
+        while stack:
+            folder, names, above = stack[-1]
+            try:
+                name = next(names, None)
+            except OSError as error:
+                yield Line(str(folder), Outcome.UNREADABLE, reason=_sentence(error))
+                name = None
+            if name is None:
+                stack.pop()
+            elif name.startswith("."):
+                yield Line(str(folder / name), Outcome.HIDDEN)
+            else:
+                item = self._visit(folder / name, above)
+                if isinstance(item, _Folder):
+                    stack.append((item.path, _names(item.path), above | {item.place}))
+                else:
+                    yield item
+
+    def _visit(self, path: Path, above: frozenset[Place]) -> Item | _Folder:
+        try:
+            found = path.stat()
+        except OSError as error:
+            return Line(str(path), Outcome.UNREADABLE, reason=_sentence(error))
+        if not stat.S_ISDIR(found.st_mode):
+            return _photo(path, self._remark_of(path), found)
+        if path.is_symlink() and (reason := self._why_not_follow(path, _place(found), above)):
+            return Line(str(path), Outcome.LINK, reason=reason)
+        return _Folder(path, _place(found))
+
+    def _why_not_follow(self, path: Path, place: Place, above: frozenset[Place]) -> str:
+        """Empty where a link to a folder leads to photos that are not met otherwise."""
+        if place in above:
+            return "It leads back to a folder that it is in."
+        if place in self._followed:
+            return "Another link leads to the same folder."
+        if path.resolve().is_relative_to(self._real_root):
+            return "It leads to a folder that is imported anyway."
+        self._followed.add(place)
+        return ""
+
+    def _remark_of(self, path: Path) -> str:
+        if self._remark == "folder":
+            return _text((self._real_root if path.parent == self._root else path.parent).name)
+        return _text(path.stem if self._remark == "file" else str(path.relative_to(self._root)))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Sorted, in a large folder piece by piece. Raises OSError."""
+    with os.scandir(folder) as entries:
+        while names := [entry.name for entry in islice(entries, SORTED_AT_ONCE)]:
+            yield from sorted(names)
+
+
+def _place(folder: os.stat_result) -> Place:
+    return folder.st_dev, folder.st_ino
+
+
+def _listed(table: Path) -> Iterator[Item]:
+    """The rows of a CSV file; paths are relative to its folder."""
+    with _open_table(table) as file:
+        rows = csv.reader(file)
+        next(rows, None)
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield _bad_row(table, rows.line_num, f"can't be read ({error})")
+                continue
+            if len(row) == 2 and row[0] and "\0" not in row[0]:
+                yield _stat(table.parent / row[0], _text(row[1]))
+            elif row:
+                yield _bad_row(table, rows.line_num, "is not `path,remark`")
+
+
+def _bad_row(table: Path, number: int, problem: str) -> Line:
+    return Line(str(table), Outcome.REFUSED, reason=f"Line {number} of the CSV file {problem}; correct it.")
+
+
+def _stat(path: Path, remark: str) -> Item:
+    try:
+        return _photo(path, remark, path.stat())
+    except OSError as error:
+        return Line(str(path), Outcome.UNREADABLE, reason=_sentence(error))
+
+
+def _photo(path: Path, remark: str, found: os.stat_result) -> Item:
+    """Opening a pipe or a device might never return, so only regular files are photos."""
+    if not stat.S_ISREG(found.st_mode):
+        return Line(str(path), Outcome.NOT_A_PHOTO, reason="It is no regular file.")
+    if not remark:
+        return Line(str(path), Outcome.REFUSED, reason="It has no remark; give it one.")
+    if len(remark) > MAX_REMARK:
+        reason = f"Its remark is longer than {MAX_REMARK} characters; shorten it."
+        return Line(str(path), Outcome.REFUSED, reason=reason)
+    return Photo(path, remark, found.st_size, found.st_mtime_ns)
+
+
+def _open_table(table: Path) -> TextIO:
+    # Bytes that aren't UTF-8 are kept for paths, which may hold anything.
+    return table.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _text(name: str) -> str:
+    """A remark must be Unicode; bytes of a file's name that aren't UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _sentence(error: OSError) -> str:
+    return f"It can't be read: {error.strerror}."

@@ -1,0 +1,80 @@
+"""Counts what became of the files, and writes it down, a line for each."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Self
+
+from indexer.importing.outcomes import Line, Outcome
+from service.errors import FaceServiceError
+
+
+class ReportUnavailable(FaceServiceError):
+    """The report's file can't be written."""
+
+    code = "report_unavailable"
+
+
+class Report:
+    """A file of JSON lines, or CSV where its name ends so; and the summary."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file; one that is there is replaced. Raises ReportUnavailable."""
+        self.path = path
+        self.counts: Counter[Outcome] = Counter()
+        self._is_csv = path.suffix.lower() == ".csv"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A CSV file holds the bytes of a name that isn't UTF-8 as they are; JSON escapes them.
+            self._file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        except OSError as error:
+            raise ReportUnavailable(f"The report {path} can't be written ({error.strerror}); name another.") from None
+        self._csv = csv.DictWriter(self._file, [each.name for each in fields(Line)])
+        if self._is_csv:
+            self._csv.writeheader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(ReportUnavailable) if kind else nullcontext(), self._explained():
+            self._file.close()
+
+    def add(self, line: Line) -> None:
+        """Count and write one. Raises ReportUnavailable."""
+        self.counts[line.outcome] += 1
+        row = {**asdict(line), "outcome": line.outcome.value, "milliseconds": round(line.milliseconds, 1)}
+        with self._explained():
+            if self._is_csv:
+                self._csv.writerow(row)
+            else:
+                self._file.write(json.dumps(row) + "\n")
+
+    def flush(self) -> None:
+        """Let others see the lines so far, even if this process is killed next."""
+        with self._explained():
+            self._file.flush()
+
+    @property
+    def failed(self) -> int:
+        """Files that should be in the gallery and are not."""
+        return sum(count for outcome, count in self.counts.items() if outcome.is_failure)
+
+    def summary(self) -> str:
+        """A line for each outcome there was, and where the report is."""
+        rows = [f"{self.counts[each]:>12,}  {each.value}" for each in Outcome if self.counts[each]]
+        return "\n".join([*(rows or ["Nothing to import was found."]), f"Report: {self.path}"])
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"The report {self.path} can't be written ({error.strerror}); make room and run again."
+            raise ReportUnavailable(problem) from None

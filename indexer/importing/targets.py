@@ -1,0 +1,123 @@
+"""The ways of photos into a gallery, each with its journal: engines here or on a Ray cluster, or a service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from argparse import Namespace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from indexer.importing.gallery_writer import GalleryWriter
+from indexer.importing.journal import Journal
+from indexer.importing.local_engine import local_engine
+from indexer.importing.outcomes import Outcome
+from indexer.importing.pipeline import Kept, Target
+from indexer.importing.ray_engines import ray_engines
+from indexer.importing.service_client import connected, signer
+from service.errors import GalleryInUse
+from service.gallery.gallery import Candidate
+from service.gallery.opening import prepare_model
+from service.settings import Settings
+from service.stores.opening import open_store
+from service.stores.store import Store
+from service.values import ModelContract
+
+log = logging.getLogger(__name__)
+
+REQUESTS = 8
+"""Photos side by side where a service does the work; its devices shall not wait behind a long queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTarget:
+    """A way and its journal; `store` and `keeper` where this process has the gallery open."""
+
+    way: Target
+    journal: Journal
+    store: Store | None = None
+    keeper: GalleryWriter | None = None
+
+    def added(self) -> int:
+        """Faces that this process has added so far."""
+        return self.keeper.added if self.keeper else 0
+
+
+@asynccontextmanager
+async def open_target(settings: Settings, arguments: Namespace) -> AsyncIterator[OpenTarget]:
+    """What the command line asks for.
+
+    Raises GalleryInUse, StoreUnavailable, ContractMismatch, ModelUnavailable, InvalidSettings or JournalUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        opening = _through_service if arguments.service else _here
+        opened = await opening(settings, arguments, stack)
+        if arguments.again:
+            opened.journal.clear()
+        opened.journal.forget_passing()
+        yield opened
+
+
+async def _through_service(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
+    sign = signer(arguments.device, arguments.secret_file) if arguments.device else None
+    client = await stack.enter_async_context(connected(arguments.service, sign))
+    path = _named_after(settings, arguments.service)
+    journal = stack.enter_context(closing(Journal.open(path, f"through a service, at most {settings.max_bytes} bytes")))
+    return OpenTarget(Target(client.look, client.keep, REQUESTS, settings.max_bytes), journal)
+
+
+async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
+    store = open_store(settings)
+    stack.push_async_callback(store.close)
+    try:
+        files = await prepare_model(settings, store)
+    except GalleryInUse:
+        raise GalleryInUse(
+            f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
+            f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
+        ) from None
+    writing = not arguments.dry_run
+    if writing:
+        await store.bind(files.contract)
+    terms = _terms(settings, files.contract, arguments.faces)
+    journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing)))
+    if writing and not journal.is_empty() and await _is_empty(store):
+        log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
+        journal.clear()
+    keeper = GalleryWriter(store, lambda: datetime.now(UTC))
+    if arguments.ray:
+        looking = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
+    else:
+        looking = local_engine(settings, files, arguments.faces)
+    look, at_once = await stack.enter_async_context(looking)
+    way = Target(look, keeper.keep if writing else _would_keep, at_once, settings.max_bytes)
+    return OpenTarget(way, journal, store, keeper)
+
+
+async def _is_empty(store: Store) -> bool:
+    return not [face async for face in store.scan(limit=1)]  # counting many millions may take a server too long
+
+
+async def _would_keep(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:
+    return [[(Outcome.WOULD_REGISTER, None)] * len(candidate.faces) for candidate, _ in candidates]
+
+
+def journal_path(settings: Settings) -> Path:
+    """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
+    if settings.qdrant_url is None:
+        return settings.data / "gallery" / "journal.sqlite"
+    return _named_after(settings, f"{settings.qdrant_url} {settings.collection}")
+
+
+def _named_after(settings: Settings, place: str) -> Path:
+    return settings.data / "journals" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.sqlite"
+
+
+def _terms(settings: Settings, contract: ModelContract, faces: str) -> str:
+    """All settings that decide what becomes of a photo: where one differs, the journal's word doesn't count."""
+    names = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels")
+    return json.dumps([asdict(contract), faces, *(getattr(settings, name) for name in names)])

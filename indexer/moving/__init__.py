@@ -1,0 +1,1 @@
+"""Whole galleries into files and back, and to another model."""

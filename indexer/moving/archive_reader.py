@@ -1,0 +1,88 @@
+"""Reads an exported gallery face by face, and says at which line it is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from indexer.moving.archive import end_line, is_end, read_face, read_header
+from indexer.moving.compression import DAMAGED, codec_of
+from service.errors import UnusableArchive
+from service.values import Embedding, StoredFace
+
+MAX_LINE_BYTES = 64 * 2**20
+"""A picture of 4,096 pixels has about 5 MB."""
+
+
+class ArchiveReader:
+    """An open export; `header` says what it holds."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it and read its header. Raises UnusableArchive for a file that isn't there or is no export."""
+        self._path = path
+        self._digest = hashlib.sha256()
+        self._number = 0
+        try:
+            self._file = codec_of(path).open(path)
+        except OSError as error:
+            raise UnusableArchive(f"{path} can't be read: {error.strerror}.") from error
+        try:
+            self.header = read_header(self._line())
+        except ValueError as error:
+            self._file.close()
+            raise UnusableArchive(f"{path} can't be imported: {error}.") from None
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self) -> Iterator[tuple[StoredFace, Embedding]]:
+        """Each face with its embedding, in the order of the file.
+
+        Raises UnusableArchive, with the number of the line, where the file is damaged or ends before its end line; the
+        faces before that are good.
+        """
+        dimension, count = self.header.contract.dimension, 0
+        while True:
+            before = self._digest.hexdigest()
+            line = self._line()
+            if is_end(line):
+                self._require_end(line, count, before)
+                return
+            try:
+                face = read_face(line, dimension)
+            except ValueError as error:
+                raise self._damaged(f"it holds no face ({error})") from None
+            count += 1
+            yield face
+
+    def _line(self) -> bytes:
+        self._number += 1
+        try:
+            line = self._file.readline(MAX_LINE_BYTES)
+        except EOFError:
+            line = b""
+        except DAMAGED as error:
+            if self._number == 1:
+                raise UnusableArchive(f"{self._path} is not compressed as its name says; rename it.") from error
+            raise self._damaged("it can't be decompressed") from error
+        if not line.endswith(b"\n"):
+            raise self._damaged("the file is cut off there")
+        self._digest.update(line)
+        return line
+
+    def _require_end(self, line: bytes, count: int, digest: str) -> None:
+        if line != end_line(count, digest):
+            raise self._damaged("the lines before it are not those that were exported")
+        if self._file.read(1):
+            raise self._damaged("more follows after the end")
+
+    def _damaged(self, how: str) -> UnusableArchive:
+        return UnusableArchive(f"{self._path} is damaged at line {self._number}: {how}; import a whole one as well.")

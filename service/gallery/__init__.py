@@ -1,0 +1,1 @@
+"""The questions that people ask of the known faces."""

@@ -1,0 +1,1 @@
+"""The doors for devices, people and operators: everything that speaks HTTP."""

@@ -1,0 +1,63 @@
+"""Whether the service can do its work: a real inference and a real query, lately."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import time
+
+from PIL import Image
+
+from service.errors import FaceServiceError
+from service.stores.store import Store
+from service.timings import Timings
+from service.values import Box, Detection
+from service.vision.engine import Engine
+
+log = logging.getLogger(__name__)
+
+LATELY_S = 10.0
+"""A probe's success counts for so long."""
+TIMEOUT_S = 5.0
+
+
+class Health:
+    """Probes the engine and the store, at most once every LATELY_S however often it is asked."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+        self._succeeded_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._probe_photo = _grey_jpeg()
+
+    async def failure(self) -> str | None:
+        """None where all is well, else one sentence on what isn't."""
+        async with self._lock:
+            if time.monotonic() - self._succeeded_at < LATELY_S:
+                return None
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self.probe()
+            except FaceServiceError as error:
+                return str(error)
+            except TimeoutError:
+                return f"The models and the gallery did not answer within {TIMEOUT_S:g} s."
+            except Exception:
+                log.exception("The probe failed.")
+                return "The models or the gallery failed; the service's log says how."
+            self._succeeded_at = time.monotonic()
+            return None
+
+    async def probe(self) -> None:
+        """Detect in, crop and embed a grey picture, and look its embedding up."""
+        everything = [Detection(box=Box(0.0, 0.0, 64.0, 64.0), landmarks=(), score=1.0)]
+        observation = await self._engine.observe(self._probe_photo, lambda _: everything, Timings())
+        await self._store.search(observation.faces[0].embedding, limit=1)
+
+
+def _grey_jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), (127, 127, 127)).save(out, "JPEG")
+    return out.getvalue()

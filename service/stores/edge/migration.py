@@ -1,0 +1,63 @@
+"""How the embedded gallery gets another model: in a folder beside it, which takes its place in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.stores.edge.folder import exchange, take_back
+from service.stores.edge.store import EdgeStore
+from service.values import ModelContract
+
+
+class EdgeMigration:
+    """See service.stores.store.Migration; nobody else can change the gallery while this has it open."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the gallery's; the new one grows in `<folder>.new`."""
+        self.old = EdgeStore(folder)
+        self._folder = folder
+        self._draft = folder.with_name(f"{folder.name}.new")
+        self._new: EdgeStore | None = None
+
+    async def open(self) -> ModelContract | None:
+        """See Migration.open; also raises GalleryInUse while a service runs."""
+        kept = await self.old.open()
+        if kept is not None:
+            await self.old.bind(kept)
+        return kept
+
+    async def begin(self, contract: ModelContract) -> EdgeStore:
+        """See Migration.begin."""
+        take_back(self._folder, self._draft)
+        self._new = EdgeStore(self._draft)
+        kept = await self._new.open()
+        if kept not in (None, contract):  # begun for a third model, and never finished
+            await self._new.close()
+            await asyncio.to_thread(shutil.rmtree, self._draft)
+            self._new = EdgeStore(self._draft)
+            await self._new.open()
+        await self._new.bind(contract)
+        return self._new
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """See Migration.hold."""
+        yield
+
+    async def switch(self, drop_old: bool) -> str:
+        """See Migration.switch."""
+        await self.close()
+        before = await asyncio.to_thread(exchange, self._folder, self._draft)
+        if drop_old:
+            await asyncio.to_thread(shutil.rmtree, before)
+        return f"the folder {before}"
+
+    async def close(self) -> None:
+        """See Migration.close."""
+        for each in (self._new, self.old):
+            if each is not None:
+                await each.close()

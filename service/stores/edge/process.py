@@ -1,0 +1,118 @@
+"""The process that owns the embedded gallery, run as `python -m service.stores.edge.process FOLDER`.
+
+Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests
+(number, method, arguments) come in on stdin and are worked off one after another; answers (number, whether it went
+well, value or exception) leave on stdout; the first answer, number 0, is the gallery's contract. The end of stdin is
+the end of the process, so that a killed service leaves no orphan that holds the gallery.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.errors import FaceServiceError, StoreUnavailable
+from service.stores.edge.frames import Inbox, pack
+
+if TYPE_CHECKING:  # the service itself imports this module for `pack` and `HEADER`, and should not load Edge
+    from service.stores.edge.shard import Shard
+
+log = logging.getLogger(__name__)
+
+WRITES = frozenset({"add_many", "remove"})
+"""The methods whose answer waits until their effect is on disk."""
+
+GROUP = 64
+"""Writes that may share one wait for the disk."""
+
+IDLE_S = 2.0
+"""Quiet time after which writes are flushed into the segments."""
+
+Answer = tuple[int, bool, Any]
+
+
+def serve(shard: Shard, inbox: Inbox, send: Callable[[Answer], None]) -> None:
+    """Answer until the stream ends; writes that wait together share one wait for the disk."""
+    held: list[Answer] = []
+    while True:
+        if held and (len(held) >= GROUP or not inbox.ready(0)):
+            _release(shard, held, send)
+        if shard.has_unflushed and not inbox.ready(IDLE_S):
+            _flush(shard)
+        request = inbox.take()
+        if request is None:
+            break
+        number, method, arguments = request
+        answer = _attempt(number, getattr(shard, method), arguments)
+        if method in WRITES and answer[1]:
+            held.append(answer)
+        else:
+            send(answer)
+    if held:
+        _release(shard, held, send)
+
+
+def _attempt(number: int, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
+    """Call, and turn what is raised into an answer; a panic of Edge is none and ends the process, as it must."""
+    try:
+        return number, True, method(*arguments)
+    except (FaceServiceError, ValueError) as error:
+        return number, False, error
+    except Exception as error:
+        # Not the whole message: Edge quotes what it was given in some.
+        log.error("%s failed: %s: %.200s", method.__name__, type(error).__name__, error)
+        sentence = "The gallery could not carry this out; its log says why, and repeating the request is safe."
+        return number, False, StoreUnavailable(sentence)
+
+
+def _release(shard: Shard, held: list[Answer], send: Callable[[Answer], None]) -> None:
+    """Send the answers that waited for the disk; if the disk fails them, they say so."""
+    _, went_well, failure = _attempt(0, shard.sync, ())
+    for number, _, value in held:
+        send((number, went_well, value if went_well else failure))
+    held.clear()
+
+
+def _flush(shard: Shard) -> None:
+    _attempt(0, shard.flush, ())
+
+
+def main(folder: Path) -> None:
+    """Open the gallery, say so, serve until stdin ends, close."""
+    # Ctrl-C and a service manager's stop reach the whole group; when to leave is for the service to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Whatever a library prints must not land among the frames.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+
+    def send(answer: Answer) -> None:
+        rest = memoryview(pack(answer))
+        while rest:
+            rest = rest[answers.write(rest) :]
+
+    from service.stores.edge.shard import Shard
+
+    try:
+        shard = Shard(folder)
+    except (FaceServiceError, OSError) as error:
+        reason = error if isinstance(error, FaceServiceError) else StoreUnavailable(f"{folder} can't be used: {error}.")
+        send((0, False, reason))
+        return
+    try:
+        send((0, True, shard.contract))
+        serve(shard, Inbox(0), send)
+    except BrokenPipeError:
+        pass  # the service is gone; what was written is on disk
+    finally:
+        shard.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

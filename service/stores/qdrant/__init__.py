@@ -1,0 +1,1 @@
+"""The shared store: a collection on a Qdrant server or cluster."""

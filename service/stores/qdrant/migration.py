@@ -1,0 +1,84 @@
+"""How the faces on a Qdrant server get another model: in a second collection, for which the alias stands in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.errors import StoreUnavailable
+from service.stores.qdrant import collection
+from service.stores.qdrant.collection import CollectionSettings
+from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.store import QdrantStore
+from service.values import ModelContract
+
+GRACE_S = 5.0
+"""After this long all nodes of a cluster know that the old collection is held, and what was being written is there."""
+
+
+class QdrantMigration:
+    """See service.stores.store.Migration.
+
+    Services with the old model go on answering from the old collection until they are restarted. What they register
+    or remove once it is held they answer with an error, so that nothing is promised which the new one wouldn't have.
+    """
+
+    def __init__(self, connect: Connect, name: str, layout: CollectionSettings, grace_s: float = GRACE_S) -> None:
+        """`name` is the gallery's alias; `layout` is what the new collection is made with."""
+        self.old = QdrantStore(connect, name, layout)
+        self._link = QdrantLink(connect, REQUEST_LIMIT_S)
+        self._connect = connect
+        self._name = name
+        self._layout = layout
+        self._grace_s = grace_s
+        self._old_name = self._new_name = ""
+        self._new: QdrantStore | None = None
+
+    async def open(self) -> ModelContract | None:
+        """See Migration.open; also raises StoreUnavailable for a gallery whose name isn't an alias."""
+        kept = await self.old.open()
+        if kept is None:
+            return None
+        await self.old.bind(kept)
+        self._link.open()
+        found = await collection.find(self._link, self._name)
+        if found is None or found.name == self._name:
+            raise StoreUnavailable(
+                f"{self._name} is a collection, not an alias for one, so no other can take its place; export it, and "
+                "import it with another FACE_COLLECTION."
+            )
+        self._old_name = found.name
+        await collection.release(self._link, found.name)  # should the last try have been killed while holding
+        return kept
+
+    async def begin(self, contract: ModelContract) -> QdrantStore:
+        """See Migration.begin."""
+        self._new_name = await collection.prepare(self._link, self._name, contract, self._layout)
+        self._new = QdrantStore(self._connect, self._new_name)
+        await self._new.open()
+        await self._new.bind(contract)
+        return self._new
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """See Migration.hold."""
+        await collection.hold(self._link, self._old_name)
+        try:
+            await asyncio.sleep(self._grace_s)
+            yield
+        finally:
+            await collection.release(self._link, self._old_name)
+
+    async def switch(self, drop_old: bool) -> str:
+        """See Migration.switch."""
+        await collection.hand_over(self._link, self._name, self._old_name, self._new_name)
+        if drop_old:
+            await self._link.call(lambda client: client.delete_collection(self._old_name), BULK_LIMIT_S)
+        return f"the collection {self._old_name}"
+
+    async def close(self) -> None:
+        """See Migration.close."""
+        for each in (self._new, self.old, self._link):
+            if each is not None:
+                await each.close()

@@ -1,0 +1,1 @@
+"""From a photo's bytes to faces with embeddings."""

@@ -1,0 +1,107 @@
+"""FaceNet: crops to unit vectors, on OpenVINO for processors and on torch for NVIDIA's GPUs.
+
+torch on the processor is the reference: the two agree to a cosine of 0.9999 or better (bfloat16: 0.999).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InvalidSettings
+from service.models.runtimes import import_facenet
+from service.models.selection import ModelFiles, int8_graph
+from service.values import CROP_SIDE
+from service.vision.networks import BatchNetwork
+
+Crops = NDArray[np.uint8]
+"""Shape (n, 160, 160, 3), RGB, 0 to 255; what the networks do to normalise them is inside the graphs."""
+
+
+_BATCHES = (1, 8)
+"""Larger ones are no faster, and each takes 60 MB for its copy of the weights."""
+
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia")
+"""Where this is missing, torch isn't even imported to look for a GPU: that takes seconds and 200 MB."""
+
+
+class Embedder(Protocol):
+    """May be called from several threads at once."""
+
+    def warm(self) -> None:
+        """Get ready for every batch size, so that no request waits for a compilation."""
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        """The embeddings, (n, 512), each of length 1."""
+
+
+class OpenVinoEmbedder:
+    """On the processor."""
+
+    def __init__(self, facenet: Path, threads: int, precision: str = "auto") -> None:
+        """Load a graph and compile it for `threads` threads, in `f32`, `bf16` or the faster of them (`auto`)."""
+        self._network = BatchNetwork(facenet, threads, _BATCHES, precision)
+
+    def warm(self) -> None:
+        self._network.warm((CROP_SIDE, CROP_SIDE, 3))
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        [embeddings] = self._network(crops, "embeddings")
+        return unit(embeddings)
+
+
+class TorchEmbedder:
+    """On a GPU (`cuda`), or on the processor (`cpu`) as the reference."""
+
+    def __init__(self, weights: Path, device: str) -> None:
+        """Read a safetensors state_dict of InceptionResnetV1 in float16 or float32."""
+        from safetensors.torch import load_file
+
+        state = {name: each.float() if each.is_floating_point() else each for name, each in load_file(weights).items()}
+        net = import_facenet().InceptionResnetV1(pretrained=None)
+        net.load_state_dict(state, strict=False)
+        self._net: Any = net.eval().to(device)
+        self._device = device
+
+    def warm(self) -> None:
+        self.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float()
+            embeddings: NDArray[np.float32] = self._net((pixels - 127.5) / 128).cpu().numpy()
+        return unit(embeddings)
+
+
+def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
+    """The embedder for FACE_DEVICE and FACE_PRECISION.
+
+    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
+    or is damaged.
+    """
+    if device == "cuda" or (device == "auto" and _NVIDIA_DRIVER.exists()):
+        if _torch_finds_gpu():
+            return TorchEmbedder(files.weights, "cuda")
+        if device == "cuda":
+            raise InvalidSettings(
+                "FACE_DEVICE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
+            )
+    if precision == "int8":
+        return OpenVinoEmbedder(int8_graph(files), threads)
+    return OpenVinoEmbedder(files.facenet, threads, precision)
+
+
+def _torch_finds_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale each row to length 1; bfloat16 leaves it off by up to a hundredth."""
+    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), dtype=np.float32)

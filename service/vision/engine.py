@@ -1,0 +1,146 @@
+"""From a photo's bytes to its faces: decode, detect and crop in worker threads, embed in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from service.errors import Overloaded
+from service.models.selection import ModelFiles
+from service.settings import Settings
+from service.timings import Timings
+from service.values import CROP_SIDE, Detection, Embedding, Face, Rgb
+from service.vision.batcher import Batcher
+from service.vision.detector import Detector, crop
+from service.vision.embedder import Embedder, open_embedder
+from service.vision.images import accept, readable_formats
+
+MAX_BATCH = 8
+MAX_WAIT_S = 0.0
+"""No batch waits to fill: while one is computed, the next gathers by itself."""
+
+Result = TypeVar("Result")
+
+Choice = Callable[[list[Detection]], list[Detection]]
+"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
+
+    max_bytes: int
+    max_pixels: int
+    formats: tuple[str, ...]
+    search_side: int
+    max_queue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An upright RGB photo, reduced if it is a large one, and the chosen faces in pixels of the photo at full size."""
+
+    photo: Image.Image
+    faces: list[Face]
+
+
+class Engine:
+    """Owns the worker threads and the batcher; made inside a running event loop, and closed there."""
+
+    def __init__(
+        self, detector: Detector, embedder: Embedder, limits: Limits, workers: int, max_batch: int, max_wait_s: float
+    ) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._limits = limits
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
+        self._batcher: Batcher[Rgb, Embedding] = Batcher(self._embed, max_batch, max_wait_s, limits.max_queue)
+        self._waiting = 0
+
+    async def observe(self, photo: bytes, choose: Choice, timings: Timings) -> Observation:
+        """The faces of a photo that `choose` wants.
+
+        Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
+        much is waiting.
+        """
+        picture, detections, crops = await self.in_worker(self._look, photo, choose, timings)
+        with timings.measure("embed"):
+            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in crops))
+        faces = [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
+        return Observation(picture, faces)
+
+    @property
+    def min_face(self) -> int:
+        """Pixels of the smallest face that is looked for."""
+        return self._detector.min_face
+
+    async def warm(self) -> None:
+        """Compile what only a burst of requests needs, beside the requests."""
+        await asyncio.to_thread(self._embedder.warm)
+
+    async def in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Run in a worker what takes milliseconds of processor time. Raises Overloaded where too much waits."""
+        if self._waiting >= self._limits.max_queue:
+            raise Overloaded("Too many photos are waiting; try again in a moment.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Fail what waits and let the threads finish what they do."""
+        await self._batcher.close()
+        self._workers.shutdown(cancel_futures=True)
+        self._model_thread.shutdown()
+
+    def _look(self, photo: bytes, choose: Choice, timings: Timings) -> tuple[Image.Image, list[Detection], list[Rgb]]:
+        """A worker's part of `observe`: the picture, the chosen detections in pixels of the photo, and their crops."""
+        with timings.measure("decode"):
+            accepted = accept(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
+            reduction = accepted.reduction_to(self._limits.search_side)
+            picture = accepted.decode(reduction)
+        with timings.measure("detect"):
+            found = choose(self._detector.detect(np.asarray(picture)))
+        with timings.measure("crop"):
+            detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
+            sharp, sharp_reduction = picture, _reduction_for_crops(detections, reduction)
+            if sharp_reduction < reduction:
+                sharp = accepted.decode(sharp_reduction)
+            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
+        return picture, detections, crops
+
+    async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
+        """A batch for the batcher, in the model's own thread."""
+        loop = asyncio.get_running_loop()
+        return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
+
+
+def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
+    """How much the photo may be reduced, at most `reduction`, for the smallest of these faces to fill a crop."""
+    sides = [min(each.box.width, each.box.height) for each in detections]
+    while reduction > 1 and sides and min(sides) / reduction < CROP_SIDE:
+        reduction //= 2
+    return reduction
+
+
+async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
+    """The engine that the settings ask for, its models loaded.
+
+    Raises InvalidSettings or ModelUnavailable where there is no such device or model.
+    """
+    threads = settings.threads or os.cpu_count() or 1
+    detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
+    embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
+    limits = Limits(
+        settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, settings.max_queue
+    )
+    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)

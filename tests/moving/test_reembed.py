@@ -1,0 +1,398 @@
+"""A gallery with another model: every face computed again, none lost, and recognition never stops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from qdrant_client import models
+
+from indexer.commands import reembed
+from indexer.moving.stored_pictures import embed_again
+from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
+from service.gallery.gallery import Gallery
+from service.models.selection import ModelFiles
+from service.settings import Settings
+from service.stores.edge.folder import exchange, read_contract
+from service.stores.edge.shard import Shard
+from service.stores.edge.store import EdgeStore
+from service.stores.opening import open_store
+from service.stores.qdrant.collection import CollectionSettings, real_name
+from service.stores.qdrant.migration import QdrantMigration
+from service.stores.qdrant.store import QdrantStore
+from service.stores.store import Store
+from service.timings import Timings
+from service.values import Embedding, ModelContract, StoredFace
+from service.vision.engine import Engine
+from service.vision.images import to_base64, to_jpeg
+from tests.conftest import MODELS, Start
+from tests.gallery.test_gallery import RULES, START
+from tests.stores.test_stores import embedding, face
+from tests.support.device import Device, jpeg
+from tests.support.processes import launch
+from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
+
+pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
+
+FORMER = ModelContract("former", "0" * 64, 1, 512)
+"""The model that the galleries of these tests are made with; what it computed is noise to any other."""
+
+LEAST = 0.93
+"""Cosine of a photo's embedding and its picture's; of one of another model it is about 0."""
+
+PLAIN = Namespace(drop_old=False, leave_out=False)
+
+
+@pytest.fixture
+async def known(
+    engine: Engine, files: ModelFiles, tmp_path: Path, portraits: dict[str, bytes], photos: Path
+) -> dict[int, tuple[StoredFace, Embedding]]:
+    """Faces of portraits and of photos larger than the pictures, as registered, with this engine's embeddings."""
+    store = EdgeStore(tmp_path / "known")
+    await store.open()
+    await store.bind(files.contract)
+    gallery = Gallery(engine, store, RULES, clock=lambda: START)
+    large = {name: (photos / name).read_bytes() for name in ("obama.jpg", "obama2.jpg", "biden.jpg")}
+    for remark, photo in {**portraits, **large}.items():
+        await gallery.enroll(photo, remark, Timings())
+    found = {each.face_id: (each, vector) async for each, vector in store.scan_embedded()}
+    await store.close()
+    return found
+
+
+def kept_picture(picture: Image.Image) -> str:
+    return to_base64(to_jpeg(picture, 480))
+
+
+async def make(store: Store, faces: list[StoredFace], contract: ModelContract = FORMER) -> Store:
+    """Open a gallery and put faces into it, with the former model's vectors."""
+    await store.open()
+    await store.bind(contract)
+    if faces:
+        await store.add_many([(each, embedding(each.face_id)) for each in faces])
+    return store
+
+
+async def contents(store: Store) -> dict[int, tuple[StoredFace, Embedding]]:
+    return {each.face_id: (each, vector) async for each, vector in store.scan_embedded()}
+
+
+def copies(photo: StoredFace, numbers: Iterable[int]) -> Iterator[StoredFace]:
+    """The same picture under other numbers and remarks."""
+    return (replace(photo, face_id=n, remark=f"copy {n}", sha256=f"{n:064x}") for n in numbers)
+
+
+def alike(
+    found: dict[int, tuple[StoredFace, Embedding]], known: dict[int, tuple[StoredFace, Embedding]], least: float
+) -> bool:
+    """The same faces, with vectors of the same model."""
+    assert {number: each for number, (each, _) in found.items()} == {
+        number: each for number, (each, _) in known.items()
+    }
+    return min(float(known[number][1] @ vector) for number, (_, vector) in found.items()) >= least
+
+
+class TestStoredPictures:
+    """What a picture of at most 480 pixels still tells."""
+
+    async def test_the_face_is_found_again(
+        self, engine: Engine, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """At the photo's size or made smaller, the embedding is nearly that of the photo."""
+        sides = set()
+        for each, vector in known.values():
+            again = await embed_again(engine, each, picture_side=480)
+            assert float(again @ vector) > LEAST, each.remark
+            sides.add(max(each.box) > 480)
+        assert sides == {True, False}
+
+    async def test_the_right_one_of_several(self, engine: Engine, photos: Path, files: ModelFiles) -> None:
+        """The stored box tells whose face it is, at whatever scale, even where another one is larger."""
+        with Image.open(photos / "obama.jpg") as one, Image.open(photos / "biden.jpg") as other:
+            both = Image.new("RGB", (1000, 600))
+            both.paste(one.convert("RGB").resize((600, 600)), (0, 0))
+            both.paste(other.convert("RGB").resize((400, 400)), (600, 100))
+        photo = jpeg(both, quality=95)
+        observation = await engine.observe(photo, lambda found: found, Timings())
+        assert len(observation.faces) == 2
+        small = both.copy()
+        small.thumbnail((480, 480))
+        for seen in observation.faces:
+            found = seen.detection
+            stored = face(1, box=found.box, landmarks=found.landmarks, picture=kept_picture(small))
+            vectors = await embed_again(engine, stored, picture_side=480)
+            similar = [float(vectors @ each.embedding) for each in observation.faces]
+            assert similar[observation.faces.index(seen)] == max(similar) > 0.9
+
+
+class TestEdge:
+    """The embedded gallery: the service stands still, the folder is exchanged."""
+
+    async def test_every_face_gets_the_new_model(
+        self,
+        settings: Settings,
+        files: ModelFiles,
+        known: dict[int, tuple[StoredFace, Embedding]],
+        start: Start,
+        portraits: dict[str, bytes],
+    ) -> None:
+        """Numbers and payloads stay, the old gallery is kept beside, and the service recognises with the new one."""
+        old = await make(EdgeStore(settings.data / "gallery"), [each for each, _ in known.values()])
+        before = await contents(old)
+        await old.close()
+        assert await reembed.run(settings, PLAIN) == 0
+        new = await make(EdgeStore(settings.data / "gallery"), [], files.contract)
+        assert alike(await contents(new), known, LEAST)
+        await new.close()
+        [kept] = (each for each in subfolders(settings.data) if each.name.startswith("gallery.old-"))
+        old = await make(EdgeStore(kept), [])
+        assert (await contents(old)).keys() == before.keys()
+        await old.close()
+        found = await Device(await start(settings)).recognise(portraits["biden"])
+        assert found[0]["remark"] == "biden"
+
+    async def test_the_old_one_goes_when_asked(
+        self, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """With --drop-old nothing is left of it; and there is nothing more to do then."""
+        await (await make(EdgeStore(settings.data / "gallery"), [each for each, _ in known.values()])).close()
+        for _ in range(2):
+            assert await reembed.run(settings, Namespace(drop_old=True, leave_out=False)) == 0
+            assert [each.name for each in subfolders(settings.data)] == ["gallery"]
+
+    async def test_a_service_must_be_stopped(self, settings: Settings) -> None:
+        """One sentence, and nothing is touched."""
+        running = await make(EdgeStore(settings.data / "gallery"), [])
+        with pytest.raises(GalleryInUse, match="stop that one"):
+            await reembed.run(settings, PLAIN)
+        await running.close()
+        assert [each.name for each in subfolders(settings.data)] == ["gallery"]
+
+    async def test_no_gallery(self, settings: Settings) -> None:
+        with pytest.raises(StoreUnavailable, match="no gallery there"):
+            await reembed.run(settings, PLAIN)
+
+    async def test_a_face_that_cannot_be_computed(
+        self, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nobody is lost unasked: the gallery keeps its model, and says whose picture is the matter."""
+        blank = kept_picture(Image.new("RGB", (480, 480), "grey"))
+        lost = [face(11), face(12, picture=blank), face(13, picture="no base64")]
+        await (await make(EdgeStore(settings.data / "gallery"), [*(each for each, _ in known.values()), *lost])).close()
+        assert await reembed.run(settings, PLAIN) == 1
+        said = capsys.readouterr().err
+        assert all(f"face {number}:" in said for number in (11, 12, 13))
+        assert "3 faces can't be computed again" in said
+        assert read_contract(settings.data / "gallery") == FORMER
+        assert await reembed.run(settings, Namespace(drop_old=False, leave_out=True)) == 0
+        new = open_store(settings)
+        assert (await new.open()) != FORMER
+        await new.close()
+
+    async def test_killed_at_any_moment(
+        self, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """Either gallery is in place and whole; run again, it goes on where it was, and ends well."""
+        photo, vector = next(iter(known.values()))
+        faces = list(copies(photo, range(1, 201)))
+        await (await make(EdgeStore(settings.data / "gallery"), faces)).close()
+        environ = {"FACE_DATA": str(settings.data), "FACE_MODELS": str(MODELS), "FACE_MODEL": "casia-webface"}
+        for delay_s in (0.5, 2, 3.5, 5):
+            running = await launch(environ, "reembed", module="indexer")
+            await asyncio.sleep(delay_s)
+            running.signal(signal.SIGKILL)
+            await running.ended()
+            store = EdgeStore(settings.data / "gallery")
+            assert await store.open() in (FORMER, files.contract)
+            await store.close()
+        assert await reembed.run(settings, PLAIN) == 0
+        new = await make(EdgeStore(settings.data / "gallery"), [], files.contract)
+        assert alike(await contents(new), {each.face_id: (each, vector) for each in faces}, LEAST)
+        await new.close()
+
+    @pytest.mark.parametrize("renames", range(4))
+    def test_the_exchange_cut_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
+        """After any number of its renames, what opens next is the old gallery or the new one, never an empty one."""
+        other = replace(FORMER, model="new")
+        for name, contract in (("gallery", FORMER), ("gallery.new", other)):
+            shard = Shard(tmp_path / name)
+            shard.bind(contract)
+            shard.close()
+        rename = Path.rename
+        done: list[Path] = []
+
+        def cut_off(path: Path, target: Path) -> Path:
+            if len(done) == renames:
+                raise KeyboardInterrupt
+            done.append(path)
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", cut_off)
+        try:
+            exchange(tmp_path / "gallery", tmp_path / "gallery.new")
+        except KeyboardInterrupt:
+            assert len(done) == renames < 3
+        monkeypatch.undo()
+        shard = Shard(tmp_path / "gallery")
+        assert shard.contract == (FORMER if renames < 2 else other)
+        assert shard.count() == 0
+        shard.close()
+
+
+def subfolders(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Qdrant]:
+    """A running Qdrant, without a collection."""
+    made = Qdrant()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+class TestServer:
+    """A gallery on a Qdrant server: the services go on meanwhile."""
+
+    async def move(self, server: Qdrant, settings: Settings, drop_old: bool = False) -> int:
+        migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0.2)
+        try:
+            return await reembed.reembed(settings, migration, drop_old, leave_out=False)
+        finally:
+            await migration.close()
+
+    async def test_faces_that_come_and_go_meanwhile(
+        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """What a service with the old model was told to be done is done in the new gallery; the rest was refused."""
+        photo, vector = next(iter(known.values()))
+        faces = list(copies(photo, range(1, 61)))
+        replica = await make(QdrantStore(server.connect, "faces"), faces)
+        expected, refused = {each.face_id: each for each in faces}, 0
+        moving = asyncio.create_task(self.move(server, settings))
+        scattered = (n * 7919 % 100_003 + 200 for n in range(1, 2000))  # as real numbers are: no order of time
+        for gone, new in enumerate(copies(photo, scattered), 1):
+            if moving.done() and refused:
+                break
+            assert await replica.search(embedding(50), 1)
+            try:
+                await replica.add(new, embedding(new.face_id))
+                expected[new.face_id] = new
+                if gone % 3 == 0 and gone <= 60 and await replica.remove(gone):
+                    del expected[gone]
+            except StoreUnavailable:
+                refused += 1
+                expected.pop(gone, None)  # a removal that was refused may have been carried out
+            await asyncio.sleep(0.1)
+        assert await moving == 0
+        assert refused
+        after = await make(QdrantStore(server.connect, "faces"), [], files.contract)
+        found = {number: each for number, (each, _) in (await contents(after)).items()}
+        assert {n: each for n, each in found.items() if n in expected} == expected
+        assert len(expected) > 60
+        assert min(float(vector @ other) for _, other in (await contents(after)).values()) > LEAST
+        await replica.close()
+        await after.close()
+
+    async def test_services_with_the_old_model_go_on_recognising(
+        self, server: Qdrant, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """They keep the old collection, write nothing into it that would be lost, and say so."""
+        replica = await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])
+        assert await self.move(server, settings) == 0
+        number = next(iter(known))
+        assert (await replica.search(embedding(number), 1))[0].face.face_id == number
+        for attempt in (replica.add(face(1), embedding(1)), replica.add_many([(face(2), embedding(2))])):
+            with pytest.raises(StoreUnavailable, match="moved to another model; restart the service"):
+                await attempt
+        with pytest.raises(StoreUnavailable, match="repeat the request"):
+            await replica.remove(number)
+        await replica.close()
+        with pytest.raises(ContractMismatch, match="reembed"):
+            await make(QdrantStore(server.connect, "faces"), [])
+
+    async def test_the_old_collection_goes_when_asked(
+        self, server: Qdrant, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        await (await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])).close()
+        assert await self.move(server, settings, drop_old=True) == 0
+        names = [each.name for each in (await server.connect().get_collections()).collections]
+        assert len(names) == 1
+        assert real_name("faces", FORMER) not in names
+
+    async def test_cut_off_while_it_holds_the_old_one(
+        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """A stop lets registrations go on; after a kill they are refused, with what to do, until it is run again."""
+        faces = [each for each, _ in known.values()]
+        replica = await make(QdrantStore(server.connect, "faces"), faces)
+        for killed in (False, True):
+            migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0)
+            await migration.open()
+            await migration.begin(files.contract)
+            holding = migration.hold()
+            await holding.__aenter__()
+            with pytest.raises(StoreUnavailable, match="just moving to another model"):
+                await replica.add(face(1), embedding(1))
+            if not killed:
+                await holding.__aexit__(None, None, None)
+                await replica.remove(1)
+            await migration.close()
+        assert await self.move(server, settings) == 1  # face(1) has no real picture
+        await replica.remove(1)
+        assert await self.move(server, settings) == 0
+        after = await make(QdrantStore(server.connect, "faces"), [], files.contract)
+        assert alike(await contents(after), known, LEAST)
+        await replica.close()
+        await after.close()
+
+    async def test_a_face_registered_anew_meanwhile(
+        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """Removed and registered again it has the same number, and its new payload comes along."""
+        first, *others = (each for each, _ in known.values())
+        replica = await make(QdrantStore(server.connect, "faces"), [first, *others])
+        migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0)
+        await migration.open()
+        new = await migration.begin(files.contract)
+        await new.add_many([(each, embedding(1)) for each in (first, face(77))])
+        await replica.remove(first.face_id)
+        again = replace(first, registered_at=first.registered_at.replace(year=2027), device_id="gate-9")
+        await replica.add(again, embedding(1))
+        await migration.close()
+        assert await self.move(server, settings) == 0
+        after = await make(QdrantStore(server.connect, "faces"), [], files.contract)
+        expected = {**known, first.face_id: (again, known[first.face_id][1])}
+        assert alike(await contents(after), expected, LEAST)
+        await replica.close()
+        await after.close()
+
+    async def test_a_collection_without_an_alias(self, server: Qdrant, settings: Settings) -> None:
+        """It can't be exchanged; the sentence says what can be done."""
+        await server.connect().create_collection(
+            "faces", models.VectorParams(size=512, distance=models.Distance.COSINE), metadata={}
+        )
+        await (await make(QdrantStore(server.connect, "faces"), [])).close()
+        with pytest.raises(StoreUnavailable, match="export it"):
+            await self.move(server, settings)
+
+
+def test_pairs_are_by_number() -> None:
+    """Each face of either side once, beside its own."""
+
+    async def listed(*numbers: int) -> AsyncIterator[tuple[int, int]]:
+        for number in numbers:
+            yield (number * 10, number)
+
+    async def paired() -> list[tuple[int, int]]:
+        both = reembed.pairs(listed(1, 3, 4, 9), listed(2, 3, 9, 10, 11))
+        return [((ours or (0, 0))[1], (theirs or (0, 0))[1]) async for ours, theirs in both]
+
+    assert asyncio.run(paired()) == [(1, 0), (0, 2), (3, 3), (4, 0), (9, 9), (0, 10), (0, 11)]

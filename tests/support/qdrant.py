@@ -1,0 +1,316 @@
+"""A Qdrant server for tests: the real one at QDRANT_TEST_URL, or Qdrant's local mode behind a real gRPC socket.
+
+The second answers by brute force in Python, so it tells nothing of Qdrant's speed, its indexes or its cluster; but what
+is sent, converted and received is what a server would get and give, and it can be stopped, slowed and made to fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from grpc import StatusCode, aio
+from qdrant_client import AsyncQdrantClient, grpc, models
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
+
+from service.stores.qdrant.link import Connect, connector
+
+URL = os.environ.get("QDRANT_TEST_URL")
+API_KEY = os.environ.get("QDRANT_TEST_API_KEY")
+GRPC_PORT = int(os.environ.get("QDRANT_TEST_GRPC_PORT", "6334"))
+
+LOCAL_MODE_WARNINGS = (
+    "ignore:Payload indexes have no effect in the local Qdrant:UserWarning",
+    "ignore:Local mode performs exact .brute-force. search:UserWarning",
+)
+"""Local mode has no indexes and always searches exactly; it says so, once."""
+
+
+@asynccontextmanager
+async def real_server(url: str) -> AsyncIterator[tuple[Connect, str]]:
+    """How to connect to the server at QDRANT_TEST_URL, and a name of our own; what was made of it is removed."""
+    connect, name = connector(url, GRPC_PORT, API_KEY), f"test-{uuid.uuid4().hex}"
+    yield connect, name
+    client = connect()
+    for each in (await client.get_collections()).collections:
+        if each.name.startswith(name):
+            await client.delete_collection(each.name)  # its alias goes with it
+    await client.close()
+
+
+@asynccontextmanager
+async def local_mode() -> AsyncIterator[tuple[Connect, str]]:
+    """How to connect to a Qdrant in this process, which outlives the stores that close it."""
+    client = AsyncQdrantClient(":memory:")
+    close = client.close
+
+    async def keep(**_: Any) -> None:
+        pass
+
+    client.close = keep  # type: ignore[method-assign, assignment]
+    yield lambda: client, "faces"
+    await close()
+
+
+class Wire:
+    """A port that passes everything on to another one, until it is told to keep still or to hang up."""
+
+    def __init__(self, target_port: int) -> None:
+        self.still = asyncio.Event()
+        """While set, connections are accepted and kept, and nothing passes."""
+        self.port = 0
+        self._target_port = target_port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def hang_up(self) -> None:
+        """Break all connections, and refuse new ones."""
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            self._writers.clear()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._writers |= {writer, there_writer}
+        for pair in ((reader, there_writer), (there_reader, writer)):
+            self._tasks.add(asyncio.create_task(self._pass_on(*pair)))
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while chunk := await reader.read(1 << 16):
+                if not self.still.is_set():
+                    writer.write(chunk)
+                    await writer.drain()
+        writer.close()
+
+
+class Qdrant:
+    """Local mode behind gRPC; its faces outlive `stop`."""
+
+    def __init__(self, api_key: str = "", version: str = "1.20.0") -> None:
+        self.api_key = api_key
+        self.version = version
+        self.calls: Counter[str] = Counter()
+        """How often each method was called."""
+        self.failures: dict[str, list[StatusCode]] = {}
+        """By method: what the next calls are answered, without being carried out."""
+        self.lost_answers: dict[str, int] = {}
+        """By method: how many of the next calls are carried out, and answered with UNAVAILABLE."""
+        self.delay_s = 0.0
+        self.last: dict[str, Any] = {}
+        """By method: the last request."""
+        self.port = 0
+        self._local = AsyncQdrantClient(":memory:")
+        self._server: aio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Of its REST API, which there is none of."""
+        return "http://127.0.0.1:1"
+
+    @property
+    def connect(self) -> Connect:
+        return connector(self.url, self.port, self.api_key or None)
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        options = {
+            "grpc.max_receive_message_length": 32 * 2**20,  # as Qdrant's
+            "grpc.http2.min_ping_interval_without_data_ms": 0,  # gRPC's own servers hang up on frequent pings
+            "grpc.so_reuseport": 0,
+        }
+        server = aio.server(options=list(options.items()))
+        for service, methods in _METHODS.items():
+            handlers = {name: self._handler(name, *rest) for name, rest in methods.items()}
+            server.add_registered_method_handlers(f"qdrant.{service}", handlers)
+        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Break all connections."""
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    def _handler(self, name: str, request: Any, answer: Callable[[Qdrant, Any], Awaitable[Any]]) -> Any:
+        async def handle(received: Any, context: Any) -> Any:
+            self.calls[name] += 1
+            self.last[name] = received
+            if self.api_key and ("api-key", self.api_key) not in context.invocation_metadata():
+                await context.abort(StatusCode.UNAUTHENTICATED, "Must provide an API key")
+            await asyncio.sleep(self.delay_s)
+            if self.failures.get(name):
+                await context.abort(self.failures[name].pop(0), "injected")
+            try:
+                answered = await answer(self, received)
+            except ValueError as error:
+                absent = "not found" in str(error)
+                await context.abort(StatusCode.NOT_FOUND if absent else StatusCode.INVALID_ARGUMENT, str(error))
+            if self.lost_answers.get(name):
+                self.lost_answers[name] -= 1
+                await context.abort(StatusCode.UNAVAILABLE, "injected")
+            return answered
+
+        return _unary(handle, request)
+
+    # ---- What the store asks for, each as a Qdrant server answers it.
+
+    async def _health(self, _: Any) -> Any:
+        return grpc.HealthCheckReply(title="qdrant - test", version=self.version)
+
+    async def _collections(self, _: Any) -> Any:
+        names = [each.name for each in (await self._local.get_collections()).collections]
+        return grpc.ListCollectionsResponse(collections=[grpc.CollectionDescription(name=name) for name in names])
+
+    async def _aliases(self, _: Any) -> Any:
+        aliases = (await self._local.get_aliases()).aliases
+        return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
+
+    async def _aliases_of(self, request: Any) -> Any:
+        aliases = (await self._local.get_collection_aliases(request.collection_name)).aliases
+        return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
+
+    async def _drop(self, request: Any) -> Any:
+        await self._local.delete_collection(request.collection_name)
+        return grpc.CollectionOperationResponse(result=True)
+
+    async def _info(self, request: Any) -> Any:
+        info = await self._local.get_collection(request.collection_name)
+        return grpc.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(info))
+
+    async def _create(self, request: Any) -> Any:
+        vectors = GrpcToRest.convert_vectors_config(request.vectors_config)
+        metadata = GrpcToRest.convert_payload(request.metadata)
+        await self._local.create_collection(request.collection_name, vectors, metadata=metadata)
+        return grpc.CollectionOperationResponse(result=True)
+
+    async def _update(self, request: Any) -> Any:
+        metadata = GrpcToRest.convert_payload(request.metadata)
+        await self._local.update_collection(request.collection_name, metadata=metadata)
+        return grpc.CollectionOperationResponse(result=True)
+
+    async def _change_aliases(self, request: Any) -> Any:
+        await self._local.update_collection_aliases(
+            [GrpcToRest.convert_alias_operations(each) for each in request.actions]
+        )
+        return grpc.CollectionOperationResponse(result=True)
+
+    async def _index(self, request: Any) -> Any:
+        await self._local.create_payload_index(
+            request.collection_name, request.field_name, models.PayloadSchemaType.KEYWORD
+        )
+        return _DONE
+
+    async def _upsert(self, request: Any) -> Any:
+        points = [GrpcToRest.convert_point_struct(each) for each in request.points]
+        assert request.wait
+        mode = GrpcToRest.convert_update_mode(request.update_mode) if request.HasField("update_mode") else None
+        await self._local.upsert(request.collection_name, points, update_mode=mode)
+        return _DONE
+
+    async def _delete(self, request: Any) -> Any:
+        assert request.wait
+        await self._local.delete(request.collection_name, GrpcToRest.convert_points_selector(request.points))
+        return _DONE
+
+    async def _get(self, request: Any) -> Any:
+        ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
+        payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
+        records = await self._local.retrieve(request.collection_name, ids, with_payload=payload)
+        return grpc.GetResponse(result=[_record(each) for each in records])
+
+    async def _scroll(self, request: Any) -> Any:
+        records, _ = await self._local.scroll(
+            request.collection_name,
+            GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
+            limit=request.limit,
+            order_by=GrpcToRest.convert_order_by(request.order_by) if request.HasField("order_by") else None,
+            offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
+            with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
+            with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
+        )
+        return grpc.ScrollResponse(result=[_record(each) for each in records])
+
+    async def _query(self, request: Any) -> Any:
+        response = await self._local.query_points(
+            request.collection_name,
+            GrpcToRest.convert_query(request.query),
+            limit=request.limit,
+            with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
+            score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
+        )
+        return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
+
+    async def _facet(self, request: Any) -> Any:
+        assert request.exact
+        facets = await self._local.facet(request.collection_name, request.key, limit=request.limit)
+        hits = [
+            grpc.FacetHit(value=grpc.FacetValue(string_value=str(each.value)), count=each.count) for each in facets.hits
+        ]
+        return grpc.FacetResponse(hits=hits)
+
+    async def _count(self, request: Any) -> Any:
+        assert request.exact
+        count = await self._local.count(request.collection_name)
+        return grpc.CountResponse(result=grpc.CountResult(count=count.count))
+
+
+def _record(record: models.Record) -> Any:
+    return RestToGrpc.convert_retrieved_point(record.model_copy(update={"payload": record.payload or {}}))
+
+
+def _unary(handle: Any, request: Any) -> Any:
+    from grpc import unary_unary_rpc_method_handler
+
+    return unary_unary_rpc_method_handler(
+        handle, request_deserializer=request.FromString, response_serializer=lambda message: message.SerializeToString()
+    )
+
+
+_DONE = grpc.PointsOperationResponse(
+    result=RestToGrpc.convert_update_result(models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED))
+)
+
+_METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]]]] = {
+    "Qdrant": {"HealthCheck": (grpc.HealthCheckRequest, Qdrant._health)},
+    "Collections": {
+        "List": (grpc.ListCollectionsRequest, Qdrant._collections),
+        "ListAliases": (grpc.ListAliasesRequest, Qdrant._aliases),
+        "ListCollectionAliases": (grpc.ListCollectionAliasesRequest, Qdrant._aliases_of),
+        "Delete": (grpc.DeleteCollection, Qdrant._drop),
+        "Get": (grpc.GetCollectionInfoRequest, Qdrant._info),
+        "Create": (grpc.CreateCollection, Qdrant._create),
+        "Update": (grpc.UpdateCollection, Qdrant._update),
+        "UpdateAliases": (grpc.ChangeAliases, Qdrant._change_aliases),
+    },
+    "Points": {
+        "CreateFieldIndex": (grpc.CreateFieldIndexCollection, Qdrant._index),
+        "Upsert": (grpc.UpsertPoints, Qdrant._upsert),
+        "Delete": (grpc.DeletePoints, Qdrant._delete),
+        "Get": (grpc.GetPoints, Qdrant._get),
+        "Scroll": (grpc.ScrollPoints, Qdrant._scroll),
+        "Query": (grpc.QueryPoints, Qdrant._query),
+        "Facet": (grpc.FacetCounts, Qdrant._facet),
+        "Count": (grpc.CountPoints, Qdrant._count),
+    },
+}

@@ -1,0 +1,260 @@
+"""Calls that come at the same time share a batch, and each gets its own answer or error, never silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service.errors import Overloaded
+from service.vision.batcher import Batcher
+
+
+class Doubler:
+    """A model that doubles numbers and keeps the batches that it was given.
+
+    It answers once `open` is set, fails on a negative number, and loses its last result on a zero.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.batches.append(list(numbers))
+        await self.open.wait()
+        if min(numbers) < 0:
+            raise ArithmeticError(f"{min(numbers)} is negative")
+        results = [2 * each for each in numbers]
+        return results[:-1] if 0 in numbers else results
+
+
+@asynccontextmanager
+async def batching(
+    model: Callable[[Sequence[int]], Awaitable[Sequence[int]]],
+    max_batch: int = 8,
+    max_wait_s: float = 0.0,
+    max_queue: int = 100,
+) -> AsyncIterator[Batcher[int, int]]:
+    batcher = Batcher(model, max_batch, max_wait_s, max_queue)
+    try:
+        yield batcher
+    finally:
+        await asyncio.wait_for(batcher.close(), 5)
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def submitted(batcher: Batcher[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    return [asyncio.create_task(batcher.submit(each)) for each in numbers]
+
+
+async def outcomes(tasks: list[asyncio.Task[int]]) -> list[int | BaseException]:
+    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+
+
+# Batches
+
+
+async def test_everyone_gets_the_answer_to_their_own_question() -> None:
+    model = Doubler()
+    async with batching(model) as batcher:
+        assert await outcomes(submitted(batcher, *range(1, 101))) == [2 * each for each in range(1, 101)]
+    assert [each for batch in model.batches for each in batch] == list(range(1, 101))
+
+
+async def test_calls_that_come_together_share_a_batch_up_to_the_largest() -> None:
+    model = Doubler()
+    async with batching(model, max_batch=8) as batcher:
+        await outcomes(submitted(batcher, *range(1, 21)))
+    assert [len(each) for each in model.batches] == [8, 8, 4]
+
+
+async def test_what_comes_while_the_model_is_busy_forms_the_next_batch() -> None:
+    model = Doubler()
+    model.open.clear()
+    async with batching(model) as batcher:
+        tasks = submitted(batcher, 1)
+        await settle()
+        for number in (2, 3, 4):
+            tasks += submitted(batcher, number)
+            await settle()
+        model.open.set()
+        assert await outcomes(tasks) == [2, 4, 6, 8]
+    assert model.batches == [[1], [2, 3, 4]]
+
+
+async def test_one_call_alone_does_not_wait_for_company() -> None:
+    """Where no waiting is set."""
+    model = Doubler()
+    async with batching(model, max_wait_s=0) as batcher:
+        [task] = submitted(batcher, 1)
+        await settle()
+        assert task.done()
+
+
+async def test_a_batch_that_is_not_full_waits_for_more_as_long_as_set() -> None:
+    """And no longer once it is full."""
+    model = Doubler()
+    async with batching(model, max_batch=3, max_wait_s=60) as batcher:
+        tasks = submitted(batcher, 1)
+        await settle()
+        assert not model.batches
+        tasks += submitted(batcher, 2, 3)
+        assert await outcomes(tasks) == [2, 4, 6]
+    assert model.batches == [[1, 2, 3]]
+
+
+async def test_when_the_wait_is_over_the_batch_runs_as_it_is() -> None:
+    model = Doubler()
+    async with batching(model, max_batch=3, max_wait_s=0.05) as batcher:
+        assert await outcomes(submitted(batcher, 1, 2)) == [2, 4]
+        assert await outcomes(submitted(batcher, 3)) == [6]
+    assert model.batches == [[1, 2], [3]]
+
+
+# Errors
+
+
+async def test_a_models_error_reaches_every_caller_of_its_batch_and_nobody_else() -> None:
+    """The next batch is run all the same."""
+    async with batching(Doubler(), max_batch=3) as batcher:
+        found = await outcomes(submitted(batcher, 1, -2, 3, 4, 5))
+        assert [str(each) for each in found[:3]] == ["-2 is negative"] * 3
+        assert all(isinstance(each, ArithmeticError) for each in found[:3])
+        assert found[3:] == [8, 10]
+        assert await outcomes(submitted(batcher, 6)) == [12]
+
+
+async def test_too_few_results_are_an_error_for_all_and_not_an_answer_for_the_wrong_one() -> None:
+    async with batching(Doubler()) as batcher:
+        found = await outcomes(submitted(batcher, 0, 1, 2))
+        assert [str(each) for each in found] == ["the model gave 2 results for 3 items"] * 3
+        assert await outcomes(submitted(batcher, 6)) == [12]
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    """And takes more when there is room again."""
+    model = Doubler()
+    model.open.clear()
+    async with batching(model, max_batch=2, max_queue=3) as batcher:
+        tasks = submitted(batcher, 1, 2)
+        await settle()  # these two are with the model
+        tasks += submitted(batcher, 3, 4, 5)
+        await settle()  # these fill the queue
+        with pytest.raises(Overloaded, match="try again"):
+            await asyncio.wait_for(batcher.submit(6), 0.5)
+        model.open.set()
+        assert await outcomes(tasks) == [2, 4, 6, 8, 10]
+        assert await outcomes(submitted(batcher, 6)) == [12]
+
+
+# Callers who leave
+
+
+async def test_what_a_caller_no_longer_wants_is_not_computed() -> None:
+    model = Doubler()
+    model.open.clear()
+    async with batching(model) as batcher:
+        tasks = submitted(batcher, 1)
+        await settle()
+        tasks += submitted(batcher, 2, 3, 4)
+        await settle()
+        tasks[2].cancel()
+        await settle()
+        model.open.set()
+        found = await outcomes(tasks)
+        assert isinstance(found.pop(2), asyncio.CancelledError)
+        assert found == [2, 4, 8]
+    assert model.batches == [[1], [2, 4]]
+
+
+async def test_when_all_of_a_batch_have_left_the_model_is_not_asked() -> None:
+    model = Doubler()
+    model.open.clear()
+    async with batching(model) as batcher:
+        first = submitted(batcher, 1)
+        await settle()
+        left = submitted(batcher, 2, 3)
+        await settle()
+        for task in left:
+            task.cancel()
+        model.open.set()
+        assert await outcomes(first) == [2]
+        await outcomes(left)
+        assert await outcomes(submitted(batcher, 4)) == [8]
+    assert model.batches == [[1], [4]]
+
+
+async def test_a_caller_who_leaves_during_the_computation_harms_nobody() -> None:
+    model = Doubler()
+    model.open.clear()
+    async with batching(model) as batcher:
+        tasks = submitted(batcher, 1, 2, 3)
+        await settle()
+        tasks[1].cancel()
+        model.open.set()
+        found = await outcomes(tasks)
+        assert [found[0], found[2]] == [2, 6]
+        assert await outcomes(submitted(batcher, 4)) == [8]
+
+
+# The end
+
+
+async def test_closing_fails_what_waits_and_what_is_computed() -> None:
+    """Nobody waits for ever."""
+    model = Doubler()
+    model.open.clear()
+    batcher = Batcher(model, max_batch=2, max_wait_s=0, max_queue=10)
+    tasks = submitted(batcher, 1, 2, 3, 4, 5)
+    await settle()
+    await asyncio.wait_for(batcher.close(), 5)
+    found = await outcomes(tasks)
+    assert all(isinstance(each, Overloaded) for each in found)
+    assert {str(each) for each in found} == {"The service is stopping; try again in a moment."}
+
+
+async def test_closing_fails_a_batch_that_waits_for_more() -> None:
+    batcher = Batcher(Doubler(), max_batch=8, max_wait_s=60, max_queue=10)
+    tasks = submitted(batcher, 1)
+    await settle()
+    await asyncio.wait_for(batcher.close(), 5)
+    assert isinstance((await outcomes(tasks))[0], Overloaded)
+
+
+async def test_after_closing_nothing_is_taken() -> None:
+    batcher = Batcher(Doubler(), max_batch=8, max_wait_s=0, max_queue=10)
+    await batcher.close()
+    with pytest.raises(Overloaded):
+        await asyncio.wait_for(batcher.submit(1), 0.5)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_callers_may_leave_while_it_closes(steps: int) -> None:
+    """At whatever moment, the others get their error."""
+    model = Doubler()
+    model.open.clear()
+    batcher = Batcher(model, max_batch=2, max_wait_s=0, max_queue=10)
+    tasks = submitted(batcher, 1, 2, 3, 4)
+    await settle()
+    loop = asyncio.get_running_loop()
+
+    def leave_after(steps: int) -> None:
+        if steps:
+            loop.call_soon(leave_after, steps - 1)
+        else:
+            tasks[2].cancel()
+
+    leave_after(steps)
+    await asyncio.wait_for(batcher.close(), 5)
+    found = await outcomes(tasks)
+    assert all(isinstance(found[i], Overloaded) for i in (0, 1, 3))
+    assert isinstance(found[2], (Overloaded, asyncio.CancelledError))

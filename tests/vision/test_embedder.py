@@ -1,0 +1,100 @@
+"""Crops become unit vectors, the same whatever computes them and in whatever company they come."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.models.selection import ModelFiles
+from service.vision.detector import Detector, crop
+from service.vision.embedder import OpenVinoEmbedder, TorchEmbedder
+
+NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
+
+
+@pytest.fixture(scope="module")
+def crops(photos: Path, detector: Detector) -> NDArray[np.uint8]:
+    """The faces of NAMES, (5, 160, 160, 3): three of Obama, one of Biden, one of the astronaut."""
+    made = []
+    for name in NAMES:
+        photo = Image.open(photos / name).convert("RGB")
+        made.append(crop(photo, detector.detect(np.asarray(photo))[0].box))
+    return np.stack(made)
+
+
+@pytest.fixture(scope="module")
+def exact(files: ModelFiles) -> OpenVinoEmbedder:
+    return OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
+
+
+@pytest.fixture(scope="module")
+def in_torch(files: ModelFiles) -> TorchEmbedder:
+    return TorchEmbedder(files.weights, "cpu")
+
+
+def test_an_embedding_has_512_numbers_and_length_1(embedder: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
+    embeddings = embedder.embed(crops)
+    assert embeddings.shape == (5, 512)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+def test_photos_of_one_person_are_more_alike_than_of_two(embedder: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
+    embeddings = embedder.embed(crops)
+    alike = embeddings @ embeddings.T
+    same = alike[:3, :3][np.triu_indices(3, 1)]
+    assert same.min() > 0.6
+    assert alike[:3, 3:].max() < 0.5
+    assert alike[3, 4] < 0.5
+
+
+def test_openvino_and_torch_agree(exact: OpenVinoEmbedder, in_torch: TorchEmbedder, crops: NDArray[np.uint8]) -> None:
+    """So a gallery made on a GPU can be searched on a processor."""
+    assert (exact.embed(crops) * in_torch.embed(crops)).sum(axis=1).min() > 0.9999
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_faster_arithmetic_changes_next_to_nothing(
+    files: ModelFiles, exact: OpenVinoEmbedder, crops: NDArray[np.uint8], precision: str
+) -> None:
+    """bfloat16 where the processor has it: a cosine of 0.999 and better."""
+    fast = OpenVinoEmbedder(files.facenet, threads=2, precision=precision)
+    assert (fast.embed(crops) * exact.embed(crops)).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 9, 33])
+def test_a_face_has_the_same_embedding_alone_and_in_any_batch(
+    exact: OpenVinoEmbedder, crops: NDArray[np.uint8], count: int
+) -> None:
+    """In the order in which they came, and unchanged by what a batch is filled up with."""
+    order = np.arange(count) % 5
+    together = exact.embed(crops[order])
+    assert together.shape == (count, 512)
+    alone = np.concatenate([exact.embed(each[None]) for each in crops])
+    np.testing.assert_allclose(together, alone[order], atol=1e-4)
+
+
+def test_several_threads_get_the_embeddings_of_one(exact: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
+    batches = [crops[: 1 + i % 5] for i in range(15)]
+    alone = [exact.embed(each) for each in batches[:5]]
+    with ThreadPoolExecutor(8) as threads:
+        for i, together in enumerate(threads.map(exact.embed, batches)):
+            np.testing.assert_allclose(together, alone[i % 5], atol=1e-4)
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_crop_without_anything_in_it_still_has_an_embedding(embedder: OpenVinoEmbedder, shade: int) -> None:
+    """Finite and of length 1."""
+    [embedding] = embedder.embed(np.full((1, 160, 160, 3), shade, dtype=np.uint8))
+    assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
+
+
+def test_warming_changes_no_embedding(files: ModelFiles, exact: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
+    warmed = OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
+    warmed.warm()
+    np.testing.assert_allclose(warmed.embed(crops), exact.embed(crops), atol=1e-4)

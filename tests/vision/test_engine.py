@@ -1,0 +1,245 @@
+"""Photos go in, faces with embeddings come out: the right ones for each caller, however many call at once."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.errors import FaceServiceError, ImageTooLarge, InvalidImage, Overloaded, UnsupportedFormat
+from service.timings import Timings
+from service.values import Detection, Face
+from service.vision.detector import Detector, crop
+from service.vision.embedder import Crops, Embedder, OpenVinoEmbedder
+from service.vision.engine import Engine, Limits, Observation
+from service.vision.images import FORMATS
+
+LIMITS = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, max_queue=256)
+NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
+
+
+def everything(detections: list[Detection]) -> list[Detection]:
+    return detections
+
+
+def largest(detections: list[Detection]) -> list[Detection]:
+    return detections[:1]
+
+
+def encode(picture: Image.Image, form: str = "JPEG") -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def hundred(photos: Path) -> list[bytes]:
+    """A hundred different JPEGs of 200 to 300 pixels: five people's photos, each in twenty sizes."""
+    originals = [Image.open(photos / name).convert("RGB") for name in NAMES]
+    made = []
+    for i in range(100):
+        picture = originals[i % 5].copy()
+        picture.thumbnail((200 + i, 200 + i))
+        made.append(encode(picture))
+    return made
+
+
+@asynccontextmanager
+async def running(
+    detector: Detector, embedder: Embedder, workers: int = 2, limits: Limits = LIMITS
+) -> AsyncIterator[Engine]:
+    engine = Engine(detector, embedder, limits, workers, max_batch=8, max_wait_s=0.0)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def only_face(engine: Engine, photo: bytes) -> Face:
+    observation = await engine.observe(photo, largest, Timings())
+    [face] = observation.faces
+    return face
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    return float(a @ b)
+
+
+# Answers
+
+
+async def test_a_photo_becomes_the_detectors_faces_with_the_embedders_vectors(
+    engine: Engine, detector: Detector, embedder: OpenVinoEmbedder, photos: Path
+) -> None:
+    photo = (photos / "obama.jpg").read_bytes()
+    observation = await engine.observe(photo, everything, Timings())
+    picture = Image.open(photos / "obama.jpg").convert("RGB")
+    detections = detector.detect(np.asarray(picture))
+    assert [face.detection for face in observation.faces] == detections
+    expected = embedder.embed(np.stack([crop(picture, each.box) for each in detections]))
+    for face, vector in zip(observation.faces, expected, strict=True):
+        assert cosine(face.embedding, vector) > 0.999
+    assert np.array_equal(np.asarray(observation.photo), np.asarray(picture))
+
+
+async def test_only_the_chosen_faces_are_embedded(engine: Engine, photos: Path) -> None:
+    """In the order of the choice; the choice is offered every face, the largest first."""
+    photo = (photos / "obama.jpg").read_bytes()
+    offered: list[Detection] = []
+
+    def last(detections: list[Detection]) -> list[Detection]:
+        offered.extend(detections)
+        return detections[-1:]
+
+    observation = await engine.observe(photo, last, Timings())
+    assert len(offered) == 2
+    assert offered[0].box.area > offered[1].box.area
+    assert [face.detection for face in observation.faces] == offered[1:]
+    assert (await engine.observe(photo, lambda _: [], Timings())).faces == []
+
+
+async def test_a_photo_without_a_face_is_no_error(engine: Engine, photos: Path) -> None:
+    """What it means is for the gallery to say."""
+    observation = await engine.observe((photos / "chelsea.png").read_bytes(), everything, Timings())
+    assert observation.faces == []
+    assert observation.photo.size == (451, 300)
+
+
+async def test_each_stage_is_timed(engine: Engine, hundred: list[bytes]) -> None:
+    timings = Timings()
+    await engine.observe(hundred[0], largest, timings)
+    assert list(timings) == ["decode", "detect", "crop", "embed"]
+    assert min(timings.values()) > 0
+
+
+@pytest.mark.parametrize(("form", "side"), [("JPEG", 3000), ("JPEG", 6000), ("BMP", 3000)])
+async def test_a_large_photo_has_the_same_face_as_the_photo_at_its_normal_size(
+    detector: Detector, embedder: OpenVinoEmbedder, photos: Path, form: str, side: int
+) -> None:
+    """It is searched at a reduced size; boxes and landmarks count in pixels of the photo that was sent."""
+    normal = Image.open(photos / "astronaut.png").convert("RGB")
+    large = normal.resize((side, side), Image.Resampling.BICUBIC)
+    photo = encode(large, form)
+    async with running(detector, embedder, limits=replace(LIMITS, max_bytes=len(photo))) as engine:
+        expected = await only_face(engine, encode(normal, "PNG"))
+        found = await only_face(engine, photo)
+    times = side / 512
+    size = expected.detection.box.height * times
+    np.testing.assert_allclose(found.detection.box, expected.detection.box.scaled(times), rtol=0, atol=size / 20)
+    landmarks = expected.detection.scaled(times).landmarks
+    np.testing.assert_allclose(found.detection.landmarks, landmarks, rtol=0, atol=size / 20)
+    assert cosine(found.embedding, expected.embedding) > 0.95
+
+
+# Many at once
+
+
+async def test_a_hundred_at_once_get_each_their_own_answer(engine: Engine, hundred: list[bytes]) -> None:
+    """The same as one after the other."""
+    alone = [await only_face(engine, each) for each in hundred]
+    together = await asyncio.gather(*(only_face(engine, each) for each in hundred))
+    for one, other in zip(alone, together, strict=True):
+        assert one.detection == other.detection
+        assert cosine(one.embedding, other.embedding) > 0.999
+    assert len({face.detection for face in together}) == 100, "the photos are too alike to tell anything"
+
+
+async def test_what_one_sends_wrong_does_not_touch_the_others(engine: Engine, hundred: list[bytes]) -> None:
+    """Each error reaches the one that it is about, as what it is."""
+    wrong: list[tuple[bytes, type[FaceServiceError]]] = [
+        (b"", InvalidImage),
+        (b"no photo", UnsupportedFormat),
+        (hundred[0][:2000], InvalidImage),
+        (bytes(10 * 2**20 + 1), ImageTooLarge),
+    ]
+    mixed = [photo for pair in zip(hundred[:4], [photo for photo, _ in wrong], strict=True) for photo in pair]
+    found = await asyncio.gather(*(only_face(engine, each) for each in mixed), return_exceptions=True)
+    assert all(isinstance(each, Face) for each in found[::2])
+    assert [type(each) for each in found[1::2]] == [error for _, error in wrong]
+
+
+async def test_more_photos_than_may_wait_are_refused_at_once(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """The others are answered, and later there is room again."""
+    async with running(detector, embedder, workers=1, limits=replace(LIMITS, max_queue=5)) as engine:
+        tasks = [asyncio.create_task(only_face(engine, each)) for each in hundred[:20]]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        refused = [task for task in tasks if task.done()]
+        assert len(refused) == 15
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(isinstance(each, Face) for each in found) == 5
+        assert sum(isinstance(each, Overloaded) for each in found) == 15
+        assert isinstance(await only_face(engine, hundred[0]), Face)
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 5, 20])
+async def test_callers_who_leave_break_nothing_for_the_others(
+    engine: Engine, hundred: list[bytes], after_ms: int
+) -> None:
+    """Whatever their photos are going through at that moment."""
+    expected = [await only_face(engine, each) for each in hundred[:12]]
+    tasks = [asyncio.create_task(only_face(engine, each)) for each in hundred[:12]]
+    await asyncio.sleep(after_ms / 1000)
+    for task in tasks[::3]:
+        task.cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    for i, face in enumerate(found):
+        if i % 3 == 0:
+            assert isinstance(face, (asyncio.CancelledError, Face))
+        else:
+            assert isinstance(face, Face)
+            assert face.detection == expected[i].detection
+            assert cosine(face.embedding, expected[i].embedding) > 0.999
+    again = await asyncio.gather(*(only_face(engine, each) for each in hundred[:12]))
+    assert [face.detection for face in again] == [face.detection for face in expected]
+
+
+# Failures
+
+
+class Failing:
+    """An embedder that fails on its first call."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.failed = False
+
+    def warm(self) -> None:
+        self._embedder.warm()
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("out of memory")
+        return self._embedder.embed(crops)
+
+
+async def test_when_the_embedder_fails_the_caller_learns_it_and_the_next_is_served(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    async with running(detector, Failing(embedder)) as engine:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            await only_face(engine, hundred[0])
+        assert isinstance(await only_face(engine, hundred[0]), Face)
+
+
+async def test_closing_leaves_nobody_waiting(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """Who can't be served any more gets an error."""
+    async with running(detector, embedder, workers=1) as engine:
+        tasks = [asyncio.create_task(engine.observe(each, largest, Timings())) for each in hundred[:20]]
+        await asyncio.sleep(0.03)
+    found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    assert any(isinstance(each, (Overloaded, asyncio.CancelledError)) for each in found)
+    assert all(isinstance(each, (Observation, Overloaded, asyncio.CancelledError)) for each in found)
