@@ -35,6 +35,11 @@ class Batcher(Generic[Item, Result]):
         self._unanswered: set[asyncio.Future[Result]] = set()
         self._task = asyncio.create_task(self._run(), name="batcher")
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch."""
+        return self._queue.qsize()
+
     async def submit(self, item: Item) -> Result:
         """The model's result for this item. Raises Overloaded at once where the queue is full."""
         if self._task.done():

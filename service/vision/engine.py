@@ -55,14 +55,23 @@ class Engine:
     """Owns the worker threads and the batcher; made inside a running event loop, and closed there."""
 
     def __init__(
-        self, detector: Detector, embedder: Embedder, limits: Limits, workers: int, max_batch: int, max_wait_s: float
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        limits: Limits,
+        workers: int,
+        max_batch: int,
+        max_wait_s: float,
+        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """`on_batch` is called with the number of crops of each batch, just before the model gets it."""
         self._detector = detector
         self._embedder = embedder
         self._limits = limits
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
         self._batcher: Batcher[Rgb, Embedding] = Batcher(self._embed, max_batch, max_wait_s, limits.max_queue)
+        self._on_batch = on_batch
         self._waiting = 0
 
     async def observe(self, photo: bytes, choose: Choice, timings: Timings) -> Observation:
@@ -81,6 +90,16 @@ class Engine:
     def min_face(self) -> int:
         """Pixels of the smallest face that is looked for."""
         return self._detector.min_face
+
+    @property
+    def photos_waiting(self) -> int:
+        """Photos that wait for a worker thread or are in one; at FACE_MAX_QUEUE more are refused."""
+        return self._waiting
+
+    @property
+    def crops_waiting(self) -> int:
+        """Crops that wait for a batch; at FACE_MAX_QUEUE more are refused."""
+        return self._batcher.waiting
 
     async def warm(self) -> None:
         """Compile what only a burst of requests needs, beside the requests."""
@@ -120,6 +139,7 @@ class Engine:
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
+        self._on_batch(len(crops))
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
 
@@ -132,8 +152,10 @@ def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
     return reduction
 
 
-async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
-    """The engine that the settings ask for, its models loaded.
+async def open_engine(
+    settings: Settings, files: ModelFiles, on_batch: Callable[[int], None] = lambda _: None
+) -> Engine:
+    """The engine that the settings ask for, its models loaded; for `on_batch` see Engine.
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
@@ -143,4 +165,4 @@ async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
     limits = Limits(
         settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, settings.max_queue
     )
-    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S)
+    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S, on_batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +54,13 @@ def hundred(photos: Path) -> list[bytes]:
 
 @asynccontextmanager
 async def running(
-    detector: Detector, embedder: Embedder, workers: int = 2, limits: Limits = LIMITS
+    detector: Detector,
+    embedder: Embedder,
+    workers: int = 2,
+    limits: Limits = LIMITS,
+    on_batch: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(detector, embedder, limits, workers, max_batch=8, max_wait_s=0.0)
+    engine = Engine(detector, embedder, limits, workers, max_batch=8, max_wait_s=0.0, on_batch=on_batch)
     try:
         yield engine
     finally:
@@ -164,6 +168,20 @@ async def test_what_one_sends_wrong_does_not_touch_the_others(engine: Engine, hu
     found = await asyncio.gather(*(only_face(engine, each) for each in mixed), return_exceptions=True)
     assert all(isinstance(each, Face) for each in found[::2])
     assert [type(each) for each in found[1::2]] == [error for _, error in wrong]
+
+
+async def test_what_waits_and_each_batch_can_be_watched(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """The photos that are taken on and not done, and the size of each batch; afterwards nothing waits."""
+    sizes: list[int] = []
+    async with running(detector, embedder, workers=1, on_batch=sizes.append) as engine:
+        tasks = [asyncio.create_task(only_face(engine, each)) for each in hundred[:5]]
+        await asyncio.sleep(0)
+        assert engine.photos_waiting == 5
+        await asyncio.gather(*tasks)
+        assert (engine.photos_waiting, engine.crops_waiting) == (0, 0)
+    assert sum(sizes) == 5
 
 
 async def test_more_photos_than_may_wait_are_refused_at_once(
