@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from service.models.runtimes import import_facenet
 from service.errors import ModelUnavailable
 from service.models.folder import sha256
+from service.models.runtimes import import_facenet
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.models import conversion
 from service.errors import ContractMismatch, ModelUnavailable
-from service.values import ModelContract
+from service.models import conversion
+from service.models.downloads import (
+    CASIA_WEBFACE,
+    KNOWN_DIGESTS,
+    VGGFACE2,
+    PublishedWeights,
+    packaged_file,
+    torch_checkpoint,
+)
 from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
-from service.models.downloads import CASIA_WEBFACE, KNOWN_DIGESTS, VGGFACE2, PublishedWeights, packaged_file, torch_checkpoint
+from service.values import ModelContract
 
 log = logging.getLogger(__name__)
 

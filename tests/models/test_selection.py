@@ -22,14 +22,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.models import conversion, downloads, selection
-from service.models import folder as model_folder
-from service.models.runtimes import import_facenet, import_openvino
 from service.errors import ContractMismatch, ModelUnavailable
-from service.values import ModelContract
-from service.models.tensorflow_graph import facenet_arrays
-from service.models.selection import ModelFiles
+from service.models import downloads, selection
+from service.models import folder as model_folder
 from service.models.downloads import CASIA_WEBFACE, VGGFACE2, PublishedWeights
+from service.models.runtimes import import_facenet, import_openvino
+from service.models.selection import ModelFiles
+from service.models.tensorflow_graph import facenet_arrays
+from service.values import ModelContract
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -277,7 +277,9 @@ def test_auto_refuses_a_gallery_whose_model_is_nowhere(folder: Path) -> None:
         selection.prepare("auto", None, folder, kept)
 
 
-def test_auto_does_not_replace_the_gallerys_model_when_it_is_out_of_reach(folder: Path, unreachable: PublishedWeights) -> None:
+def test_auto_does_not_replace_the_gallerys_model_when_it_is_out_of_reach(
+    folder: Path, unreachable: PublishedWeights
+) -> None:
     """casia-webface is at hand, but its embeddings mean nothing to this gallery."""
     kept = ModelContract("vggface2", VGGFACE2.digest, 1, 512)
     with pytest.raises(ModelUnavailable, match=r"vggface2.*127\.0\.0\.1.*FACE_WEIGHTS"):
@@ -329,7 +331,9 @@ def test_a_damaged_download_is_refused(tmp_path: Path, host: tuple[Path, str], u
     assert not list((tmp_path / "torch" / "checkpoints").iterdir())
 
 
-def test_a_host_that_says_nothing_is_not_waited_for(unreachable: PublishedWeights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_says_nothing_is_not_waited_for(
+    unreachable: PublishedWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(downloads, "PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = replace(unreachable, origin=f"http://127.0.0.1:{silent.getsockname()[1]}/vggface2.pt")
