@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, variable
+from service.settings import Settings
+from service.variables import variable
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()

@@ -44,7 +44,7 @@ class RemoteEngine:
             if self._look is None:
                 settings = self._settings
                 files = await asyncio.to_thread(
-                    selection.prepare, settings.model, settings.weights, settings.models, self._contract
+                    selection.prepare, settings.model, settings.weights, settings.model_dir, self._contract
                 )
                 if files.contract != self._contract:
                     raise ModelUnavailable(f"A machine of the cluster has another model than {self._contract.model}.")
@@ -81,7 +81,7 @@ async def ray_engines(
         settings = replace(settings, threads=threads, qdrant_api_key=None)
         actor = ray.remote(RemoteEngine).options(
             num_cpus=threads,
-            num_gpus=1 if settings.device == "cuda" else 0,
+            num_gpus=1 if settings.compute == "cuda" else 0,
             max_concurrency=in_flight(threads),
             max_restarts=-1,
             max_task_retries=RETRIES,

@@ -110,7 +110,7 @@ def journal_path(settings: Settings) -> Path:
     """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
     if settings.qdrant_url is None:
         return settings.data / "gallery" / "journal.sqlite"
-    return _named_after(settings, f"{settings.qdrant_url} {settings.collection}")
+    return _named_after(settings, f"{settings.qdrant_url} {settings.qdrant_collection}")
 
 
 def _named_after(settings: Settings, place: str) -> Path:

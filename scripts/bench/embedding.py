@@ -79,7 +79,7 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     lines.append("| ---: | ---: | ---: | ---: | ---: |")
     threads = settings.threads or os.cpu_count() or 1
     detector = Detector(files, threads, settings.min_face, settings.min_share)
-    embedder = open_embedder(files, settings.device, settings.precision, threads)
+    embedder = open_embedder(files, settings.compute, settings.precision, threads)
     embedder.warm()
     limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, 256)
     for max_batch, max_wait_s in ((1, 0.0), (4, 0.0), (8, 0.0), (8, 0.005), (8, 0.02), (16, 0.0), (32, 0.0)):

@@ -63,7 +63,7 @@ def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) 
     """The mean of each stage a photo."""
     threads = settings.threads or os.cpu_count() or 1
     detector = Detector(files, threads, settings.min_face, settings.min_share)
-    embedder = open_embedder(files, settings.device, settings.precision, threads)
+    embedder = open_embedder(files, settings.compute, settings.precision, threads)
     photos = [accept(path.read_bytes(), settings.max_bytes, settings.max_pixels, readable_formats()) for path in paths]
 
     def run() -> None:

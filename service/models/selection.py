@@ -1,6 +1,6 @@
 """Decides which weights the service uses and has their files ready.
 
-The models folder (FACE_MODELS) holds the converted files, see folder and conversion:
+The models folder (FACE_MODEL_DIR) holds the converted files, see folder and conversion:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
     <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where scripts/quantize.py was run
@@ -68,7 +68,7 @@ def prepare(
         chosen, facenet = _first_available(_candidates(settings_model, weights, kept, folder, vggface2), folder)
         mtcnn = _ready(folder, "mtcnn", _mtcnn_digest(), conversion.MTCNN_FILES, conversion.convert_mtcnn)
     except OSError as error:
-        raise ModelUnavailable(f"Model files can't be kept in FACE_MODELS={folder} ({error}).") from error
+        raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={folder} ({error}).") from error
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
     return ModelFiles(
         contract=ModelContract(chosen.model, chosen.digest, PREPROCESSING, DIMENSION),

@@ -161,7 +161,7 @@ async def open_engine(
     """
     threads = settings.threads or os.cpu_count() or 1
     detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
-    embedder = await asyncio.to_thread(open_embedder, files, settings.device, settings.precision, threads)
+    embedder = await asyncio.to_thread(open_embedder, files, settings.compute, settings.precision, threads)
     limits = Limits(
         settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, settings.max_queue
     )

@@ -54,7 +54,7 @@ def strict_settings(tmp_path_factory: pytest.TempPathFactory, portraits: dict[st
     """Each setting of the contract other than by default; the portraits are the largest photos that it allows."""
     return Settings(
         data=tmp_path_factory.mktemp("strict"),
-        models=MODELS,
+        model_dir=MODELS,
         model="casia-webface",
         picture_side=100,
         threshold=0.6,

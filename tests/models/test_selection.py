@@ -375,7 +375,7 @@ def test_damaged_files_are_made_anew(
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, casia: ModelFiles) -> None:
     (tmp_path / "models").write_text("a file where the folder should be")
-    with pytest.raises(ModelUnavailable, match="FACE_MODELS"):
+    with pytest.raises(ModelUnavailable, match="FACE_MODEL_DIR"):
         selection.prepare("auto", casia.weights, tmp_path / "models", None)
 
 

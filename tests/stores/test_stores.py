@@ -328,7 +328,7 @@ class TestEveryStore:
                 await store.bind(other)
             for word in (CONTRACT.model, other.model, other.digest[:12], "FACE_MODEL"):
                 assert word in str(refusal.value)
-            assert ("FACE_DATA" if isinstance(store, EdgeStore) else "FACE_COLLECTION") in str(refusal.value)
+            assert ("FACE_DATA" if isinstance(store, EdgeStore) else "FACE_QDRANT_COLLECTION") in str(refusal.value)
         await store.bind(CONTRACT)
 
     async def test_a_closed_store_says_so(self, store: Store) -> None:
