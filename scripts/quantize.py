@@ -107,7 +107,8 @@ def find_faces(folder: Path, files: ModelFiles, settings: Settings, most: int) -
     """
     if not folder.is_dir():
         raise InvalidSettings(f"{folder} is not a folder; name one with face photos.")
-    detector = Detector(files, settings.threads or os.cpu_count() or 1, settings.min_face, settings.min_share)
+    threads = settings.threads or os.cpu_count() or 1
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     faces = Faces()
     seen: set[bytes] = set()
     for path in _spread(path for path in folder.rglob("*") if path.is_file()):

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from indexer.importing.pipeline import Look
-from service.gallery.gallery import Candidate, every, largest, observe, single
+from service.gallery.choices import every, largest, single
+from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.timings import Timings
@@ -36,7 +37,7 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
     choose = FACES[faces](settings.min_score)
 
     async def look(content: bytes, _: str) -> Candidate:
-        return await observe(engine, content, choose, settings.picture_side, Timings())
+        return await observe_candidate(engine, content, choose, Timings(), picture_side=settings.picture_side)
 
     try:
         await engine.warm()

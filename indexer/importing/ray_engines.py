@@ -15,7 +15,7 @@ from typing import Any
 from indexer.importing.local_engine import in_flight, local_engine
 from indexer.importing.pipeline import Look
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 from service.models import selection
 from service.settings import Settings
 from service.values import ModelContract

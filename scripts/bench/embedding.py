@@ -19,7 +19,6 @@ from service.timings import Timings
 from service.vision.detector import Detector
 from service.vision.embedder import open_embedder
 from service.vision.engine import Engine, Limits
-from service.vision.images import readable_formats
 
 BATCH = 32
 ROUNDS = 3
@@ -78,12 +77,12 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     lines = ["## Batching", "", "| max_batch | max_wait | photos/s, 16 callers | p50 ms | photos/s, 1 caller |"]
     lines.append("| ---: | ---: | ---: | ---: | ---: |")
     threads = settings.threads or os.cpu_count() or 1
-    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, settings.compute, settings.precision, threads)
     embedder.warm()
-    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, 256)
+    limits = Limits.of(settings)
     for max_batch, max_wait_s in ((1, 0.0), (4, 0.0), (8, 0.0), (8, 0.005), (8, 0.02), (16, 0.0), (32, 0.0)):
-        engine = Engine(detector, embedder, limits, threads, max_batch, max_wait_s)
+        engine = Engine(detector, embedder, limits, workers=threads, max_batch=max_batch, max_wait_s=max_wait_s)
         many, latency = await bare_engine(engine, photos, CALLERS, SECONDS)
         one, _ = await bare_engine(engine, photos, 1, SECONDS)
         await engine.close()

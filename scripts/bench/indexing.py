@@ -26,7 +26,7 @@ from indexer.importing.targets import open_target
 from indexer.progress import Progress
 from scripts.bench.photos import FACES
 from service.errors import FaceServiceError
-from service.gallery.gallery import largest
+from service.gallery.choices import largest
 from service.models import selection
 from service.settings import Settings
 from service.timings import Timings

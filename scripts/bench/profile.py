@@ -62,7 +62,7 @@ def profile_section(settings: Settings, files: ModelFiles, sets: Mapping[str, Se
 def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) -> dict[str, float]:
     """The mean of each stage a photo."""
     threads = settings.threads or os.cpu_count() or 1
-    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, settings.compute, settings.precision, threads)
     photos = [accept(path.read_bytes(), settings.max_bytes, settings.max_pixels, readable_formats()) for path in paths]
 
