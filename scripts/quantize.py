@@ -78,7 +78,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_env(environ)
         nncf = import_nncf()
-        files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+        files = selection.prepare(settings, kept=None)
         print(f"Looking for faces in {options.photos} …", flush=True)
         faces = find_faces(options.photos, files, settings, options.crops + _CHECKED)
         print(f"{faces}.", flush=True)

@@ -68,7 +68,7 @@ async def indexing_section(settings: Settings, folder: Path, limit: int | None =
 
 async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -> tuple[float, float]:
     """Faces a second of the bare engine and of the indexer; who begins changes from turn to turn."""
-    files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+    files = selection.prepare(settings, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
     callers = in_flight(settings.threads or os.cpu_count() or 1)
