@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image
 
 from service.errors import Overloaded
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Embedding, Face, Rgb
@@ -137,7 +137,7 @@ async def open_engine(settings: Settings, files: ModelFiles) -> Engine:
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
     embedder = await asyncio.to_thread(open_embedder, files, settings.compute, settings.precision, threads)
     limits = Limits(
