@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from indexer.importing.pipeline import Look
 from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import open_engine
@@ -41,6 +41,6 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
 
     try:
         await engine.warm()
-        yield look, in_flight(settings.threads or os.cpu_count() or 1)
+        yield look, in_flight(model_threads(settings))
     finally:
         await engine.close()

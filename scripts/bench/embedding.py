@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.detector import Detector
@@ -28,7 +28,7 @@ CALLERS = 16
 
 def embedding_section(settings: Settings, files: ModelFiles) -> str:
     """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns, as Markdown."""
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     embedder = open_embedder(files, "cpu", settings.precision, threads)
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
     ours, theirs = [], []
@@ -76,7 +76,7 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     """Photos a second and their latency by the batcher's settings, with CALLERS at once and with one, as Markdown."""
     lines = ["## Batching", "", "| max_batch | max_wait | photos/s, 16 callers | p50 ms | photos/s, 1 caller |"]
     lines.append("| ---: | ---: | ---: | ---: | ---: |")
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, settings.compute, settings.precision, threads)
     embedder.warm()

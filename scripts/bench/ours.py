@@ -51,7 +51,7 @@ class Ours:
     @contextlib.contextmanager
     def started(cls, name: str, settings: Settings) -> Iterator[Self]:
         """An engine made of the settings, as the service makes its own."""
-        files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+        files = selection.prepare(settings, kept=None)
         with asyncio.Runner() as runner:
             engine = runner.run(open_engine(settings, files))
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from service.errors import Overloaded
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Embedding, Face, Rgb
@@ -191,7 +191,7 @@ async def open_engine(
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     detector = await asyncio.to_thread(
         Detector, files, threads=threads, min_face=settings.min_face, min_share=settings.min_share
     )

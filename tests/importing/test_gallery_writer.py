@@ -23,7 +23,7 @@ from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
 
-CONTRACT = ModelContract("vggface2", "0" * 64, 1, 512)
+CONTRACT = ModelContract(model="vggface2", digest="0" * 64, preprocessing=1, dimension=512)
 
 
 class ShakyStore(EdgeStore):
