@@ -10,11 +10,10 @@ ARG TORCH=cpu
 ARG MODEL=auto
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
-COPY requirements.lock ./
+COPY pyproject.toml requirements.lock ./
 COPY scripts/__init__.py scripts/install.py ./scripts/
-# The lock holds the tools of development as well, which the image has no use for; redis is for FACE_NONCES_URL.
-RUN python scripts/install.py --torch "$TORCH" /opt/venv \
-    && /opt/venv/bin/pip uninstall --quiet --yes mypy pytest pytest-aiohttp ruff
+# Without the lock's tools of development; redis is for FACE_NONCES_URL.
+RUN python scripts/install.py --torch "$TORCH" --extra redis /opt/venv
 COPY scripts/fetch_models.py ./scripts/
 COPY service ./service
 RUN FACE_MODEL="$MODEL" /opt/venv/bin/python -m scripts.fetch_models
@@ -25,7 +24,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     FACE_DATA=/data \
-    FACE_MODELS=/app/models
+    FACE_MODEL_DIR=/app/models
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face \
     && install --directory --owner=face --group=face /data
 WORKDIR /app

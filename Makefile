@@ -15,7 +15,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml scripts/install.py
-	$(PYTHON) scripts/install.py --torch $(TORCH) $(VENV)
+	$(PYTHON) scripts/install.py --torch $(TORCH) --group dev --editable $(VENV)
 	@touch $@
 
 setup: $(INSTALLED)  ## make .venv, install the pinned packages, fetch the model
@@ -50,7 +50,7 @@ down:  ## stop them; the faces stay in their volume
 	COMPOSE_PROFILES=cpu,gpu $(COMPOSE) down
 
 lock:  ## pin anew what pyproject.toml asks for (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --group dev --custom-compile-command "make lock" \
+	uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data

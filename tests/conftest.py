@@ -46,7 +46,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
-    return selection.prepare("casia-webface", None, MODELS, None)
+    return selection.prepare(Settings(model="casia-webface", model_dir=MODELS), kept=None)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def album(tmp_path: Path, portraits: dict[str, bytes]) -> Path:
 @pytest.fixture(scope="module")
 def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Those of `service`; a module may have its own."""
-    return Settings(data=tmp_path_factory.mktemp("data"), models=MODELS, model="casia-webface")
+    return Settings(data=tmp_path_factory.mktemp("data"), model_dir=MODELS, model="casia-webface")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -120,7 +120,7 @@ async def device(service: Client) -> Device:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A gallery of the test's own."""
-    return Settings(data=tmp_path / "data", models=MODELS, model="casia-webface")
+    return Settings(data=tmp_path / "data", model_dir=MODELS, model="casia-webface")
 
 
 @pytest.fixture

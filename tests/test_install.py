@@ -7,36 +7,87 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from scripts import install
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_lock_holds_what_pyproject_asks_for() -> None:
+@pytest.fixture(scope="module")
+def locked() -> list[install.Package]:
+    return install.read_lock(install.LOCK.read_text())
+
+
+def names(packages: Iterable[install.Package]) -> set[str]:
+    return {each.name for each in packages}
+
+
+def test_the_lock_holds_what_pyproject_asks_for(locked: list[install.Package]) -> None:
     """A pin changed without `make lock` shows here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = {*project["project"]["dependencies"], *project["dependency-groups"]["dev"]}
+    asked = {*project["project"]["dependencies"], *install.in_group(project["dependency-groups"], "dev")}
+    asked = asked.union(*project["project"]["optional-dependencies"].values())
     asked = {each.partition(";")[0] for each in asked}
-    locked = set(re.findall(r"^[\w.-]+==[\w.+]+", install.LOCK.read_text(), re.MULTILINE))
-    assert asked <= locked
+    assert asked <= {each.text.split()[0] for each in locked}
 
 
-def test_a_machine_without_gpu_installs_no_cuda() -> None:
-    """torchvision stays; torch and everything that only its CUDA build needs goes, digests included."""
-    lock = install.LOCK.read_text()
-    without = install.without_cuda(lock)
-    assert "\ntorchvision==" in without
-    assert not re.search(r"^(torch|triton|cuda|nvidia)[\w-]*==", without.replace("torchvision==", ""), re.MULTILINE)
-    gone = lock.count("==") - without.count("==")
-    assert gone > 15
-    kept = re.findall(r"^\S+==.*\\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", without, re.MULTILINE)
-    assert len(kept) == len(re.findall(r"^\S+==", without, re.MULTILINE)), (
-        "a package without its digests, or the reverse"
-    )
+def test_the_project_is_built_by_what_the_lock_has() -> None:
+    """Its build backend is that of the group build, since nothing else is there when it is installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["build-system"]["requires"] == project["dependency-groups"]["build"]
+
+
+def test_what_a_package_needs_comes_with_it_and_nothing_else(locked: list[install.Package]) -> None:
+    """The lock's remarks on who wants whom say the same as the packages that are installed here."""
+    wanted = names(install.needed(locked, {"aiohttp", "prometheus-client"}))
+    assert wanted == {"prometheus-client", *requirements_of("aiohttp")}
+
+
+def requirements_of(package: str) -> set[str]:
+    """A package and what it needs on this machine, by the metadata of what is installed."""
+    found = {package}
+    for each in map(Requirement, requires(package) or []):
+        name = canonicalize_name(each.name)
+        if name not in found and (each.marker is None or each.marker.evaluate({"extra": ""})):
+            found |= requirements_of(name)
+    return found
+
+
+@pytest.mark.parametrize("extras", [[], ["redis"]])
+def test_a_running_service_gets_no_torch_and_no_tools(locked: list[install.Package], extras: list[str]) -> None:
+    """What the image for processors holds: neither what only converts models, nor what only developers need."""
+    held = names(install.needed(locked, install.asked_for(extras, [])))
+    assert {"openvino", "qdrant-client", "aiohttp", "pydantic-core"} <= held
+    assert ("redis" in held) is ("redis" in extras)
+    assert not held & {"torch", "torchvision", "facenet-pytorch", "sympy", "networkx", "safetensors", "requests"}
+    assert not held & {"mypy", "pytest", "ruff", "hatchling", "coverage", "pre-commit", "rich", "nncf", "ray"}
+
+
+def test_an_extra_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SystemExit, match=r"no extra or group of the name 'rediss'"):
+        install.asked_for(["rediss"], [])
+
+
+def test_a_lock_that_lacks_a_package_is_refused(locked: list[install.Package]) -> None:
+    with pytest.raises(SystemExit, match=r"lacks tensorflow; make it anew: make lock"):
+        install.needed(locked, {"aiohttp", "tensorflow"})
+
+
+def test_a_machine_without_gpu_installs_no_cuda(locked: list[install.Package]) -> None:
+    """torchvision stays; torch and everything that only its CUDA build needs goes; the rest keeps its digests."""
+    without = install.without_cuda(locked)
+    assert "torchvision" in names(without)
+    assert not [each for each in names(without) if re.match(r"(torch|triton|cuda|nvidia)\b", each)]
+    assert len(locked) - len(without) > 15
+    digests = re.compile(r"\S+==.*\\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+(?:    # .*\n)+")
+    assert [each.name for each in locked if not digests.fullmatch(each.text)] == []
 
 
 def test_telemetry_is_not_in_the_lock() -> None:

@@ -94,7 +94,9 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             engine = await _open_engine(settings, store, app[METRICS])
             size = GallerySize(store.count)
             try:
-                rules = Rules(settings.min_score, settings.threshold, settings.picture_side)
+                rules = Rules(
+                    min_score=settings.min_score, threshold=settings.threshold, picture_side=settings.picture_side
+                )
                 app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store)
                 app[METRICS].show_gallery_size(size)

@@ -79,7 +79,7 @@ class TorchEmbedder:
 
 
 def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
-    """The embedder for FACE_DEVICE and FACE_PRECISION.
+    """The embedder for FACE_COMPUTE and FACE_PRECISION.
 
     Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
     or is damaged.
@@ -89,7 +89,7 @@ def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) 
             return TorchEmbedder(files.weights, "cuda")
         if device == "cuda":
             raise InvalidSettings(
-                "FACE_DEVICE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
+                "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
             )
     if precision == "int8":
         return OpenVinoEmbedder(int8_graph(files), threads)

@@ -15,11 +15,11 @@ import pytest
 
 from scripts import quantize
 from scripts.bench import precision
-from service.models import conversion, selection
-from service.vision.embedder import OpenVinoEmbedder, open_embedder
 from service.errors import FaceNotFound, InvalidSettings, ModelUnavailable
+from service.models import conversion, selection
 from service.models.selection import ModelFiles
 from service.settings import Settings
+from service.vision.embedder import OpenVinoEmbedder, open_embedder
 
 ROOT = Path(__file__).parents[2]
 

@@ -155,7 +155,7 @@ class TestRoundTrip:
     async def test_the_model_is_not_needed(self, tmp_path: Path, few: Settings) -> None:
         """The new gallery gets the file's contract, whatever FACE_MODEL says."""
         await export(few, tmp_path / "faces.jsonl")
-        settings = replace(few, data=tmp_path / "new", model="casia-webface", models=tmp_path / "none")
+        settings = replace(few, data=tmp_path / "new", model="casia-webface", model_dir=tmp_path / "none")
         assert await bring_in(settings, tmp_path / "faces.jsonl") == 0
         store = open_store(settings)
         assert await store.open() == CONTRACT
