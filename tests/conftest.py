@@ -22,6 +22,8 @@ from service.vision.images import FORMATS
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
 
+pytest_plugins = ["tests.support.skips"]
+
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
 
