@@ -23,6 +23,8 @@ from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
 from tests.support.server import AppServer
 
+pytest_plugins = ["tests.support.skips"]
+
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
 

@@ -113,6 +113,7 @@ async def _process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
         sys.executable, "-m", "service", env=os.environ | environ | {"FACE_PORT": "0"}, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr  # noqa: S101 - opened as a pipe
+    address = None
     try:
         while line := (await process.stderr.readline()).decode():
             if address := re.search(r"http://[\d.:]+", line):

@@ -151,7 +151,7 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
 def test_a_half_precision_file_is_known_by_its_digest() -> None:
     """The float16 file keeps its precision on the disk and is vggface2 whatever its name."""
     if not SHARED_WEIGHTS.exists():
-        pytest.skip(f"{SHARED_WEIGHTS} is not on this machine")
+        pytest.skip(f"needs the folder ../shared with {SHARED_WEIGHTS.name}")
     files = selection.prepare(Settings(weights=SHARED_WEIGHTS, model_dir=MODELS), kept=None)
     assert files.contract.model == "vggface2"
     assert files.weights.stat().st_size < 50e6
