@@ -14,9 +14,8 @@ COPY pyproject.toml requirements.lock ./
 COPY scripts/__init__.py scripts/install.py ./scripts/
 # Without the lock's tools of development; redis is for FACE_NONCES_URL.
 RUN python scripts/install.py --torch "$TORCH" --extra redis /opt/venv
-COPY scripts/fetch_models.py ./scripts/
 COPY service ./service
-RUN FACE_MODEL="$MODEL" /opt/venv/bin/python -m scripts.fetch_models
+RUN FACE_MODEL="$MODEL" /opt/venv/bin/python -m service prepare
 
 FROM python:3.12-slim
 ENV PATH=/opt/venv/bin:$PATH \

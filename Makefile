@@ -19,7 +19,7 @@ $(INSTALLED): requirements.lock pyproject.toml scripts/install.py
 	@touch $@
 
 setup: $(INSTALLED)  ## make .venv, install the pinned packages, fetch the model
-	@$(BIN)/python -m scripts.fetch_models
+	@$(BIN)/python -m service prepare
 
 run: setup  ## start the service on http://0.0.0.0:5055
 	@$(BIN)/python -m service

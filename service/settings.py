@@ -98,7 +98,7 @@ class Settings:
     precision: str = setting(
         "auto",
         "Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
-        "`int8` needs a model made by scripts/quantize.py.",
+        "`int8` needs a model made by `python -m service quantize`.",
         **_one_of("auto", "f32", "bf16", "int8"),
     )
     threads: int = setting(0, "Processor threads for the models; 0 is one per core.", **_between(0, 1024))

@@ -3,24 +3,32 @@
 The models folder (FACE_MODELS) holds the converted files, see folder and conversion:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
-    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where scripts/quantize.py was run
+    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where `python -m service quantize` was run
     mtcnn-<digest>/{pnet,rnet,onet}.xml, .bin           the detector
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.models import conversion
 from service.errors import ContractMismatch, ModelUnavailable
-from service.values import ModelContract
+from service.models import conversion
+from service.models.downloads import (
+    CASIA_WEBFACE,
+    KNOWN_DIGESTS,
+    MTCNN_DIGEST,
+    VGGFACE2,
+    PublishedWeights,
+    packaged_file,
+    torch_checkpoint,
+)
 from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
-from service.models.downloads import CASIA_WEBFACE, KNOWN_DIGESTS, VGGFACE2, PublishedWeights, packaged_file, torch_checkpoint
+from service.models.runtimes import install_converter, package_folder, require_converter
+from service.values import ModelContract
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +44,7 @@ class ModelFiles:
 
     contract: ModelContract
     facenet: Path
-    facenet_int8: Path  # made by scripts/quantize.py, not always there
+    facenet_int8: Path  # made by quantization, not always there
     weights: Path
     pnet: Path
     rnet: Path
@@ -59,7 +67,7 @@ def prepare(
     """
     try:
         chosen, facenet = _first_available(_candidates(settings_model, weights, kept, folder, vggface2), folder)
-        mtcnn = _ready(folder, "mtcnn", _mtcnn_digest(), conversion.MTCNN_FILES, conversion.convert_mtcnn)
+        mtcnn = _ready(folder, "mtcnn", MTCNN_DIGEST, conversion.MTCNN_FILES, _make_mtcnn)
     except OSError as error:
         raise ModelUnavailable(f"Model files can't be kept in FACE_MODELS={folder} ({error}).") from error
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
@@ -79,7 +87,7 @@ def int8_graph(files: ModelFiles) -> Path:
     if not intact(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES):
         fault = "is damaged or of an older version" if files.facenet_int8.exists() else "was not made yet"
         raise ModelUnavailable(
-            f"The int8 model of {files.contract.model} {fault}; `python -m scripts.quantize PHOTOS` makes it."
+            f"The int8 model of {files.contract.model} {fault}; `python -m service quantize PHOTOS` makes it."
         )
     return files.facenet_int8
 
@@ -147,6 +155,7 @@ def _weights_file(path: Path, settings_model: str) -> _Choice:
     model = KNOWN_DIGESTS.get(digest, "custom" if settings_model == "auto" else settings_model)
 
     def make(folder: Path) -> None:
+        require_converter()
         _convert(conversion.state_dict_of_file(path), folder, model, digest, f"FACE_WEIGHTS={path}")
 
     return _Choice(model, digest, f"from FACE_WEIGHTS={path}", make)
@@ -172,10 +181,12 @@ def _published(model: str, reason: str, vggface2: PublishedWeights, probe: bool 
     """A model that can be downloaded; with `probe`, only from a host that answers quickly."""
 
     def make_vggface2(folder: Path) -> None:
+        require_converter()
         path = torch_checkpoint(vggface2, probe)
         _convert(conversion.state_dict_of_file(path), folder, model, vggface2.digest, str(path))
 
     def make_casia_webface(folder: Path) -> None:
+        require_converter()
         graph = packaged_file(CASIA_WEBFACE)
         state_dict = conversion.state_dict_of_graph(graph)
         _convert(state_dict, folder, model, CASIA_WEBFACE.digest, CASIA_WEBFACE.origin)
@@ -190,10 +201,12 @@ def _convert(state_dict: conversion.StateDict, folder: Path, model: str, digest:
     conversion.convert_facenet(state_dict, folder, {"model": model, "digest": digest, "origin": origin}, origin)
 
 
-def _mtcnn_digest() -> str:
-    """SHA-256 over the three networks' weights in facenet_pytorch, which is not imported for it."""
-    package = importlib.util.find_spec("facenet_pytorch")
-    if package is None or package.origin is None:
-        raise ModelUnavailable("The package facenet-pytorch is not installed; run `make setup`.")
-    weights = [Path(package.origin).parent / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
-    return hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest()
+def _make_mtcnn(folder: Path) -> None:
+    """Convert the detector's three networks; raises ModelUnavailable where their weights are not the published ones."""
+    require_converter()
+    weights = [package_folder("facenet_pytorch") / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
+    if hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest() != MTCNN_DIGEST:
+        raise ModelUnavailable(
+            f"MTCNN's weights in {weights[0].parent} are not those published; {install_converter()}."
+        )
+    conversion.convert_mtcnn(folder)

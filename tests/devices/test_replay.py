@@ -175,5 +175,5 @@ async def test_without_redis_it_does_not_start(tmp_path: Path) -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence says what to install."""
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    with pytest.raises(InvalidSettings, match=r"pip install redis==8\.1\.0"):
+    with pytest.raises(InvalidSettings, match=r"pip install 'face-service\[redis\]'"):
         make_nonces("redis://localhost")
