@@ -22,7 +22,10 @@ from service.models.selection import ModelFiles, keep_int8_graph
 def import_nncf() -> ModuleType:
     """NNCF, without the telemetry that it and OpenVINO would send. Raises ModelUnavailable where it isn't installed."""
     if find_spec("nncf") is None:
-        raise ModelUnavailable(f"Quantization needs the package nncf; install it with `{install_command('int8')}`.")
+        raise ModelUnavailable(
+            f"Quantization needs the package nncf; install it with `{install_command('int8')}`, or build the image "
+            "with `--build-arg EXTRAS=int8`."
+        )
     import_openvino()  # first: it marks openvino_telemetry as missing, upon which NNCF too uses an empty stand-in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
