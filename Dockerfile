@@ -46,7 +46,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     FACE_DATA=/data \
-    FACE_MODELS=/app/models
+    FACE_MODEL_DIR=/app/models
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face \
     && install --directory --owner=face --group=face /data
 WORKDIR /app

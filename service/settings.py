@@ -1,179 +1,224 @@
-"""Every FACE_* setting, read once from the environment and validated before anything starts."""
+"""Every FACE_* setting: read from the environment, and typed and checked wherever a Settings is made."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
+from service.variables import Allowed, Networks, allowed, as_text, out_of_range, parse, variable, wrong_type
+
+ModelName = Literal["auto", "vggface2", "casia-webface"]
+Compute = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
+Quantization = Literal["off", "int8"]
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-def setting(
-    default: Any, text: str, check: Callable[[Any], bool] = lambda _: True, allowed: str = "", secret: bool = False
-) -> Any:
-    """A dataclass field that carries its line of the manual and the values that it accepts; no text shows a secret."""
-    return field(default=default, repr=not secret, metadata={"help": text, "check": check, "allowed": allowed})
-
-
-def _at_least(low: float) -> dict[str, Any]:
-    return {"check": lambda value: value >= low, "allowed": f"{low} or more"}
-
-
-def _between(low: float, high: float) -> dict[str, Any]:
-    return {"check": lambda value: low <= value <= high, "allowed": f"{low} to {high}"}
-
-
-def _one_of(*names: str) -> dict[str, Any]:
-    return {"check": lambda value: value in names, "allowed": ", ".join(f"`{name}`" for name in names)}
-
-
-def _like(pattern: str, allowed: str) -> dict[str, Any]:
-    return {"check": lambda value: re.fullmatch(pattern, value) is not None, "allowed": allowed}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    frozen=True,
+    slots=True,
+    kw_only=True,
+    config=ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re", hide_input_in_errors=True
+    ),
+)
 class Settings:
-    """The service's settings; the variable of `max_bytes` is FACE_MAX_BYTES, and so on."""
+    """The service's settings; the variable of `max_bytes` is FACE_MAX_BYTES, and so on.
 
-    host: str = setting("0.0.0.0", "Address to listen on.")  # noqa: S104 - devices on the network must reach it
-    port: int = setting(5055, "Port to listen on; 0 takes a free one.", **_between(0, 65535))
-    data: Path = setting(Path("data"), "Folder of the embedded gallery.")
-    qdrant_url: str | None = setting(
-        None,
-        "A Qdrant server to keep the gallery in, instead of the folder above.",
-        **_like(r"https?://[^\s/@?#]+/?", "`http://HOST:6333` or `https://HOST:6333`"),
+    A value of the wrong type or out of range raises InvalidSettings, in the constructor and in dataclasses.replace too.
+    """
+
+    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104 - devices on the network must reach it
+    port: int = Field(default=5055, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses and networks of the proxies whose X-Forwarded-For tells the client's address, "
+        "such as `127.0.0.1, 10.0.0.0/8`; empty believes none.",
     )
-    qdrant_api_key: str | None = setting(
-        None, "Its API key.", **_like("[!-~]+", "printable ASCII without spaces"), secret=True
+    data: Path = Field(default=Path("data"), description="Folder of the embedded gallery.")
+    qdrant_url: Annotated[str | None, Allowed("`http://HOST:6333` or `https://HOST:6333`")] = Field(
+        default=None,
+        pattern=r"\Ahttps?://[^\s/@?#]+/?\Z",
+        description="A Qdrant server to keep the gallery in, instead of the folder above.",
     )
-    qdrant_grpc_port: int = setting(6334, "Its gRPC port, over which everything is sent.", **_between(1, 65535))
-    collection: str = setting(
-        "faces",
-        "The gallery's name there: an alias for the collection of its model.",
-        **_like(r"\w[\w.-]{,199}", "letters, digits, `_`, `.`, `-`"),
+    qdrant_api_key: Annotated[str | None, Allowed("printable ASCII without spaces")] = Field(
+        default=None, pattern=r"\A[!-~]+\Z", repr=False, description="Its API key."
     )
-    qdrant_shards: int = setting(
-        0, "Shards of a collection that is made; 0 is one for each node of the cluster.", **_between(0, 10_000)
+    qdrant_grpc_port: int = Field(
+        default=6334, ge=1, le=65535, description="Its gRPC port, over which everything is sent."
     )
-    qdrant_replicas: int = setting(1, "Copies of each shard of a collection that is made.", **_between(1, 100))
-    qdrant_write_consistency: int = setting(
-        1,
-        "Copies that must have a face before it counts as registered, in a collection that is made.",
-        **_between(1, 100),
+    qdrant_collection: Annotated[str, Allowed("letters, digits, `_`, `.`, `-`")] = Field(
+        default="faces",
+        pattern=r"\A\w[\w.-]{,199}\Z",
+        description="The gallery's name there: an alias for the collection of its model.",
     )
-    qdrant_quantize: str = setting(
-        "off",
-        "`int8` keeps small copies of the embeddings in memory, the exact ones on disk, in a collection that is made.",
-        **_one_of("off", "int8"),
+    qdrant_shards: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Shards of a collection that is made; 0 is one for each node of the cluster.",
     )
-    models: Path = setting(Path("models"), "Folder where fetched and converted weights are kept.")
-    model: str = setting(
-        "auto",
-        "FaceNet weights; `auto` keeps the gallery's, else takes vggface2 if it can be had, else casia-webface.",
-        **_one_of("auto", "vggface2", "casia-webface"),
+    qdrant_replicas: int = Field(
+        default=1, ge=1, le=100, description="Copies of each shard of a collection that is made."
     )
-    weights: Path | None = setting(None, "A state_dict file of InceptionResnetV1 to use instead of fetching one.")
-    max_bytes: int = setting(10 * 2**20, "Largest photo accepted, in bytes.", **_at_least(1))
-    max_pixels: int = setting(50_000_000, "Largest photo accepted, in pixels, checked before decoding.", **_at_least(1))
-    picture_side: int = setting(480, "Longer side of the pictures kept and returned, in pixels.", **_between(16, 4096))
-    threshold: float = setting(
-        -1.0, "Least similarity of a recognised face; -1 always returns the nearest five.", **_between(-1, 1)
+    qdrant_write_consistency: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Copies that must have a face before it counts as registered, in a collection that is made.",
     )
-    search_side: int = setting(
-        2400,
-        "Photos with a longer side beyond this, in pixels, are searched at half, quarter or eighth size.",
-        **_between(256, 30_000),
+    qdrant_quantize: Quantization = Field(
+        default="off",
+        description="`int8` keeps small copies of the embeddings in memory, the exact ones on disk, "
+        "in a collection that is made.",
     )
-    min_face: int = setting(40, "Smallest face looked for, in pixels.", **_between(20, 10_000))
-    min_share: float = setting(0.04, "Smallest face looked for, as a share of the longer side.", **_between(0, 1))
-    min_score: float = setting(0.9, "Least certainty of the detector for a usable face.", **_between(0, 1))
-    device: str = setting(
-        "auto",
-        "Where embeddings are computed; `auto` is the GPU where torch finds one, else the processor.",
-        **_one_of("auto", "cpu", "cuda"),
+    model_dir: Path = Field(default=Path("models"), description="Folder where fetched and converted weights are kept.")
+    model: ModelName = Field(
+        default="auto",
+        description="FaceNet weights; `auto` keeps the gallery's, else takes vggface2 if it can be had, "
+        "else casia-webface.",
     )
-    precision: str = setting(
-        "auto",
-        "Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
+    weights: Path | None = Field(
+        default=None, description="A state_dict file of InceptionResnetV1 to use instead of fetching one."
+    )
+    max_bytes: int = Field(default=10 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, description="Largest photo accepted, in pixels, checked before decoding."
+    )
+    picture_side: int = Field(
+        default=480, ge=16, le=4096, description="Longer side of the pictures kept and returned, in pixels."
+    )
+    threshold: float = Field(
+        default=-1.0,
+        ge=-1,
+        le=1,
+        description="Least similarity of a recognised face; -1 always returns the nearest five.",
+    )
+    search_side: int = Field(
+        default=2400,
+        ge=256,
+        le=30_000,
+        description="Photos with a longer side beyond this, in pixels, are searched at half, quarter or eighth size.",
+    )
+    min_face: int = Field(default=40, ge=20, le=10_000, description="Smallest face looked for, in pixels.")
+    min_share: float = Field(
+        default=0.04, ge=0, le=1, description="Smallest face looked for, as a share of the longer side."
+    )
+    min_score: float = Field(default=0.9, ge=0, le=1, description="Least certainty of the detector for a usable face.")
+    compute: Compute = Field(
+        default="auto",
+        description="Where embeddings are computed; `auto` is the GPU where torch finds one, else the processor.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
         "`int8` needs a model made by `python -m service quantize`.",
-        **_one_of("auto", "f32", "bf16", "int8"),
     )
-    threads: int = setting(0, "Processor threads for the models; 0 is one per core.", **_between(0, 1024))
-    max_queue: int = setting(256, "Faces that may wait for the embedder before requests are refused.", **_at_least(1))
-    delete_by_get: bool = setting(True, "Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect.")
-    devices: Path | None = setting(
-        None, "The file of devices; with it every request must be signed by one (docs/device-authentication.md)."
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Processor threads for the models; 0 is one for each processor that the service may use.",
     )
-    device_rate: int = setting(0, "Requests that a device may make in a minute; 0 is no limit.", **_between(0, 100_000))
-    nonces_url: str | None = setting(
-        None,
-        "A Redis where replicas share which nonces devices have used; without it each remembers its own.",
-        **_like(r"(rediss?|unix)://\S+", "`redis://HOST:6379/0`, `rediss://…` or `unix://…`"),
-        secret=True,
+    max_queue: int = Field(
+        default=256, ge=1, description="Faces that may wait for the embedder before requests are refused."
     )
-    receive_s: int = setting(
-        120,
-        "Longest that a request may take to arrive, and a connection may stay idle, in seconds.",
-        **_between(1, 3600),
+    delete_by_get: bool = Field(
+        default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
     )
-    log_format: str = setting("text", "Log lines for people or for programs.", **_one_of("text", "json"))
-    log_level: str = setting("INFO", "Least level that is logged.", **_one_of("DEBUG", "INFO", "WARNING", "ERROR"))
+    devices: Path | None = Field(
+        default=None,
+        description="The file of devices; with it every request must be signed by one (docs/device-authentication.md).",
+    )
+    device_rate: int = Field(
+        default=0, ge=0, le=100_000, description="Requests that a device may make in a minute; 0 is no limit."
+    )
+    nonces_url: Annotated[str | None, Allowed("`redis://HOST:6379/0`, `rediss://…` or `unix://…`")] = Field(
+        default=None,
+        pattern=r"\A(rediss?|unix)://\S+\Z",
+        repr=False,
+        description="A Redis where replicas share which nonces devices have used; without it each remembers its own.",
+    )
+    receive_s: int = Field(
+        default=120,
+        ge=1,
+        le=3600,
+        description="Longest that a request may take to arrive, and a connection may stay idle, in seconds.",
+    )
+    log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
+    log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_in_a_sentence(cls, values: object, check: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return check(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+        name = str(first["loc"][0])
+        if name not in _FIELDS:
+            raise TypeError(f"Settings has no field {name}, and all of them are passed by name.")
+        refusal = wrong_type if first["type"] in _WRONG_TYPES else out_of_range
+        raise refusal(name, _FIELDS[name], first["input"])
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the FACE_* variables.
+        """Read the FACE_* variables; one that is empty counts as not set.
 
-        Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist.
+        Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        known = {variable(each.name): each for each in fields(cls)}
-        values = {}
+        known = {variable(each): each for each in _FIELDS}
+        values: dict[str, object] = {}
         for name, text in environ.items():
             if not name.startswith("FACE_"):
                 continue
+            if name in _RENAMED:
+                raise InvalidSettings(f"{name} is called {_RENAMED[name]} now; rename it.")
             if name not in known:
                 raise InvalidSettings(f"{name} is not a setting; `python -m service --help` lists them.")
             if text != "":
-                values[known[name].name] = _parse(name, text, known[name])
-        return cls(**values)
+                values[known[name]] = parse(known[name], _FIELDS[known[name]], text=text)
+        return cls(**values)  # type: ignore[arg-type]  # which is what the constructor checks
 
 
-def variable(field_name: str) -> str:
-    """The environment variable of a field: max_bytes → FACE_MAX_BYTES."""
-    return f"FACE_{field_name.upper()}"
+class Described(NamedTuple):
+    """A line of the manual; `default` and `allowed` are empty where there is none or any value will do."""
+
+    variable: str
+    default: str
+    meaning: str
+    allowed: str
 
 
-def _parse(name: str, text: str, of: Any) -> Any:
-    """Turn a variable's text into the field's type and check it."""
-    kind = str(of.type).removesuffix(" | None")
-    said = f"{name}={text!r}" if of.repr else name
-    try:
-        value = _PARSERS[kind](text)
-    except (ValueError, KeyError):
-        raise InvalidSettings(f"{said} is not {_KIND_WORDS[kind]}.") from None
-    if not of.metadata["check"](value):
-        raise InvalidSettings(f"{said} is out of range; allowed: {of.metadata['allowed']}.")
-    return value
-
-
-_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "Path": lambda text: Path(text).expanduser(),
-    "bool": lambda text: _BOOLEANS[text.lower()],
-}
-_KIND_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Path": "a path", "bool": "yes or no"}
+def described() -> list[Described]:
+    """Every setting, in the order in which people read them; names of values stand in backquotes."""
+    return [
+        Described(variable(name), as_text(field.default), field.description or "", allowed(field))
+        for name, field in _FIELDS.items()
+    ]
 
 
 def manual() -> str:
     """Every setting with its default and meaning, for the command line."""
     lines = []
-    for each in fields(Settings):
-        default = "" if each.default is None else str(each.default)
-        allowed = f" ({each.metadata['allowed']})" if each.metadata["allowed"] else ""
-        lines.append(f"  {variable(each.name):<29} {default:<12} {each.metadata['help']}{allowed}".replace("`", ""))
+    for each in described():
+        values = f" ({each.allowed})" if each.allowed else ""
+        lines.append(f"  {each.variable:<29} {each.default:<12} {each.meaning}{values}".replace("`", ""))
     return "\n".join(lines)
+
+
+_RENAMED = {
+    "FACE_DEVICE": variable("compute"),  # one letter from FACE_DEVICES
+    "FACE_MODELS": variable("model_dir"),  # one letter from FACE_MODEL
+    "FACE_COLLECTION": variable("qdrant_collection"),
+}
+_WRONG_TYPES = {"int_type", "float_type", "bool_type", "string_type", "tuple_type", "is_instance_of"}
+"""pydantic's names of the errors after which a list of allowed values would not help."""
+_FIELDS: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it

@@ -22,6 +22,8 @@ from service.vision.images import FORMATS
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
 
+pytest_plugins = ["tests.support.skips"]
+
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
 
@@ -45,7 +47,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
-    return selection.prepare("casia-webface", None, MODELS, None)
+    return selection.prepare(Settings(model="casia-webface", model_dir=MODELS), kept=None)
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +100,7 @@ def album(tmp_path: Path, portraits: dict[str, bytes]) -> Path:
 @pytest.fixture(scope="module")
 def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Those of `service`; a module may have its own."""
-    return Settings(data=tmp_path_factory.mktemp("data"), models=MODELS, model="casia-webface")
+    return Settings(data=tmp_path_factory.mktemp("data"), model_dir=MODELS, model="casia-webface")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -119,7 +121,7 @@ async def device(service: Client) -> Device:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A gallery of the test's own."""
-    return Settings(data=tmp_path / "data", models=MODELS, model="casia-webface")
+    return Settings(data=tmp_path / "data", model_dir=MODELS, model="casia-webface")
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class TestImage:
                 {"FACE_MODEL": "casia-webface"},
                 "Quantization needs the package nncf; ",
             ),
-            ([], {"FACE_MODEL": "casia-webface", "FACE_DEVICE": "cuda"}, "FACE_DEVICE=cuda, but"),
+            ([], {"FACE_MODEL": "casia-webface", "FACE_COMPUTE": "cuda"}, "FACE_COMPUTE=cuda, but"),
         ],
     )
     def test_what_it_cannot_do_is_refused_by_a_sentence(
@@ -63,7 +63,7 @@ class TestImage:
         """Conversion, quantization and GPUs need packages that it lacks."""
         done = subprocess.run(
             [built.venv / "bin" / "face-service", *arguments],
-            env={"FACE_DATA": str(tmp_path / "data"), "FACE_MODELS": str(built.models), "FACE_PORT": "0", **environ},
+            env={"FACE_DATA": str(tmp_path / "data"), "FACE_MODEL_DIR": str(built.models), "FACE_PORT": "0", **environ},
             capture_output=True,
             text=True,
             cwd=tmp_path,

@@ -101,7 +101,7 @@ class TestWheel:
         """It names itself first, registers and recognises, and so does its gallery's process when it is replaced."""
         environ = {
             "FACE_DATA": str(tmp_path / "data"),
-            "FACE_MODELS": str(MODELS),
+            "FACE_MODEL_DIR": str(MODELS),
             "FACE_MODEL": files.contract.model,
             "FACE_HOST": "127.0.0.1",
             "FACE_PORT": "0",

@@ -34,7 +34,7 @@ def environ(tmp_path: Path, files: ModelFiles) -> dict[str, str]:
     """A gallery of the test's own, and models that are there already."""
     return {
         "FACE_DATA": str(tmp_path / "data"),
-        "FACE_MODELS": str(MODELS),
+        "FACE_MODEL_DIR": str(MODELS),
         "FACE_MODEL": files.contract.model,
         "FACE_THREADS": "2",
     }

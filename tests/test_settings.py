@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,19 @@ import pytest
 
 from scripts.settings_table import PLACE, README, table
 from service.errors import InvalidSettings
-from service.settings import Settings, variable
+from service.settings import Settings, described
+from service.variables import variable
 from tests.support.processes import ROOT
 
 DEFAULTS: dict[str, Any] = {
     "FACE_HOST": "0.0.0.0",
     "FACE_PORT": 5055,
+    "FACE_TRUSTED_PROXIES": (),
     "FACE_DATA": Path("data"),
     "FACE_QDRANT_URL": None,
     "FACE_QDRANT_API_KEY": None,
-    "FACE_COLLECTION": "faces",
-    "FACE_MODELS": Path("models"),
+    "FACE_QDRANT_COLLECTION": "faces",
+    "FACE_MODEL_DIR": Path("models"),
     "FACE_MODEL": "auto",
     "FACE_WEIGHTS": None,
     "FACE_MAX_BYTES": 10 * 1024 * 1024,
@@ -41,16 +46,20 @@ DEFAULTS: dict[str, Any] = {
 ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_HOST": {"127.0.0.1": "127.0.0.1", "::": "::"},
     "FACE_PORT": {"0": 0, "80": 80, "65535": 65535},
+    "FACE_TRUSTED_PROXIES": {
+        "127.0.0.1": (ip_network("127.0.0.1/32"),),
+        "10.0.0.0/8, fd00::/8,::1": (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("::1/128")),
+    },
     "FACE_DATA": {"/srv/faces": Path("/srv/faces"), "~/faces": Path.home() / "faces"},
     "FACE_QDRANT_URL": {each: each for each in ("http://localhost:6333", "https://q.example.com/", "http://[::1]:1")},
     "FACE_QDRANT_API_KEY": {"s3cr3t!": "s3cr3t!"},
     "FACE_QDRANT_GRPC_PORT": {"1": 1, "65535": 65535},
-    "FACE_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
+    "FACE_QDRANT_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
     "FACE_QDRANT_SHARDS": {"0": 0, "12": 12},
     "FACE_QDRANT_REPLICAS": {"1": 1, "3": 3},
     "FACE_QDRANT_WRITE_CONSISTENCY": {"1": 1, "2": 2},
     "FACE_QDRANT_QUANTIZE": {"off": "off", "int8": "int8"},
-    "FACE_MODELS": {"m": Path("m")},
+    "FACE_MODEL_DIR": {"m": Path("m")},
     "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
     "FACE_WEIGHTS": {"w.pt": Path("w.pt")},
     "FACE_MAX_BYTES": {"1": 1, "104857600": 100 * 2**20},
@@ -61,7 +70,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_MIN_FACE": {"20": 20, "10000": 10_000},
     "FACE_MIN_SHARE": {"0": 0.0, "0.5": 0.5, "1": 1.0},
     "FACE_MIN_SCORE": {"0": 0.0, "0.95": 0.95, "1": 1.0},
-    "FACE_DEVICE": {"auto": "auto", "cpu": "cpu", "cuda": "cuda"},
+    "FACE_COMPUTE": {"auto": "auto", "cpu": "cpu", "cuda": "cuda"},
     "FACE_PRECISION": {"auto": "auto", "f32": "f32", "bf16": "bf16", "int8": "int8"},
     "FACE_THREADS": {"0": 0, "1024": 1024},
     "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
@@ -75,9 +84,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 }
 REFUSED: dict[str, list[str]] = {
     "FACE_PORT": ["-1", "65536", "x", "5055.0"],
+    "FACE_TRUSTED_PROXIES": ["nginx", "10.0.0.1/8", "127.0.0.1 10.0.0.1", "127.0.0.1,", "10.0.0.0/33"],
     "FACE_QDRANT_URL": ["localhost:6333", "ftp://q", "http://", "http://q/prefix", "http://me:key@q", "http://q q"],
     "FACE_QDRANT_GRPC_PORT": ["0", "65536", "x"],
-    "FACE_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
+    "FACE_QDRANT_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
     "FACE_QDRANT_SHARDS": ["-1", "x"],
     "FACE_QDRANT_REPLICAS": ["0", "x"],
     "FACE_QDRANT_WRITE_CONSISTENCY": ["0", "x"],
@@ -91,7 +101,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_MIN_FACE": ["19", "10001", "x"],
     "FACE_MIN_SHARE": ["-0.1", "1.1", "nan"],
     "FACE_MIN_SCORE": ["-0.1", "1.1", "x"],
-    "FACE_DEVICE": ["gpu", "cuda:0"],
+    "FACE_COMPUTE": ["gpu", "cuda:0"],
     "FACE_PRECISION": ["fp16", "F32"],
     "FACE_THREADS": ["-1", "1025", "two"],
     "FACE_MAX_QUEUE": ["0", "x"],
@@ -102,7 +112,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_LOG_LEVEL": ["info", "TRACE"],
 }
 ALL = {variable(each.name): each.name for each in fields(Settings)}
-TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODELS", "FACE_WEIGHTS", "FACE_DEVICES"}
+TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODEL_DIR", "FACE_WEIGHTS", "FACE_DEVICES"}
 """Settings that take any text."""
 
 
@@ -136,6 +146,59 @@ def test_refused(name: str, text: str) -> None:
     assert "\n" not in sentence
 
 
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts])
+def test_refused_in_code(name: str, text: str) -> None:
+    """Made by the constructor, or by `replace` from other settings, a Settings is as right as one from variables."""
+    with pytest.raises(InvalidSettings) as from_env:
+        Settings.from_env({name: text})
+    value: Any = text
+    with suppress(ValueError):
+        kind = type(getattr(Settings(), ALL[name]))
+        value = kind(text) if kind in (int, float) else text
+    change = {ALL[name]: value}
+    with pytest.raises(InvalidSettings) as made:
+        Settings(**change)
+    with pytest.raises(InvalidSettings) as replaced:
+        replace(Settings(port=80), **change)
+    assert str(made.value) == str(replaced.value) == str(from_env.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"port": "5055"}, "FACE_PORT='5055' is not a whole number."),
+        ({"port": 5055.0}, "FACE_PORT='5055' is not a whole number."),
+        ({"port": True}, "FACE_PORT='yes' is not a whole number."),
+        ({"port": None}, "FACE_PORT='' is not a whole number."),
+        ({"threshold": "0.5"}, "FACE_THRESHOLD='0.5' is not a number."),
+        ({"delete_by_get": 1}, "FACE_DELETE_BY_GET='1' is not yes or no."),
+        ({"data": "data"}, "FACE_DATA='data' is not a path."),
+        ({"weights": "w.pt"}, "FACE_WEIGHTS='w.pt' is not a path."),
+        ({"host": 1}, "FACE_HOST='1' is not text."),
+        ({"qdrant_api_key": b"hush"}, "FACE_QDRANT_API_KEY is not text."),
+    ],
+)
+def test_a_value_of_another_type_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    """Nothing is turned into what it might have meant."""
+    with pytest.raises(InvalidSettings) as refusal:
+        Settings(**changes)
+    assert str(refusal.value) == sentence
+
+
+def test_a_field_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="Settings has no field prot"):
+        Settings(prot=1)  # type: ignore[call-arg]
+
+
+def test_settings_travel_between_processes() -> None:
+    """As to the machines of a Ray cluster: what arrives is equal, and as frozen."""
+    settings = Settings(port=80, trusted_proxies=(ip_network("10.0.0.0/8"),))
+    arrived = pickle.loads(pickle.dumps(settings))
+    assert arrived == settings
+    with pytest.raises(AttributeError):
+        arrived.port = 81
+
+
 @pytest.mark.parametrize("key", ["hush hush", "hush\n", "hüsh"])
 def test_a_key_is_never_shown(key: str) -> None:
     """Neither where it can't be used nor where the settings are printed."""
@@ -160,13 +223,30 @@ def test_an_unknown_setting_is_refused(name: str) -> None:
         Settings.from_env({name: "1"})
 
 
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("FACE_DEVICE", "FACE_COMPUTE"),
+        ("FACE_MODELS", "FACE_MODEL_DIR"),
+        ("FACE_COLLECTION", "FACE_QDRANT_COLLECTION"),
+    ],
+)
+def test_a_former_name_is_refused_by_a_sentence_with_the_new_one(former: str, name: str) -> None:
+    """Even empty: whoever fills it in later is not to find out then."""
+    for text in ("x", ""):
+        with pytest.raises(InvalidSettings) as refusal:
+            Settings.from_env({former: text})
+        assert str(refusal.value) == f"{former} is called {name} now; rename it."
+    assert name in ALL
+
+
 def test_the_readme_has_every_setting() -> None:
     """Its table is the one that `python -m scripts.settings_table` writes."""
     place = PLACE.search(README.read_text("utf-8"))
     assert place is not None
     assert table() in place[0]
     for name in ALL:
-        assert table().count(f"`{name}`") == 1
+        assert table().count(f"| `{name}` |") == 1
 
 
 def test_help_has_every_setting() -> None:
@@ -174,7 +254,8 @@ def test_help_has_every_setting() -> None:
     command = [sys.executable, "-m", "service", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     words = " ".join(text.split())
-    for each in fields(Settings):
-        default = "" if each.default is None else f"{each.default} "
-        meaning = each.metadata["help"].replace("`", "")
-        assert f"{variable(each.name)} {default}{meaning}" in words
+    for each in described():
+        default = f"{each.default} " if each.default else ""
+        meaning = each.meaning.replace("`", "")
+        assert f"{each.variable} {default}{meaning}" in words
+    assert {each.variable for each in described()} == set(ALL)

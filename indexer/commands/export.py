@@ -59,4 +59,4 @@ def _place(settings: Settings) -> str:
     """Which gallery the settings mean, so that no file is taken up with another's faces."""
     if settings.qdrant_url is None:
         return str((settings.data / "gallery").absolute())
-    return f"{settings.qdrant_url.rstrip('/')} {settings.collection}"
+    return f"{settings.qdrant_url.rstrip('/')} {settings.qdrant_collection}"

@@ -61,7 +61,8 @@ async def _bind(store: Store, contract: ModelContract) -> None:
     if kept not in (None, contract):
         raise ContractMismatch(
             f"The file's faces were made with {describe(contract)}, those of the gallery with {describe(kept)}; import "
-            "it into a new gallery (FACE_DATA or FACE_COLLECTION), and run `python -m indexer reembed` on that one."
+            "it into a new gallery (FACE_DATA or FACE_QDRANT_COLLECTION), and run `python -m indexer reembed` on that "
+            "one."
         )
     await store.bind(contract)
 

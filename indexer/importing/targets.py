@@ -20,7 +20,7 @@ from indexer.importing.pipeline import Kept, Target
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 from service.gallery.opening import prepare_model
 from service.settings import Settings
 from service.stores.opening import open_store
@@ -110,7 +110,7 @@ def journal_path(settings: Settings) -> Path:
     """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
     if settings.qdrant_url is None:
         return settings.data / "gallery" / "journal.sqlite"
-    return _named_after(settings, f"{settings.qdrant_url} {settings.collection}")
+    return _named_after(settings, f"{settings.qdrant_url} {settings.qdrant_collection}")
 
 
 def _named_after(settings: Settings, place: str) -> Path:

@@ -19,11 +19,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from service.commands.markdown import table
 from service.models.selection import ModelFiles, prepare
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 BASE_MB = 130
@@ -68,7 +70,7 @@ def megabytes(folder: Path) -> int:
 @asynccontextmanager
 async def started(image: Image, model: str, data: Path) -> AsyncIterator[str]:
     """The address of a service that runs from the image's environment alone, with a gallery in `data`."""
-    environ = {"FACE_DATA": str(data), "FACE_MODELS": str(image.models), "FACE_MODEL": model}
+    environ = {"FACE_DATA": str(data), "FACE_MODEL_DIR": str(image.models), "FACE_MODEL": model}
     process = await asyncio.create_subprocess_exec(
         image.venv / "bin" / "face-service",
         env={"PATH": os.defpath, "FACE_HOST": "127.0.0.1", "FACE_PORT": "0", **environ},
@@ -76,17 +78,11 @@ async def started(image: Image, model: str, data: Path) -> AsyncIterator[str]:
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr  # noqa: S101 - opened as a pipe
-    said = ""
     try:
         async with asyncio.timeout(START_LIMIT_S):
-            while line := (await process.stderr.readline()).decode():
-                said += line
-                if address := re.search(r"Running on (http://[\d.:]+)", line):
-                    break
-            else:
-                raise RuntimeError(f"The service did not start:\n{said}")
+            url = await _address(process.stderr)
         draining = asyncio.create_task(process.stderr.read())
-        yield address[1]
+        yield url
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -94,15 +90,31 @@ async def started(image: Image, model: str, data: Path) -> AsyncIterator[str]:
     await draining
 
 
+async def _address(log: asyncio.StreamReader) -> str:
+    """Where the service whose log this is says that it is running; raises RuntimeError where it leaves before."""
+    said = ""
+    async for line in log:
+        said += line.decode()
+        if found := re.search(r"Running on (http://[\d.:]+)", said):
+            return found[1]
+    raise RuntimeError(f"The service did not start:\n{said}")
+
+
 async def remembers(url: str, photo: bytes) -> bool:
-    """Whether the service there registers the photo and recognises it."""
+    """Whether the service there registers the photo and then recognises it."""
     async with aiohttp.ClientSession(url) as session:
-        for path in ("/registration_face?remark=somebody", "/recognition_face"):
-            form = aiohttp.FormData()
-            form.add_field("image", photo, filename="photo.jpg", content_type="image/jpeg")
-            async with session.post(path, data=form) as response:
-                answer = await response.json()
-    return bool(answer["data"] and answer["data"]["recognition_face"])
+        await _send(session, "/registration_face?remark=somebody", photo)
+        found = await _send(session, "/recognition_face", photo)
+    return found["code"] == 0 and bool(found["data"]["recognition_face"])
+
+
+async def _send(session: aiohttp.ClientSession, path: str, photo: bytes) -> dict[str, Any]:
+    """The envelope that a photo gets there."""
+    form = aiohttp.FormData()
+    form.add_field("image", photo, filename="photo.jpg", content_type="image/jpeg")
+    async with session.post(path, data=form) as response:
+        envelope: dict[str, Any] = await response.json()
+    return envelope
 
 
 def report(image: Image, seconds: float) -> str:
@@ -114,7 +126,7 @@ def report(image: Image, seconds: float) -> str:
 
 async def main(photo: bytes) -> None:
     """Build, start, register, recognise and print the sizes."""
-    files = prepare("casia-webface", None, ROOT / "models", None)
+    files = prepare(Settings(model="casia-webface", model_dir=ROOT / "models"), kept=None)
     with tempfile.TemporaryDirectory() as folder:
         image = build(Path(folder), files)
         began = time.perf_counter()

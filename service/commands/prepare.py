@@ -14,6 +14,6 @@ def run(settings: Settings) -> int:
     Raises ModelUnavailable where they can't be had.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
+    files = selection.prepare(settings, kept=None)
     print(f"{files.contract.model} is ready in {files.facenet.parent}.")
     return 0

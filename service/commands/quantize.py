@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,6 +27,7 @@ from service.models import selection
 from service.models.quantization import import_nncf, quantize
 from service.models.runtimes import has_bf16
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.values import Rgb
 from service.vision.detector import Detector, crop
@@ -77,11 +77,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         raise InvalidSettings("--crops must be 1 or more.")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     nncf = import_nncf()
-    files = selection.prepare(settings.model, settings.weights, settings.models, kept=None)
+    files = selection.prepare(settings, kept=None)
     print(f"Searching {options.photos} for faces …", flush=True)
     sample = collect_faces(options.photos, files, settings, options.crops + _MOST_CHECKED)
     print(f"{sample}.", flush=True)
-    make_int8(nncf, files, sample, crops=options.crops, threads=settings.threads or os.cpu_count() or 1)
+    make_int8(nncf, files, sample, crops=options.crops, threads=model_threads(settings))
     print(f"\nThe int8 model of {files.contract.model} is in {files.facenet_int8.parent}; FACE_PRECISION=int8 uses it.")
     return 0
 
@@ -93,7 +93,7 @@ def collect_faces(folder: Path, files: ModelFiles, settings: Settings, most: int
     """
     if not folder.is_dir():
         raise InvalidSettings(f"{folder} is not a folder; name one with face photos.")
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     sample = FaceSample()
     seen: set[bytes] = set()

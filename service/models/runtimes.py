@@ -40,7 +40,7 @@ def require_converter() -> None:
     for package in _CONVERTER:
         if find_spec(package) is None:
             raise ModelUnavailable(
-                f"Converting a model needs the package {package}; {install_converter()}, or set FACE_MODELS to a "
+                f"Converting a model needs the package {package}; {install_converter()}, or set FACE_MODEL_DIR to a "
                 "folder of converted models."
             )
 

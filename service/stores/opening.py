@@ -48,4 +48,4 @@ def _server(settings: Settings, url: str) -> tuple[Connect, str, CollectionSetti
         write_consistency=settings.qdrant_write_consistency,
         int8=settings.qdrant_quantize == "int8",
     )
-    return connector(url, settings.qdrant_grpc_port, settings.qdrant_api_key), settings.collection, layout
+    return connector(url, settings.qdrant_grpc_port, settings.qdrant_api_key), settings.qdrant_collection, layout

@@ -23,6 +23,7 @@ class Batcher(Generic[Item, Result]):
     def __init__(
         self,
         model: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
         max_batch: int,
         max_wait_s: float,
         max_queue: int,
@@ -34,6 +35,11 @@ class Batcher(Generic[Item, Result]):
         self._queue: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue(max_queue)
         self._unanswered: set[asyncio.Future[Result]] = set()
         self._task = asyncio.create_task(self._run(), name="batcher")
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch."""
+        return self._queue.qsize()
 
     async def submit(self, item: Item) -> Result:
         """The model's result for this item. Raises Overloaded at once where the queue is full."""

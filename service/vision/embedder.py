@@ -80,7 +80,7 @@ class TorchEmbedder:
 
 
 def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
-    """The embedder for FACE_DEVICE and FACE_PRECISION.
+    """The embedder for FACE_COMPUTE and FACE_PRECISION.
 
     Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
     or is damaged.
@@ -90,7 +90,7 @@ def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) 
             return TorchEmbedder(files.weights, "cuda")
         if device == "cuda":
             raise InvalidSettings(
-                "FACE_DEVICE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
+                "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
                 "`--build-arg TORCH=cuda` for the image."
             )
     if precision == "int8":

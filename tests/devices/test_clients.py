@@ -109,7 +109,7 @@ async def test_a_service_lets_them_in(tmp_path: Path, portraits: dict[str, bytes
     secret = secret_file(tmp_path)
     (tmp_path / "wrong").mkdir()
     wrong = secret_file(tmp_path / "wrong", OTHER_SECRET)
-    environ = {"FACE_DATA": str(tmp_path / "data"), "FACE_MODELS": str(MODELS), "FACE_MODEL": "casia-webface"}
+    environ = {"FACE_DATA": str(tmp_path / "data"), "FACE_MODEL_DIR": str(MODELS), "FACE_MODEL": "casia-webface"}
     path = devices_file(tmp_path / "devices.toml")
     running = await listening(await launch({**environ, "FACE_DEVICES": str(path)}))
     try:

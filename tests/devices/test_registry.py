@@ -146,7 +146,7 @@ class TestReload:
         """Takes up what a command writes, and SIGHUP at once; a broken edit shuts nobody out."""
         path = tmp_path / "devices.toml"
         secret = command(path, "add", "door-7", "--operations", "list").stdout.strip()
-        environ = {"FACE_DATA": str(tmp_path / "data"), "FACE_MODELS": str(MODELS), "FACE_MODEL": "casia-webface"}
+        environ = {"FACE_DATA": str(tmp_path / "data"), "FACE_MODEL_DIR": str(MODELS), "FACE_MODEL": "casia-webface"}
         running = await listening(await launch({**environ, "FACE_DEVICES": str(path)}))
         try:
             assert await listed(running.port, secret) == 0

@@ -45,7 +45,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A service that lets in only the devices of tests/signing.py."""
     folder = tmp_path_factory.mktemp("locked")
     path = devices_file(folder / "devices.toml")
-    return Settings(data=folder / "data", models=MODELS, model="casia-webface", devices=path)
+    return Settings(data=folder / "data", model_dir=MODELS, model="casia-webface", devices=path)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

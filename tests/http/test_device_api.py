@@ -54,7 +54,7 @@ def strict_settings(tmp_path_factory: pytest.TempPathFactory, portraits: dict[st
     """Each setting of the contract other than by default; the portraits are the largest photos that it allows."""
     return Settings(
         data=tmp_path_factory.mktemp("strict"),
-        models=MODELS,
+        model_dir=MODELS,
         model="casia-webface",
         picture_side=100,
         threshold=0.6,
@@ -460,7 +460,7 @@ class TestUnknownError:
         def fail(*_: object) -> None:
             raise ZeroDivisionError("/etc/secret")
 
-        monkeypatch.setattr("service.gallery.gallery.to_jpeg", fail)
+        monkeypatch.setattr("service.vision.engine.to_jpeg", fail)
         detail = await device.fails(999, "POST", register_path("test"), data=form(portraits["obama"]))
         assert "secret" not in detail
         assert "ZeroDivision" not in detail

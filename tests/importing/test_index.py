@@ -45,7 +45,7 @@ def environ(settings: Settings, files: ModelFiles) -> dict[str, str]:
     """The settings of a process."""
     return {
         "FACE_DATA": str(settings.data),
-        "FACE_MODELS": str(MODELS),
+        "FACE_MODEL_DIR": str(MODELS),
         "FACE_MODEL": files.contract.model,
         "FACE_THREADS": "1",  # so that an import lasts on any machine
     }

@@ -21,9 +21,7 @@ from tests.conftest import MODELS
 from tests.support import qdrant
 from tests.support.processes import ROOT
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs Ray: the extra ray"
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra ray")
 
 
 @needs_ray
@@ -35,15 +33,15 @@ async def test_two_engines_fill_the_gallery_of_a_server(tmp_path: Path, album: P
     await server.start()
     settings = Settings(
         data=tmp_path / "data",
-        models=MODELS,
-        model=files.contract.model,
+        model_dir=MODELS,
+        model="casia-webface",
         qdrant_url=server.url,
         qdrant_grpc_port=server.port,
         qdrant_api_key="secret",
     )
     environ = {
         "FACE_DATA": str(settings.data),
-        "FACE_MODELS": str(MODELS),
+        "FACE_MODEL_DIR": str(MODELS),
         "FACE_MODEL": settings.model,
         "FACE_QDRANT_URL": server.url,
         "FACE_QDRANT_GRPC_PORT": str(server.port),

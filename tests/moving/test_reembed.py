@@ -40,7 +40,7 @@ from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
-FORMER = ModelContract("former", "0" * 64, 1, 512)
+FORMER = ModelContract(model="former", digest="0" * 64, preprocessing=1, dimension=512)
 """The model that the galleries of these tests are made with; what it computed is noise to any other."""
 
 LEAST = 0.93
@@ -202,7 +202,7 @@ class TestEdge:
         photo, vector = next(iter(known.values()))
         faces = list(copies(photo, range(1, 201)))
         await (await make(EdgeStore(settings.data / "gallery"), faces)).close()
-        environ = {"FACE_DATA": str(settings.data), "FACE_MODELS": str(MODELS), "FACE_MODEL": "casia-webface"}
+        environ = {"FACE_DATA": str(settings.data), "FACE_MODEL_DIR": str(MODELS), "FACE_MODEL": "casia-webface"}
         for delay_s in (0.5, 2, 3.5, 5):
             running = await launch(environ, "reembed", module="indexer")
             await asyncio.sleep(delay_s)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst"]
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
 Faces = list[tuple[StoredFace, Embedding]]
+Change = Literal["altered", "missing", "twice", "more"]
 
 
 def gallery_in(folder: Path) -> Settings:
@@ -155,7 +157,7 @@ class TestRoundTrip:
     async def test_the_model_is_not_needed(self, tmp_path: Path, few: Settings) -> None:
         """The new gallery gets the file's contract, whatever FACE_MODEL says."""
         await export(few, tmp_path / "faces.jsonl")
-        settings = replace(few, data=tmp_path / "new", model="casia-webface", models=tmp_path / "none")
+        settings = replace(few, data=tmp_path / "new", model="casia-webface", model_dir=tmp_path / "none")
         assert await bring_in(settings, tmp_path / "faces.jsonl") == 0
         store = open_store(settings)
         assert await store.open() == CONTRACT
@@ -420,9 +422,9 @@ class TestDamaged:
             with pytest.raises(UnusableArchive), ArchiveReader(file) as reader:
                 list(reader.read())
 
-    @pytest.mark.parametrize("change", ["altered", "missing", "twice", "more"])
+    @pytest.mark.parametrize("change", get_args(Change))
     async def test_lines_that_look_good(
-        self, tmp_path: Path, few: Settings, change: str, capsys: pytest.CaptureFixture[str]
+        self, tmp_path: Path, few: Settings, change: Change, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The end line tells that they are not those that were exported."""
         await export(few, tmp_path / "faces.jsonl")

@@ -155,7 +155,7 @@ class TestCollection:
         self, server: Qdrant, link: QdrantLink, opened: Any, shape: dict[str, Any]
     ) -> None:
         await make_by_hand(link, **shape)
-        with pytest.raises(StoreUnavailable, match="FACE_COLLECTION"):
+        with pytest.raises(StoreUnavailable, match="FACE_QDRANT_COLLECTION"):
             await opened(server.connect)
 
     async def test_somebody_elses_points_are_left_alone(self, server: Qdrant, link: QdrantLink, opened: Any) -> None:
@@ -389,7 +389,7 @@ async def test_the_settings_choose_it(server: Qdrant) -> None:
             "FACE_QDRANT_URL": "http://127.0.0.1:6333",
             "FACE_QDRANT_GRPC_PORT": str(server.port),
             "FACE_QDRANT_API_KEY": KEY,
-            "FACE_COLLECTION": "visitors",
+            "FACE_QDRANT_COLLECTION": "visitors",
             "FACE_QDRANT_SHARDS": "3",
             "FACE_QDRANT_QUANTIZE": "int8",
         }

@@ -31,7 +31,7 @@ from service.stores.store import Added, Store
 from service.values import Box, Embedding, ModelContract, StoredFace
 from tests.support import qdrant
 
-CONTRACT = ModelContract("vggface2", "0123456789abcdef" * 4, 1, 512)
+CONTRACT = ModelContract(model="vggface2", digest="0123456789abcdef" * 4, preprocessing=1, dimension=512)
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -328,7 +328,7 @@ class TestEveryStore:
                 await store.bind(other)
             for word in (CONTRACT.model, other.model, other.digest[:12], "FACE_MODEL"):
                 assert word in str(refusal.value)
-            assert ("FACE_DATA" if isinstance(store, EdgeStore) else "FACE_COLLECTION") in str(refusal.value)
+            assert ("FACE_DATA" if isinstance(store, EdgeStore) else "FACE_QDRANT_COLLECTION") in str(refusal.value)
         await store.bind(CONTRACT)
 
     async def test_a_closed_store_says_so(self, store: Store) -> None:

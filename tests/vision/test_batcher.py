@@ -39,7 +39,7 @@ async def batching(
     max_wait_s: float = 0.0,
     max_queue: int = 100,
 ) -> AsyncIterator[Batcher[int, int]]:
-    batcher = Batcher(model, max_batch, max_wait_s, max_queue)
+    batcher = Batcher(model, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=max_queue)
     try:
         yield batcher
     finally:
@@ -86,8 +86,10 @@ async def test_what_comes_while_the_model_is_busy_forms_the_next_batch() -> None
         for number in (2, 3, 4):
             tasks += submitted(batcher, number)
             await settle()
+        assert batcher.waiting == 3
         model.open.set()
         assert await outcomes(tasks) == [2, 4, 6, 8]
+        assert batcher.waiting == 0
     assert model.batches == [[1], [2, 3, 4]]
 
 

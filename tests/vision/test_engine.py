@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +55,13 @@ def hundred(photos: Path) -> list[bytes]:
 
 @asynccontextmanager
 async def running(
-    detector: Detector, embedder: Embedder, workers: int = 2, limits: Limits = LIMITS
+    detector: Detector,
+    embedder: Embedder,
+    workers: int = 2,
+    limits: Limits = LIMITS,
+    on_batch: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(detector, embedder, limits, workers, max_batch=8, max_wait_s=0.0)
+    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, max_wait_s=0.0, on_batch=on_batch)
     try:
         yield engine
     finally:
@@ -87,7 +92,7 @@ async def test_a_photo_becomes_the_detectors_faces_with_the_embedders_vectors(
     expected = embedder.embed(np.stack([crop(picture, each.box) for each in detections]))
     for face, vector in zip(observation.faces, expected, strict=True):
         assert cosine(face.embedding, vector) > 0.999
-    assert np.array_equal(np.asarray(observation.photo), np.asarray(picture))
+    assert observation.size == picture.size
 
 
 async def test_only_the_chosen_faces_are_embedded(engine: Engine, photos: Path) -> None:
@@ -110,7 +115,32 @@ async def test_a_photo_without_a_face_is_no_error(engine: Engine, photos: Path) 
     """What it means is for the gallery to say."""
     observation = await engine.observe((photos / "chelsea.png").read_bytes(), everything, Timings())
     assert observation.faces == []
-    assert observation.photo.size == (451, 300)
+    assert observation.size == (451, 300)
+
+
+async def test_a_picture_is_made_where_one_is_asked_for(engine: Engine, photos: Path) -> None:
+    """In the same visit to a worker; the size stays that of the photo, and without a face there is none."""
+    photo = (photos / "obama.jpg").read_bytes()
+    timings = Timings()
+    observation = await engine.observe(photo, largest, timings, picture_side=100)
+    with Image.open(io.BytesIO(base64.b64decode(observation.picture))) as picture:
+        assert max(picture.size) == 100
+    with Image.open(photos / "obama.jpg") as whole:
+        assert observation.size == whole.size
+    assert list(timings) == ["decode", "detect", "crop", "picture", "embed"]
+    assert (await engine.observe(photo, largest, Timings())).picture == ""
+    assert (await engine.observe(photo, lambda _: [], Timings(), picture_side=100)).picture == ""
+
+
+@pytest.mark.parametrize(("orientation", "turned"), [(1, False), (3, False), (6, True), (8, True)])
+async def test_the_size_is_that_of_the_upright_photo(engine: Engine, orientation: int, turned: bool) -> None:
+    """Also of one so large that it is reduced while it is decoded."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", (5001, 1003)).save(out, "JPEG", exif=exif)
+    observation = await engine.observe(out.getvalue(), everything, Timings())
+    assert observation.size == ((1003, 5001) if turned else (5001, 1003))
 
 
 async def test_each_stage_is_timed(engine: Engine, hundred: list[bytes]) -> None:
@@ -164,6 +194,20 @@ async def test_what_one_sends_wrong_does_not_touch_the_others(engine: Engine, hu
     found = await asyncio.gather(*(only_face(engine, each) for each in mixed), return_exceptions=True)
     assert all(isinstance(each, Face) for each in found[::2])
     assert [type(each) for each in found[1::2]] == [error for _, error in wrong]
+
+
+async def test_what_waits_and_each_batch_can_be_watched(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """The photos that are taken on and not done, and the size of each batch; afterwards nothing waits."""
+    sizes: list[int] = []
+    async with running(detector, embedder, workers=1, on_batch=sizes.append) as engine:
+        tasks = [asyncio.create_task(only_face(engine, each)) for each in hundred[:5]]
+        await asyncio.sleep(0)
+        assert engine.photos_waiting == 5
+        await asyncio.gather(*tasks)
+        assert (engine.photos_waiting, engine.crops_waiting) == (0, 0)
+    assert sum(sizes) == 5
 
 
 async def test_more_photos_than_may_wait_are_refused_at_once(

@@ -54,7 +54,7 @@ async def find(link: QdrantLink, name: str) -> Found | None:
     except (TypeError, ValueError) as error:
         raise StoreUnavailable(
             f"What the metadata of Qdrant's collection {real} say about the model can't be read; restore them, or name "
-            "another gallery with FACE_COLLECTION."
+            "another gallery with FACE_QDRANT_COLLECTION."
         ) from error
 
 
@@ -162,7 +162,8 @@ async def adopt(link: QdrantLink, found: Found, contract: ModelContract) -> None
     count = await link.call(lambda client: client.count(found.name, exact=True))
     if not fits or count.count:
         raise StoreUnavailable(
-            f"Qdrant's collection {found.name} is not a gallery of this service; name another one with FACE_COLLECTION."
+            f"Qdrant's collection {found.name} is not a gallery of this service; "
+            "name another one with FACE_QDRANT_COLLECTION."
         )
     kept = {MODEL: to_mapping(contract)}
     await link.call(lambda client: client.update_collection(found.name, metadata=kept), BULK_LIMIT_S)

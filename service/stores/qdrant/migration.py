@@ -46,7 +46,7 @@ class QdrantMigration:
         if found is None or found.name == self._name:
             raise StoreUnavailable(
                 f"{self._name} is a collection, not an alias for one, so no other can take its place; export it, and "
-                "import it with another FACE_COLLECTION."
+                "import it with another FACE_QDRANT_COLLECTION."
             )
         self._old_name = found.name
         await collection.release(self._link, found.name)  # should the last try have been killed while holding

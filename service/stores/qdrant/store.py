@@ -87,7 +87,7 @@ class QdrantStore:
         if found.contract is None:
             await collection.adopt(self._link, found, contract)
         else:
-            require(found.contract, contract, elsewhere="name another gallery with FACE_COLLECTION")
+            require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
         await collection.add_indexes(self._link, found.name, found.info.payload_schema)
         self._real = found.name
 

@@ -1,0 +1,101 @@
+"""FACE_* variables as people write them: how a field's text is parsed, shown, explained and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from service.errors import InvalidSettings
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+class Allowed(NamedTuple):
+    """In a field's annotation: says in words what its pattern accepts."""
+
+    words: str
+
+
+def variable(field_name: str) -> str:
+    """The environment variable of a field: max_bytes → FACE_MAX_BYTES."""
+    return f"FACE_{field_name.upper()}"
+
+
+def parse(name: str, field: FieldInfo, *, text: str) -> object:
+    """Turn the variable's text into the type of the field `name`, whatever its range; raises InvalidSettings."""
+    try:
+        return _kind(field).parse(text)
+    except (ValueError, KeyError):
+        raise wrong_type(name, field, text) from None
+
+
+def wrong_type(name: str, field: FieldInfo, value: object) -> InvalidSettings:
+    """FACE_PORT='x' is not a whole number."""
+    return InvalidSettings(f"{_said(name, field, value)} is not {_kind(field).name}.")
+
+
+def out_of_range(name: str, field: FieldInfo, value: object) -> InvalidSettings:
+    """FACE_PORT='65536' is out of range; allowed: 0 to 65535."""
+    return InvalidSettings(f"{_said(name, field, value)} is out of range; allowed: {allowed(field)}.")
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field accepts, from its type and limits; empty where any value of its type will do."""
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{name}`" for name in get_args(field.annotation))
+    if field.annotation is bool:
+        return "`yes`, `no`"
+    low = next((each.ge for each in field.metadata if hasattr(each, "ge")), None)
+    high = next((each.le for each in field.metadata if hasattr(each, "le")), None)
+    if low is not None:
+        return f"{low} or more" if high is None else f"{low} to {high}"
+    return next((each.words for each in field.metadata if isinstance(each, Allowed)), "")
+
+
+def as_text(value: object) -> str:
+    """A value as one would write it into its variable; None is an empty one."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+class _Kind(NamedTuple):
+    """What a field's type is called, and how a variable's text becomes one."""
+
+    name: str
+    parse: Callable[[str], object]
+
+
+def _networks(text: str) -> Networks:
+    return tuple(ip_network(each.strip()) for each in text.split(","))
+
+
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_TEXT = _Kind("text", str)
+_PATH = _Kind("a path", lambda text: Path(text).expanduser())
+_KINDS: dict[object, _Kind] = {
+    int: _Kind("a whole number", int),
+    float: _Kind("a number", float),
+    bool: _Kind("yes or no", lambda text: _BOOLEANS[text.lower()]),
+    Path: _PATH,
+    Path | None: _PATH,
+    Networks: _Kind("a list of IP addresses and networks (10.0.0.0/8, not 10.0.0.1/8) with commas between", _networks),
+}
+"""By a field's type; all others are text."""
+
+
+def _kind(field: FieldInfo) -> _Kind:
+    return _KINDS.get(field.annotation, _TEXT)
+
+
+def _said(name: str, field: FieldInfo, value: object) -> str:
+    """The variable with its value, unless that is a secret."""
+    return f"{variable(name)}={as_text(value)!r}" if field.repr else variable(name)
