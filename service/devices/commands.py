@@ -16,7 +16,7 @@ from typing import Any
 
 import tomlkit
 
-from service.devices.registry import ID, MOST_SECRETS, OPERATIONS, read_devices
+from service.devices.registry import ID, MAX_SECRETS, OPERATIONS, read_devices
 from service.errors import FaceServiceError, InvalidDevices
 
 _SECRET_BYTES = 32
@@ -33,8 +33,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
     enable = commands.add_parser("enable", help="let it in again")
     rotate = commands.add_parser("rotate", help="make a new secret; the one before it works until the next --finish")
     rotate.add_argument("--finish", action="store_true", help="make none, but forget the older of two secrets")
-    for each in (add, disable, enable, rotate):
-        each.add_argument("id", help="the device's X-Device-Id")
+    for command in (add, disable, enable, rotate):
+        command.add_argument("id", help="the device's X-Device-Id")
 
 
 def run(options: argparse.Namespace, path: Path | None) -> int:
@@ -59,9 +59,9 @@ def _list(path: Path) -> None:
     for device in read_devices(path).values():
         state = "enabled" if device.enabled else "disabled"
         number = {1: "1 secret", 2: "2 secrets"}[len(device.secrets)]
-        may = ",".join(each for each in OPERATIONS if each in device.operations) or "nothing"
+        operations = ",".join(each for each in OPERATIONS if each in device.operations) or "nothing"
         note = "".join(each if each.isprintable() else "?" for each in device.note)
-        print(f"{device.id:<24} {state:<8} {number:<9} {may:<30} {note}".rstrip())
+        print(f"{device.id:<24} {state:<8} {number:<9} {operations:<30} {note}".rstrip())
 
 
 def _change(path: Path, options: argparse.Namespace) -> None:
@@ -107,7 +107,7 @@ def _rotate(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str 
         table["secrets"] = list(table["secrets"])[:1]
         return None
     secret = secrets.token_hex(_SECRET_BYTES)
-    table["secrets"] = [secret, *table["secrets"]][:MOST_SECRETS]
+    table["secrets"] = [secret, *table["secrets"]][:MAX_SECRETS]
     return secret
 
 
