@@ -9,7 +9,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint bench index up down lock clean
+.PHONY: help setup run test check lint format bench index up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +27,18 @@ run: setup  ## start the service on http://0.0.0.0:5055
 test: setup  ## run the tests; ARGS="-k name" passes options to pytest
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(INSTALLED)  ## check style and types
+check: lint setup  ## lint, and run the fast tests: none that is slow or starts processes
+	$(BIN)/python -m pytest -m "not slow and not process" $(ARGS)
+
+lint: $(INSTALLED)  ## check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## mend what can be mended by itself, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.bench $(ARGS)
@@ -54,5 +62,5 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 		--output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
-	rm -rf $(VENV) .bench models .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .bench models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

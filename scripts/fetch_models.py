@@ -20,7 +20,7 @@ def main(environ: Mapping[str, str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = Settings.from_env(environ)
-        files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+        files = selection.prepare(settings, kept=None)
     except FaceServiceError as error:
         sys.exit(str(error))
     print(f"{files.contract.model} is ready in {files.facenet.parent}.")

@@ -34,6 +34,7 @@ from service.errors import FaceNotFound, FaceServiceError, InvalidImage, Invalid
 from service.models import selection
 from service.models.runtimes import import_openvino
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.values import Rgb
 from service.vision.detector import Detector, crop
@@ -78,11 +79,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_env(environ)
         nncf = import_nncf()
-        files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+        files = selection.prepare(settings, kept=None)
         print(f"Looking for faces in {options.photos} …", flush=True)
         faces = find_faces(options.photos, files, settings, options.crops + _CHECKED)
         print(f"{faces}.", flush=True)
-        quantize(nncf, files, faces, options.crops, settings.threads or os.cpu_count() or 1)
+        quantize(nncf, files, faces, options.crops, model_threads(settings))
     except FaceServiceError as error:
         sys.exit(str(error))
     print(f"\nThe int8 model of {files.contract.model} is in {files.facenet_int8.parent}; FACE_PRECISION=int8 uses it.")
@@ -107,7 +108,8 @@ def find_faces(folder: Path, files: ModelFiles, settings: Settings, most: int) -
     """
     if not folder.is_dir():
         raise InvalidSettings(f"{folder} is not a folder; name one with face photos.")
-    detector = Detector(files, settings.threads or os.cpu_count() or 1, settings.min_face, settings.min_share)
+    threads = model_threads(settings)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     faces = Faces()
     seen: set[bytes] = set()
     for path in _spread(path for path in folder.rglob("*") if path.is_file()):

@@ -104,7 +104,7 @@ class Match:
     similarity: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelContract:
     """What two embeddings must share to be comparable; a gallery holds vectors of one contract only.
 

@@ -22,6 +22,8 @@ from service.vision.images import FORMATS
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
 
+pytest_plugins = ["tests.support.skips"]
+
 MODELS = Path(__file__).parents[1] / "models"
 """Where `make setup` puts them."""
 
@@ -45,7 +47,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
-    return selection.prepare("casia-webface", None, MODELS, None)
+    return selection.prepare(Settings(model="casia-webface", model_dir=MODELS), kept=None)
 
 
 @pytest.fixture(scope="session")

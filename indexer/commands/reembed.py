@@ -53,7 +53,7 @@ async def reembed(settings: Settings, migration: Migration, drop_old: bool, leav
     kept = await migration.open()
     if kept is None:
         raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
-    files = await asyncio.to_thread(selection.prepare, settings.model, settings.weights, settings.model_dir, kept)
+    files = await asyncio.to_thread(selection.prepare, settings, kept)
     if files.contract == kept:
         print(
             f"The gallery has the model {kept.model} already; FACE_MODEL or FACE_WEIGHTS name another.", file=sys.stderr

@@ -9,7 +9,7 @@ from functools import partial
 from indexer.importing.outcomes import Outcome
 from indexer.importing.pipeline import Kept
 from indexer.importing.retry import PATIENCE_S, persist
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate, Enrollment, add_under_free_ids
 from service.stores.store import Added, Store
 from service.values import Embedding, StoredFace
 
@@ -30,26 +30,22 @@ class GalleryWriter:
 
     async def keep(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:
         """Durable once it returns. Raises CannotGoOn when the store stays away."""
-        wanted = [(each, nth) for each in range(len(candidates)) for nth in range(len(candidates[each][0].faces))]
-        kept: dict[tuple[int, int], Kept] = {}
-        attempt = 0
-        while wanted:
-            taken: list[tuple[int, int]] = []
-            for start in range(0, len(wanted), AT_ONCE):
-                keys = wanted[start : start + AT_ONCE]
-                faces = [self._stored(*candidates[each], nth, attempt) for each, nth in keys]
-                answers = await persist(partial(self._store.add_many, faces), self._patience_s)
-                for key, (face, _), added in zip(keys, faces, answers, strict=True):
-                    if added is Added.TAKEN:
-                        taken.append(key)
-                    else:
-                        kept[key] = (Outcome.REGISTERED if added is Added.NEW else Outcome.KNOWN, face.face_id)
-                        self.added += added is Added.NEW
-            wanted = taken
-            attempt += 1
-        return [
-            [kept[each, nth] for nth in range(len(candidate.faces))] for each, (candidate, _) in enumerate(candidates)
+        enrollments = [
+            Enrollment(candidate=candidate, nth=nth, remark=remark, registered_at=self._clock())
+            for candidate, remark in candidates
+            for nth in range(len(candidate.faces))
         ]
+        added = iter(await add_under_free_ids(enrollments, self._add_patiently))
+        return [[_written(*next(added)) for _ in candidate.faces] for candidate, _ in candidates]
 
-    def _stored(self, candidate: Candidate, remark: str, nth: int, attempt: int) -> tuple[StoredFace, Embedding]:
-        return candidate.stored(nth, remark, attempt, self._clock()), candidate.faces[nth].embedding
+    async def _add_patiently(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
+        answers: list[Added] = []
+        for start in range(0, len(faces), AT_ONCE):
+            chunk = faces[start : start + AT_ONCE]
+            answers += (added := await persist(partial(self._store.add_many, chunk), self._patience_s))
+            self.added += added.count(Added.NEW)
+        return answers
+
+
+def _written(face_id: int, added: Added) -> Kept:
+    return (Outcome.REGISTERED if added is Added.NEW else Outcome.KNOWN), face_id

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from indexer.importing.pipeline import Look
-from service.gallery.gallery import Candidate, every, largest, observe, single
+from service.gallery.choices import every, largest, single
+from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import open_engine
@@ -36,10 +37,10 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
     choose = FACES[faces](settings.min_score)
 
     async def look(content: bytes, _: str) -> Candidate:
-        return await observe(engine, content, choose, settings.picture_side, Timings())
+        return await observe_candidate(engine, content, choose, Timings(), picture_side=settings.picture_side)
 
     try:
         await engine.warm()
-        yield look, in_flight(settings.threads or os.cpu_count() or 1)
+        yield look, in_flight(model_threads(settings))
     finally:
         await engine.close()

@@ -19,7 +19,7 @@ from indexer.importing.report import Report
 from indexer.importing.retry import CannotGoOn
 from indexer.progress import Progress
 from service.errors import ImageTooLarge
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 
 log = logging.getLogger(__name__)
 

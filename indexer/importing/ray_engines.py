@@ -15,7 +15,7 @@ from typing import Any
 from indexer.importing.local_engine import in_flight, local_engine
 from indexer.importing.pipeline import Look
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 from service.models import selection
 from service.settings import Settings
 from service.values import ModelContract
@@ -42,13 +42,10 @@ class RemoteEngine:
         """Load the model. Raises ModelUnavailable where the gallery's can't be had."""
         async with self._starting:
             if self._look is None:
-                settings = self._settings
-                files = await asyncio.to_thread(
-                    selection.prepare, settings.model, settings.weights, settings.model_dir, self._contract
-                )
+                files = await asyncio.to_thread(selection.prepare, self._settings, self._contract)
                 if files.contract != self._contract:
                     raise ModelUnavailable(f"A machine of the cluster has another model than {self._contract.model}.")
-                self._look, _ = await self._open.enter_async_context(local_engine(settings, files, self._faces))
+                self._look, _ = await self._open.enter_async_context(local_engine(self._settings, files, self._faces))
 
     async def look(self, content: bytes, remark: str) -> Candidate | FaceServiceError:
         """See pipeline.Look; what that would raise is returned, because Ray wraps what is raised."""

@@ -20,7 +20,7 @@ from indexer.importing.pipeline import Kept
 from indexer.importing.retry import PATIENCE_S, CannotGoOn, persist
 from service.devices.signatures import Claim, signed_headers
 from service.errors import InvalidSettings, StoreUnavailable
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 
 LIMIT_S = 60.0
 """For one photo; a service that is busy answers later, not never."""

@@ -20,7 +20,7 @@ from indexer.importing.pipeline import Kept, Target
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
-from service.gallery.gallery import Candidate
+from service.gallery.enrollment import Candidate
 from service.gallery.opening import prepare_model
 from service.settings import Settings
 from service.stores.opening import open_store

@@ -45,7 +45,7 @@ SPECTRUM = 18.0
 as vggface2's does on LFW, where the nearest of 240 strangers is at 0.47; in 512 equal dimensions it would be 0.04."""
 NOISE = 0.33
 """Variance within a person over that between people: two photos of one have a cosine of about 1 / 1.33 = 0.75."""
-CONTRACT = ModelContract("benchmark", "0" * 64, 1, DIMENSION)
+CONTRACT = ModelContract(model="benchmark", digest="0" * 64, preprocessing=1, dimension=DIMENSION)
 
 Vectors = NDArray[np.float32]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import subprocess
 import sys
@@ -14,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.detector import Detector
 from service.vision.embedder import open_embedder
 from service.vision.engine import Engine, Limits
-from service.vision.images import readable_formats
 
 BATCH = 32
 ROUNDS = 3
@@ -29,7 +28,7 @@ CALLERS = 16
 
 def embedding_section(settings: Settings, files: ModelFiles) -> str:
     """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns, as Markdown."""
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     embedder = open_embedder(files, "cpu", settings.precision, threads)
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
     ours, theirs = [], []
@@ -77,13 +76,13 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     """Photos a second and their latency by the batcher's settings, with CALLERS at once and with one, as Markdown."""
     lines = ["## Batching", "", "| max_batch | max_wait | photos/s, 16 callers | p50 ms | photos/s, 1 caller |"]
     lines.append("| ---: | ---: | ---: | ---: | ---: |")
-    threads = settings.threads or os.cpu_count() or 1
-    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    threads = model_threads(settings)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, settings.compute, settings.precision, threads)
     embedder.warm()
-    limits = Limits(settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, 256)
+    limits = Limits.of(settings)
     for max_batch, max_wait_s in ((1, 0.0), (4, 0.0), (8, 0.0), (8, 0.005), (8, 0.02), (16, 0.0), (32, 0.0)):
-        engine = Engine(detector, embedder, limits, threads, max_batch, max_wait_s)
+        engine = Engine(detector, embedder, limits, workers=threads, max_batch=max_batch, max_wait_s=max_wait_s)
         many, latency = await bare_engine(engine, photos, CALLERS, SECONDS)
         one, _ = await bare_engine(engine, photos, 1, SECONDS)
         await engine.close()

@@ -26,8 +26,9 @@ from indexer.importing.targets import open_target
 from indexer.progress import Progress
 from scripts.bench.photos import FACES
 from service.errors import FaceServiceError
-from service.gallery.gallery import largest
+from service.gallery.choices import largest
 from service.models import selection
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import open_engine
@@ -68,10 +69,10 @@ async def indexing_section(settings: Settings, folder: Path, limit: int | None =
 
 async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -> tuple[float, float]:
     """Faces a second of the bare engine and of the indexer; who begins changes from turn to turn."""
-    files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+    files = selection.prepare(settings, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
-    callers = in_flight(settings.threads or os.cpu_count() or 1)
+    callers = in_flight(model_threads(settings))
 
     async def bare(part: Sequence[Photo]) -> int:
         contents = iter([photo.path.read_bytes() for photo in part])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from scripts.bench.precision import has_bf16
 from service.models.runtimes import import_openvino
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 
 SIDE = 1024
@@ -31,7 +31,7 @@ class Task(NamedTuple):
 
 def limits_section(settings: Settings, files: ModelFiles) -> str:
     """A report section in Markdown: GFLOP, milliseconds, and the share of the peak that is reached."""
-    threads = settings.threads or os.cpu_count() or 1
+    threads = model_threads(settings)
     precisions = ["f32", *(["bf16"] if has_bf16() else []), *(["int8"] if files.facenet_int8.exists() else [])]
     peaks = {precision: _peak(precision, threads) for precision in precisions if precision != "int8"}
     lines = [

@@ -7,6 +7,8 @@ import os
 import platform
 from pathlib import Path
 
+from service.processors import usable_processors
+
 _PACKAGES = ("openvino", "torch", "facenet-pytorch", "numpy", "opencv-python-headless", "pillow", "qdrant-edge-py")
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
@@ -14,7 +16,7 @@ _TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 def machine() -> str:
     """Processor, cores, memory and operating system in one line."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_processors()
     model, flags = _processor()
     extensions = ", ".join(flag for flag in _TELLING_FLAGS if flag in flags) or "no vector extensions named"
     return f"{model} ({extensions}), {cores} cores, {gigabytes:.1f} GiB of memory, {platform.platform(terse=True)}"

@@ -51,7 +51,7 @@ class Ours:
     @contextlib.contextmanager
     def started(cls, name: str, settings: Settings) -> Iterator[Self]:
         """An engine made of the settings, as the service makes its own."""
-        files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+        files = selection.prepare(settings, kept=None)
         with asyncio.Runner() as runner:
             engine = runner.run(open_engine(settings, files))
             try:
@@ -68,18 +68,18 @@ class Ours:
             return None
 
     async def _measure(self, photo: bytes) -> Measured:
-        stages = Timings()
+        timings = Timings()
         started = time.perf_counter()
-        seen = await self._engine.observe(photo, choose=list, timings=stages)
+        seen = await self._engine.observe(photo, choose=list, timings=timings)
         total = (time.perf_counter() - started) * 1000
         return Measured(
-            size=seen.photo.size,
+            size=seen.size,
             boxes=np.array([face.detection.box for face in seen.faces], dtype=np.float64).reshape(-1, 4),
             embeddings=np.array([face.embedding for face in seen.faces], dtype=np.float32).reshape(-1, 512),
             milliseconds={
-                "decode": stages["decode"],
-                "detect": stages["detect"] + stages["crop"],
-                "embed": stages["embed"],
+                "decode": timings["decode"],
+                "detect": timings["detect"] + timings["crop"],
+                "embed": timings["embed"],
                 "total": total,
             },
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cProfile
-import os
 import pstats
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.vision.detector import Detector, crop
 from service.vision.embedder import open_embedder
@@ -61,8 +61,8 @@ def profile_section(settings: Settings, files: ModelFiles, sets: Mapping[str, Se
 
 def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) -> dict[str, float]:
     """The mean of each stage a photo."""
-    threads = settings.threads or os.cpu_count() or 1
-    detector = Detector(files, threads, settings.min_face, settings.min_share)
+    threads = model_threads(settings)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, settings.compute, settings.precision, threads)
     photos = [accept(path.read_bytes(), settings.max_bytes, settings.max_pixels, readable_formats()) for path in paths]
 

@@ -26,7 +26,7 @@ _PICTURE_BYTES = 4500
 async def search_milliseconds() -> float:
     """The median time of one search in a gallery of GALLERY made-up faces, the answer's pictures included."""
     random = np.random.default_rng(0)
-    contract = ModelContract("benchmark", "0" * 64, 1, 512)
+    contract = ModelContract(model="benchmark", digest="0" * 64, preprocessing=1, dimension=512)
     with tempfile.TemporaryDirectory() as folder:
         store = EdgeStore(Path(folder) / "gallery")
         await store.open()

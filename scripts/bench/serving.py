@@ -61,7 +61,7 @@ async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
 
 async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], Stalls]:
     """The bare engine's photos a second, the clients' report, and how the event loop fared."""
-    files = selection.prepare(settings.model, settings.weights, settings.model_dir, kept=None)
+    files = selection.prepare(settings, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
     before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
@@ -113,6 +113,7 @@ async def _process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
         sys.executable, "-m", "service", env=os.environ | environ | {"FACE_PORT": "0"}, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr  # noqa: S101 - opened as a pipe
+    address = None
     try:
         while line := (await process.stderr.readline()).decode():
             if address := re.search(r"http://[\d.:]+", line):

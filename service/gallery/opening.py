@@ -20,7 +20,7 @@ async def prepare_model(settings: Settings, store: Store) -> ModelFiles:
     Raises StoreUnavailable or ModelUnavailable.
     """
     kept = await store.open()
-    return await asyncio.to_thread(selection.prepare, settings.model, settings.weights, settings.model_dir, kept)
+    return await asyncio.to_thread(selection.prepare, settings, kept)
 
 
 @asynccontextmanager

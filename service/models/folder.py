@@ -12,34 +12,30 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 log = logging.getLogger(__name__)
 
-Manifest = Mapping[str, Any]
+Manifest = Mapping[str, object]
 """What a set of files was made from and by which version of the conversion, as JSON has it."""
 
 _MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
 
 
-def subfolder(folder: Path, model: str, digest: str) -> Path:
-    """Where the files of a model are kept, whether they exist or not."""
-    return folder / f"{model}-{digest[:16]}"
+def subfolder(models: Path, *, model: str, digest: str) -> Path:
+    """Where the files of a model are kept in the models folder, whether they exist or not."""
+    return models / f"{model}-{digest[:16]}"
 
 
-def ready(
-    folder: Path, model: str, digest: str, version: int, names: Sequence[str], make: Callable[[Path], None]
-) -> Path:
-    """The subfolder of `folder` with the files `names` made from the source of that `digest`.
+def ready(place: Path, wanted: Manifest, names: Sequence[str], make: Callable[[Path], None]) -> Path:
+    """`place`, with the files `names` in it as `wanted` says.
 
-    Files that are missing, damaged or made by another `version` of the conversion are made anew by `make(folder)`,
-    one process at a time; whatever `make` raises passes through. Raises OSError when the folder can't be written.
+    Files that are missing, damaged or made from something else, as by an older version of the conversion, are made
+    anew by `make(folder)`, one process at a time; whatever `make` raises passes through. Raises OSError when the folder
+    around `place` can't be written.
     """
-    place = subfolder(folder, model, digest)
-    wanted = {"model": model, "digest": digest, "version": version}
     if not intact(place, wanted, names):
-        with _only_process(folder):
+        with _only_process(place.parent):
             if not intact(place, wanted, names):  # no other process made it while this one waited
                 if place.exists():
                     log.warning("The files in %s are damaged or of an older version and are made anew.", place)
@@ -72,7 +68,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _measure(path: Path) -> dict[str, Any]:
+def _measure(path: Path) -> dict[str, object]:
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 

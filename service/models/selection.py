@@ -1,6 +1,6 @@
 """Decides which weights the service uses and has their files ready.
 
-The models folder (FACE_MODEL_DIR) holds the converted files, see folder and conversion:
+The models folder (FACE_MODEL_DIR) holds the converted files, which folder and conversion describe:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
     <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where scripts/quantize.py was run
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from service.models.downloads import (
     torch_checkpoint,
 )
 from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
+from service.settings import Settings
 from service.values import ModelContract
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ DIMENSION = 512
 _INT8_FILES = ("facenet.xml", "facenet.bin")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
     """The engine's files (conversion describes their graphs) and the contract of the embeddings they give."""
 
@@ -50,28 +51,25 @@ class ModelFiles:
     onet: Path
 
 
-def prepare(
-    settings_model: str,
-    weights: Path | None,
-    folder: Path,
-    kept: ModelContract | None,
-    vggface2: PublishedWeights = VGGFACE2,
-) -> ModelFiles:
-    """Have the model's files ready in `folder`, fetching and converting what is missing, and log which model it is.
+def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: PublishedWeights = VGGFACE2) -> ModelFiles:
+    """Have the model's files ready in FACE_MODEL_DIR, fetching and converting what is missing, and log which it is.
 
-    `settings_model` is FACE_MODEL, `weights` FACE_WEIGHTS, `kept` the contract of the gallery that will be opened.
-    A file in `weights` is used whatever its model; then a named model; `auto` takes, first that can be had: the
-    gallery's model, vggface2 or casia-webface from `folder`, vggface2 from torch's cache or its host, casia-webface.
+    `kept` is the contract of the gallery that will be opened, None for a new one. The file in FACE_WEIGHTS is used
+    whatever its model; then the model that FACE_MODEL names; `auto` takes the first that can be had: the gallery's
+    model, vggface2 or casia-webface from the folder, vggface2 from torch's cache or its host, casia-webface.
     Raises ModelUnavailable when files can't be had or are damaged, ContractMismatch when a gallery's model is unknown.
     """
+    models = settings.model_dir
     try:
-        chosen, facenet = _first_available(_candidates(settings_model, weights, kept, folder, vggface2), folder)
-        mtcnn = _ready(folder, "mtcnn", _mtcnn_digest(), conversion.MTCNN_FILES, conversion.convert_mtcnn)
+        chosen, facenet = _first_available(_candidates(settings, kept, vggface2), models)
+        mtcnn = _ready(models, conversion.MTCNN_FILES, conversion.convert_mtcnn, model="mtcnn", digest=_mtcnn_digest())
     except OSError as error:
-        raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={folder} ({error}).") from error
+        raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={models} ({error}).") from error
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
     return ModelFiles(
-        contract=ModelContract(chosen.model, chosen.digest, PREPROCESSING, DIMENSION),
+        contract=ModelContract(
+            model=chosen.model, digest=chosen.digest, preprocessing=PREPROCESSING, dimension=DIMENSION
+        ),
         facenet=facenet / "facenet.xml",
         facenet_int8=facenet.with_name(f"{facenet.name}-int8") / "facenet.xml",
         weights=facenet / "facenet.safetensors",
@@ -101,9 +99,9 @@ def _int8_manifest(files: ModelFiles) -> Manifest:
     return {**asdict(files.contract), "precision": "int8"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A model, why it is taken, and what writes its files should they not be in the models folder."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A model that would do, why it does, and what writes its files should they not be in the models folder."""
 
     model: str
     digest: str
@@ -111,59 +109,64 @@ class _Choice:
     make: Callable[[Path], None]
 
 
-def _candidates(
-    settings_model: str, weights: Path | None, kept: ModelContract | None, folder: Path, vggface2: PublishedWeights
-) -> list[_Choice]:
+def _candidates(settings: Settings, kept: ModelContract | None, vggface2: PublishedWeights) -> list[_Candidate]:
     """The models that would do, best first."""
-    if weights is not None:
-        return [_weights_file(weights, settings_model)]
-    if settings_model != "auto":
-        return [_published(settings_model, "as FACE_MODEL says", vggface2)]
+    if settings.weights is not None:
+        return [_users_own(settings.weights, settings.model)]
+    published = {each.model: each for each in (vggface2, CASIA_WEBFACE)}
+    if settings.model != "auto":
+        return [_published(published[settings.model], "as FACE_MODEL says")]
     if kept is not None:
-        return [_gallerys(kept, vggface2)]
-    sources = [vggface2, CASIA_WEBFACE]
-    there = [each.model for each in sources if subfolder(folder, each.model, each.digest).exists()]
-    rest = [each.model for each in sources if each.model not in there]
-    return [
-        *(_published(model, "found in the models folder", vggface2) for model in there),
-        *(_published(model, "the best that can be had", vggface2, probe=True) for model in rest),
-    ]
+        return [_gallerys_own(kept, published.values())]
+    converted, others = [], []
+    for each in published.values():
+        if subfolder(settings.model_dir, model=each.model, digest=each.digest).exists():
+            converted.append(_published(each, "found in the models folder"))
+        else:
+            others.append(_published(each, "the best that can be had", probe=True))
+    return converted + others
 
 
-def _first_available(candidates: list[_Choice], folder: Path) -> tuple[_Choice, Path]:
-    """The first choice whose files are or can be made ready, and their folder; the last one's error passes through."""
+def _first_available(candidates: list[_Candidate], models: Path) -> tuple[_Candidate, Path]:
+    """The first whose files are or can be made ready, and their folder; the last one's error passes through."""
     *others, last = candidates
-    for choice in others:
+    for each in others:
         try:
-            return choice, _ready(folder, choice.model, choice.digest, conversion.FACENET_FILES, choice.make)
+            return each, _facenet_ready(models, each)
         except ModelUnavailable as error:
             log.warning("%s", error)
-    return last, _ready(folder, last.model, last.digest, conversion.FACENET_FILES, last.make)
+    return last, _facenet_ready(models, last)
 
 
-def _ready(folder: Path, model: str, digest: str, names: tuple[str, ...], make: Callable[[Path], None]) -> Path:
-    return ready(folder, model, digest, conversion.CONVERSION, names, make)
+def _facenet_ready(models: Path, chosen: _Candidate) -> Path:
+    return _ready(models, conversion.FACENET_FILES, chosen.make, model=chosen.model, digest=chosen.digest)
 
 
-def _weights_file(path: Path, settings_model: str) -> _Choice:
-    """The user's own file, named by its digest if that is known, else by FACE_MODEL, else `custom`."""
+def _ready(models: Path, names: tuple[str, ...], make: Callable[[Path], None], *, model: str, digest: str) -> Path:
+    wanted = {"model": model, "digest": digest, "version": conversion.CONVERSION}
+    return ready(subfolder(models, model=model, digest=digest), wanted, names, make)
+
+
+def _users_own(path: Path, model_setting: str) -> _Candidate:
+    """The file in FACE_WEIGHTS, named by its digest if that is known, else by FACE_MODEL, else `custom`."""
     try:
         digest = sha256(path)
     except OSError as error:
         raise ModelUnavailable(f"FACE_WEIGHTS={path} can't be read ({error.strerror}).") from error
-    model = KNOWN_DIGESTS.get(digest, "custom" if settings_model == "auto" else settings_model)
+    model = KNOWN_DIGESTS.get(digest, "custom" if model_setting == "auto" else model_setting)
+    origin = f"FACE_WEIGHTS={path}"
 
     def make(folder: Path) -> None:
-        _convert(conversion.state_dict_of_file(path), folder, model, digest, f"FACE_WEIGHTS={path}")
+        _convert(conversion.state_dict_of_file(path), folder, model=model, digest=digest, origin=origin)
 
-    return _Choice(model, digest, f"from FACE_WEIGHTS={path}", make)
+    return _Candidate(model=model, digest=digest, reason=f"from {origin}", make=make)
 
 
-def _gallerys(kept: ModelContract, vggface2: PublishedWeights) -> _Choice:
+def _gallerys_own(kept: ModelContract, published: Iterable[PublishedWeights]) -> _Candidate:
     """The model that made the gallery's embeddings; one that isn't published must be in the models folder."""
-    for source in (vggface2, CASIA_WEBFACE):
-        if kept.digest == source.digest:
-            return _published(source.model, "the gallery's", vggface2)
+    for each in published:
+        if kept.digest == each.digest:
+            return _published(each, "the gallery's")
 
     def refuse(_: Path) -> None:
         raise ContractMismatch(
@@ -172,29 +175,26 @@ def _gallerys(kept: ModelContract, vggface2: PublishedWeights) -> _Choice:
             "`python -m indexer reembed`."
         )
 
-    return _Choice(kept.model, kept.digest, "the gallery's", refuse)
+    return _Candidate(model=kept.model, digest=kept.digest, reason="the gallery's", make=refuse)
 
 
-def _published(model: str, reason: str, vggface2: PublishedWeights, probe: bool = False) -> _Choice:
+def _published(weights: PublishedWeights, reason: str, *, probe: bool = False) -> _Candidate:
     """A model that can be downloaded; with `probe`, only from a host that answers quickly."""
 
-    def make_vggface2(folder: Path) -> None:
-        path = torch_checkpoint(vggface2, probe)
-        _convert(conversion.state_dict_of_file(path), folder, model, vggface2.digest, str(path))
+    def make(folder: Path) -> None:
+        if weights == CASIA_WEBFACE:
+            origin, state_dict = weights.origin, conversion.state_dict_of_graph(packaged_file(weights))
+        else:
+            path = torch_checkpoint(weights, probe=probe)
+            origin, state_dict = str(path), conversion.state_dict_of_file(path)
+        _convert(state_dict, folder, model=weights.model, digest=weights.digest, origin=origin)
 
-    def make_casia_webface(folder: Path) -> None:
-        graph = packaged_file(CASIA_WEBFACE)
-        state_dict = conversion.state_dict_of_graph(graph)
-        _convert(state_dict, folder, model, CASIA_WEBFACE.digest, CASIA_WEBFACE.origin)
-
-    if model == vggface2.model:
-        return _Choice(model, vggface2.digest, reason, make_vggface2)
-    return _Choice(model, CASIA_WEBFACE.digest, reason, make_casia_webface)
+    return _Candidate(model=weights.model, digest=weights.digest, reason=reason, make=make)
 
 
-def _convert(state_dict: conversion.StateDict, folder: Path, model: str, digest: str, origin: str) -> None:
+def _convert(state_dict: conversion.StateDict, folder: Path, *, model: str, digest: str, origin: str) -> None:
     log.info("Converting %s for this machine; this is done once.", model)
-    conversion.convert_facenet(state_dict, folder, {"model": model, "digest": digest, "origin": origin}, origin)
+    conversion.convert_facenet(state_dict, folder, {"model": model, "digest": digest, "origin": origin}, origin=origin)
 
 
 def _mtcnn_digest() -> str:

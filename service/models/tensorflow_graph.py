@@ -1,9 +1,8 @@
 """Reads FaceNet's weights out of a frozen TensorFlow graph, without TensorFlow.
 
 David Sandberg's FaceNet is published as a GraphDef, a Protocol Buffers message whose nodes of the kind `Const` carry
-the weights. Reading those takes the few fields named below (graph.proto, node_def.proto, attr_value.proto, tensor.proto
-in tensorflow/core/framework), and nothing in the file is run. The graph's names are then turned into those of
-facenet-pytorch's InceptionResnetV1.
+the weights. Reading those takes the few fields named in _SCHEMA, and nothing in the file is run. The graph's names are
+then turned into those of facenet-pytorch's InceptionResnetV1.
 """
 
 from __future__ import annotations
@@ -11,19 +10,27 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.float32]]
 
-_GRAPH_NODE = 1
-_NODE_NAME, _NODE_OP, _NODE_ATTR = 1, 2, 5
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2  # of a map field
-_ATTR_TENSOR = 8
-_TENSOR_DTYPE, _TENSOR_SHAPE, _TENSOR_CONTENT = 1, 2, 4
-_SHAPE_DIM, _DIM_SIZE = 2, 1
-_DT_FLOAT = 1
+_SCHEMA = {
+    "GraphDef": {"node": (1, "repeated NodeDef")},
+    "NodeDef": {"name": (1, "string"), "op": (2, "string"), "attr": (5, "repeated AttrEntry")},
+    "AttrEntry": {"key": (1, "string"), "value": (2, "AttrValue")},
+    "AttrValue": {"tensor": (8, "TensorProto")},
+    "TensorProto": {"dtype": (1, "int32"), "tensor_shape": (2, "TensorShapeProto"), "tensor_content": (4, "bytes")},
+    "TensorShapeProto": {"dim": (2, "repeated Dim")},
+    "Dim": {"size": (1, "int64")},
+}
+"""Messages, their fields' numbers and types: of graph.proto, node_def.proto, attr_value.proto, tensor.proto and
+tensor_shape.proto in tensorflow/core/framework, what is read here; `attr`, a map, is repeated entries on the wire."""
+
+_DT_FLOAT = 1  # types.proto
 
 _BN_EPSILON = 0.001
 _STAGES = {"Repeat": "repeat_1", "Repeat_1": "repeat_2", "Repeat_2": "repeat_3"}
@@ -97,59 +104,40 @@ def _part(part: str) -> str:
 
 
 def float_constants(graph: bytes) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Name and value of every float constant of a GraphDef that is stored as raw bytes, in the file's order."""
-    for number, node in _fields(memoryview(graph)):
-        if number != _GRAPH_NODE:
-            continue
-        name = op = ""
-        value = memoryview(b"")
-        for field, content in _fields(node):
-            if field == _NODE_NAME:
-                name = str(content, "utf-8")
-            elif field == _NODE_OP:
-                op = str(content, "utf-8")
-            elif field == _NODE_ATTR and op == "Const":
-                entry = dict(_fields(content))
-                if bytes(entry[_ENTRY_KEY]) == b"value":
-                    value = entry[_ENTRY_VALUE]
-        if not value:
-            continue
-        tensor = dict(_fields(dict(_fields(value))[_ATTR_TENSOR]))
-        if bytes(tensor[_TENSOR_DTYPE]) == bytes([_DT_FLOAT]) and _TENSOR_CONTENT in tensor:
-            dims = (dict(_fields(dim)) for field, dim in _fields(tensor[_TENSOR_SHAPE]) if field == _SHAPE_DIM)
-            shape = [_varint(dim[_DIM_SIZE], 0)[0] for dim in dims]
-            yield name, np.frombuffer(tensor[_TENSOR_CONTENT], dtype="<f4").reshape(shape)
+    """Name and value of every float constant of a GraphDef that is stored as raw bytes, in the file's order.
+
+    Raises ValueError when the bytes are no GraphDef, or one that is cut short.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        nodes = _graph_def().FromString(graph).node
+    except DecodeError as error:
+        raise ValueError(f"no GraphDef, or one that is cut short ({error})") from error
+    for node in nodes:
+        tensors = [entry.value.tensor for entry in node.attr if node.op == "Const" and entry.key == "value"]
+        for tensor in tensors:
+            if tensor.dtype == _DT_FLOAT and tensor.tensor_content:
+                shape = [dim.size for dim in tensor.tensor_shape.dim]
+                yield node.name, np.frombuffer(tensor.tensor_content, dtype="<f4").reshape(shape)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and raw content of each field of a message; raises ValueError where the message is cut short."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == 0:  # varint
-            start = at
-            _, at = _varint(message, at)
-        elif wire == 2:  # length, then that many bytes
-            length, start = _varint(message, at)
-            at = start + length
-        elif wire in (1, 5):  # eight or four bytes
-            start, at = at, at + (8 if wire == 1 else 4)
-        else:
-            raise ValueError(f"wire type {wire} at byte {at} is none of Protocol Buffers'")
-        if at > len(message):
-            raise ValueError("a field reaches past the message's end")
-        yield key >> 3, message[start:at]
+@cache
+def _graph_def() -> Any:
+    """The class of the message GraphDef in _SCHEMA."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number that starts at byte `at`, seven bits a byte, and where the next byte is."""
-    number = shift = 0
-    while at < len(message):
-        byte = message[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return number, at
-    raise ValueError("a number is cut short")
+    file = descriptor_pb2.FileDescriptorProto(name="frozen_graph.proto", syntax="proto3")
+    for message, fields in _SCHEMA.items():
+        described = file.message_type.add(name=message)
+        for name, (number, words) in fields.items():
+            *repeated, kind = words.split()
+            field = described.field.add(name=name, number=number)
+            field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            if kind in _SCHEMA:
+                field.type, field.type_name = field.TYPE_MESSAGE, kind
+            else:
+                field.type = getattr(field, f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("GraphDef"))

@@ -23,6 +23,7 @@ class Batcher(Generic[Item, Result]):
     def __init__(
         self,
         model: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
         max_batch: int,
         max_wait_s: float,
         max_queue: int,

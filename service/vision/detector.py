@@ -36,7 +36,7 @@ CROP_MARGIN = 14
 class Detector:
     """The three networks, compiled; may be called from several threads at once."""
 
-    def __init__(self, files: ModelFiles, threads: int, min_face: int, min_share: float) -> None:
+    def __init__(self, files: ModelFiles, *, threads: int, min_face: int, min_share: float) -> None:
         """Compile the networks for `threads` processor threads.
 
         Searches for faces of `min_face` pixels and `min_share` of the photo's longer side, whichever is more.

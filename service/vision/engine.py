@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from service.errors import Overloaded
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Embedding, Face, Rgb
 from service.vision.batcher import Batcher
 from service.vision.detector import Detector, crop
 from service.vision.embedder import Embedder, open_embedder
-from service.vision.images import accept, readable_formats
+from service.vision.images import accept, readable_formats, to_base64, to_jpeg
 
 MAX_BATCH = 8
 MAX_WAIT_S = 0.0
@@ -32,7 +31,7 @@ Choice = Callable[[list[Detection]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
 
@@ -42,13 +41,37 @@ class Limits:
     search_side: int
     max_queue: int
 
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Those that the settings ask for, over all formats that can be read here."""
+        return cls(
+            max_bytes=settings.max_bytes,
+            max_pixels=settings.max_pixels,
+            formats=readable_formats(),
+            search_side=settings.search_side,
+            max_queue=settings.max_queue,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An upright RGB photo, reduced if it is a large one, and the chosen faces in pixels of the photo at full size."""
+    """The chosen faces of a photo, in pixels of the upright photo at full size, whose `size` is (width, height).
 
-    photo: Image.Image
+    `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face was chosen.
+    """
+
+    size: tuple[int, int]
     faces: list[Face]
+    picture: str = ""
+
+
+class _Seen(NamedTuple):
+    """What a worker hands to the event loop: some 100 KB, never the photo's pixels."""
+
+    size: tuple[int, int]
+    detections: list[Detection]
+    crops: list[Rgb]
+    picture: str
 
 
 class Engine:
@@ -59,6 +82,7 @@ class Engine:
         detector: Detector,
         embedder: Embedder,
         limits: Limits,
+        *,
         workers: int,
         max_batch: int,
         max_wait_s: float,
@@ -70,21 +94,25 @@ class Engine:
         self._limits = limits
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
-        self._batcher: Batcher[Rgb, Embedding] = Batcher(self._embed, max_batch, max_wait_s, limits.max_queue)
+        self._batcher: Batcher[Rgb, Embedding] = Batcher(
+            self._embed, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=limits.max_queue
+        )
         self._on_batch = on_batch
         self._waiting = 0
 
-    async def observe(self, photo: bytes, choose: Choice, timings: Timings) -> Observation:
-        """The faces of a photo that `choose` wants.
+    async def observe(
+        self, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int | None = None
+    ) -> Observation:
+        """The faces of a photo that `choose` wants, and its picture of `picture_side` pixels where that is given.
 
         Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
         much is waiting.
         """
-        picture, detections, crops = await self.in_worker(self._look, photo, choose, timings)
+        seen = await self._in_worker(self._look, photo, choose, timings, picture_side)
         with timings.measure("embed"):
-            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in crops))
-        faces = [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
-        return Observation(picture, faces)
+            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in seen.crops))
+        faces = [Face(detection, embedding) for detection, embedding in zip(seen.detections, embeddings, strict=True)]
+        return Observation(seen.size, faces, seen.picture)
 
     @property
     def min_face(self) -> int:
@@ -105,7 +133,7 @@ class Engine:
         """Compile what only a burst of requests needs, beside the requests."""
         await asyncio.to_thread(self._embedder.warm)
 
-    async def in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
+    async def _in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run in a worker what takes milliseconds of processor time. Raises Overloaded where too much waits."""
         if self._waiting >= self._limits.max_queue:
             raise Overloaded("Too many photos are waiting; try again in a moment.")
@@ -121,21 +149,25 @@ class Engine:
         self._workers.shutdown(cancel_futures=True)
         self._model_thread.shutdown()
 
-    def _look(self, photo: bytes, choose: Choice, timings: Timings) -> tuple[Image.Image, list[Detection], list[Rgb]]:
-        """A worker's part of `observe`: the picture, the chosen detections in pixels of the photo, and their crops."""
+    def _look(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> _Seen:
+        """A worker's part of `observe`: the one visit in which everything is made of the photo's pixels."""
         with timings.measure("decode"):
             accepted = accept(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
             reduction = accepted.reduction_to(self._limits.search_side)
-            picture = accepted.decode(reduction)
+            upright = accepted.decode(reduction)
         with timings.measure("detect"):
-            found = choose(self._detector.detect(np.asarray(picture)))
+            found = choose(self._detector.detect(np.asarray(upright)))
         with timings.measure("crop"):
             detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
-            sharp, sharp_reduction = picture, _reduction_for_crops(detections, reduction)
+            sharp, sharp_reduction = upright, _reduction_for_crops(detections, reduction)
             if sharp_reduction < reduction:
                 sharp = accepted.decode(sharp_reduction)
             crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
-        return picture, detections, crops
+        picture = ""
+        if crops and picture_side is not None:
+            with timings.measure("picture"):
+                picture = to_base64(to_jpeg(upright, picture_side))
+        return _Seen(accepted.upright_size(upright), detections, crops, picture)
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
@@ -159,10 +191,18 @@ async def open_engine(
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
-    threads = settings.threads or os.cpu_count() or 1
-    detector = await asyncio.to_thread(Detector, files, threads, settings.min_face, settings.min_share)
-    embedder = await asyncio.to_thread(open_embedder, files, settings.compute, settings.precision, threads)
-    limits = Limits(
-        settings.max_bytes, settings.max_pixels, readable_formats(), settings.search_side, settings.max_queue
+    threads = model_threads(settings)
+    detector = await asyncio.to_thread(
+        Detector, files, threads=threads, min_face=settings.min_face, min_share=settings.min_share
     )
-    return Engine(detector, embedder, limits, threads, MAX_BATCH, MAX_WAIT_S, on_batch)
+    embedder = await asyncio.to_thread(open_embedder, files, settings.compute, settings.precision, threads)
+    limits = Limits.of(settings)
+    return Engine(
+        detector,
+        embedder,
+        limits,
+        workers=threads,
+        max_batch=MAX_BATCH,
+        max_wait_s=MAX_WAIT_S,
+        on_batch=on_batch,
+    )

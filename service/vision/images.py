@@ -45,7 +45,19 @@ class Photo:
 
     content: bytes
     formats: tuple[str, ...]
-    longer_side: int
+    size: tuple[int, int]
+    """Width and height in pixels as the header has them, before the photo is turned upright."""
+
+    @property
+    def longer_side(self) -> int:
+        """In pixels."""
+        return max(self.size)
+
+    def upright_size(self, decoded: Image.Image) -> tuple[int, int]:
+        """Width and height at full size of the photo that was decoded to this picture, whatever its reduction."""
+        width, height = self.size
+        turned = (decoded.width > decoded.height) != (width > height)
+        return (height, width) if turned else (width, height)
 
     def reduction_to(self, longer_side: int) -> int:
         """By how much to reduce the photo to have at most so many pixels on the longer side: 1, 2, 4 or 8 times."""
@@ -87,7 +99,7 @@ def accept(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ..
     width, height = _open(photo, formats).size
     if width * height > max_pixels:
         raise ImageTooLarge(f"The image has {width}×{height} pixels, more than {max_pixels}; send a smaller one.")
-    return Photo(photo, formats, max(width, height))
+    return Photo(photo, formats, (width, height))
 
 
 def decode(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:

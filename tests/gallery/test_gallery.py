@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from service.errors import FaceNotFound, InvalidImage, MultipleFaces, TooSmall, UnknownFace
-from service.gallery.gallery import Gallery, Rules, derive_face_id, every, largest, single
+from service.gallery.choices import every, largest, single
+from service.gallery.enrollment import derive_face_id
+from service.gallery.gallery import Gallery, Rules
 from service.models.selection import ModelFiles
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added, Store
@@ -53,9 +55,9 @@ class TestDeriveFaceId:
     def test_is_a_function_of_photo_remark_and_attempt(self) -> None:
         """The same today and after any restart; numbers that galleries hold must not change with the code."""
         digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, "test") == derive_face_id(digest, "test", 0) == KNOWN
+        assert derive_face_id(digest, "test") == derive_face_id(digest, "test", attempt=0) == KNOWN
         others = {
-            derive_face_id(digest, "test", 1),
+            derive_face_id(digest, "test", attempt=1),
             derive_face_id(digest, "test "),
             derive_face_id(digest, ""),
             derive_face_id(hashlib.sha256(b"another").hexdigest(), "test"),
@@ -65,14 +67,17 @@ class TestDeriveFaceId:
     def test_a_remark_cannot_imitate_an_attempt(self) -> None:
         """Whatever separators a remark holds, it is not another registration's text."""
         digest = "0" * 64
-        assert derive_face_id(digest, "\n1\nx") != derive_face_id(digest, "x", 1)
-        assert derive_face_id(digest, "1\nx", 1) != derive_face_id(digest, "x", 11)
+        assert derive_face_id(digest, "\n1\nx") != derive_face_id(digest, "x", attempt=1)
+        assert derive_face_id(digest, "1\nx", attempt=1) != derive_face_id(digest, "x", attempt=11)
 
     def test_further_faces_of_a_photo_have_numbers_of_their_own(self) -> None:
         """The first has the one that it always had."""
         digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, "test", 0, 0) == KNOWN
-        assert len({derive_face_id(digest, "test", attempt, nth) for attempt in range(3) for nth in range(3)}) == 9
+        assert derive_face_id(digest, "test", attempt=0, nth=0) == KNOWN
+        assert (
+            len({derive_face_id(digest, "test", attempt=attempt, nth=nth) for attempt in range(3) for nth in range(3)})
+            == 9
+        )
 
     def test_is_from_one_to_two_to_the_53rd_less_one(self) -> None:
         """All of that range, evenly: of 10,000 numbers none is twice, and their mean is the middle."""
@@ -117,10 +122,12 @@ class TestEnroll:
         vector = np.zeros(512, dtype=np.float32)
         vector[0] = 1
         for attempt in (0, 1):
-            squatter = replace(somebody, face_id=derive_face_id(digest, "test", attempt))
+            squatter = replace(somebody, face_id=derive_face_id(digest, "test", attempt=attempt))
             assert await store.add(squatter, vector) is Added.NEW
         for _ in range(2):
-            assert await gallery.enroll(portraits["obama"], "test", Timings()) == derive_face_id(digest, "test", 2)
+            assert await gallery.enroll(portraits["obama"], "test", Timings()) == derive_face_id(
+                digest, "test", attempt=2
+            )
         assert await store.count() == 3
 
     async def test_what_is_no_usable_face_is_not_kept(
@@ -200,7 +207,7 @@ async def test_stages_are_measured(gallery: Gallery, portraits: dict[str, bytes]
     """In milliseconds, in the order in which they happen."""
     timings = Timings()
     await gallery.enroll(portraits["obama"], "test", timings)
-    assert list(timings) == ["decode", "detect", "crop", "embed", "picture", "store"]
+    assert list(timings) == ["decode", "detect", "crop", "picture", "embed", "store"]
     await gallery.identify(portraits["obama"], 5, timings)
     assert list(timings)[-1] == "search"
     assert all(0 < took < 60_000 for took in timings.values())

@@ -30,7 +30,9 @@ PORTRAITS = json.loads(GOLDEN.read_text(encoding="utf-8"))["portraits"]
 
 @pytest.fixture(scope="module")
 def vggface2(shared: Path) -> ModelFiles:
-    return selection.prepare("auto", shared / "models" / "facenet-vggface2-fp16.pt", MODELS, None)
+    return selection.prepare(
+        Settings(weights=shared / "models" / "facenet-vggface2-fp16.pt", model_dir=MODELS), kept=None
+    )
 
 
 @pytest.fixture(params=["auto", "f32"])

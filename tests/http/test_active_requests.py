@@ -24,10 +24,11 @@ async def test_waits_for_the_last() -> None:
 
     requests = [asyncio.create_task(request(number)) for number in (1, 2, 3)]
     await asyncio.sleep(0)
-    assert not active_requests.stopping
+    stopping = [active_requests.stopping]
     waiting = asyncio.create_task(active_requests.finish(60))
     await asyncio.sleep(0)
-    assert active_requests.stopping
+    stopping.append(active_requests.stopping)
+    assert stopping == [False, True]
     requests.append(asyncio.create_task(request(4)))
     assert await waiting == 0
     assert finished == [1, 2, 3, 4]

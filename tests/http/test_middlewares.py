@@ -117,7 +117,7 @@ async def test_nothing_personal_is_logged(
     await device.register(photo, "Erika Mustermann")
     await device.recognise(photo)
     await device.fails(1004, "POST", register_path("Erika Mustermann"), data=form(photo[:2000]))
-    monkeypatch.setattr("service.gallery.gallery.to_jpeg", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.vision.engine.to_jpeg", lambda *_: 1 / 0)
     await device.fails(999, "POST", register_path("Erika Mustermann"), data=form(photo))
     (face,) = await device.faces()
     await device.delete(face["face_id"])
@@ -135,7 +135,7 @@ async def test_the_unforeseen_is_logged_with_its_traceback(
     device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under the id that the answer bears."""
-    monkeypatch.setattr("service.gallery.gallery.to_jpeg", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.vision.engine.to_jpeg", lambda *_: 1 / 0)
     async with device.http.post(register_path("test"), data=form(portraits["obama"])) as response:
         answer = await response.json()
     (unforeseen,) = [record for record in logged.records if record.levelname == "ERROR"]

@@ -18,12 +18,12 @@ from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.outcomes import Outcome
 from indexer.importing.retry import CannotGoOn
 from service.errors import StoreUnavailable
-from service.gallery.gallery import Candidate, derive_face_id
+from service.gallery.enrollment import Candidate, Enrollment, derive_face_id
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
 
-CONTRACT = ModelContract("vggface2", "0" * 64, 1, 512)
+CONTRACT = ModelContract(model="vggface2", digest="0" * 64, preprocessing=1, dimension=512)
 
 
 class ShakyStore(EdgeStore):
@@ -60,6 +60,12 @@ def candidate(photo: bytes, faces: int = 1) -> Candidate:
     return Candidate(hashlib.sha256(photo).hexdigest(), "picture", seen)
 
 
+def stored(candidate: Candidate, remark: str) -> StoredFace:
+    """Its first face, as a store keeps it."""
+    enrollment = Enrollment(candidate=candidate, nth=0, remark=remark, registered_at=datetime.now(UTC))
+    return enrollment.stored(attempt=0)
+
+
 async def test_a_photo_is_registered_once_under_the_number_of_the_api(store: ShakyStore, keeper: GalleryWriter) -> None:
     """So an import after a registration through the service, or the other way round, adds nothing."""
     one = candidate(b"one")
@@ -84,7 +90,7 @@ async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore,
 async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, keeper: GalleryWriter) -> None:
     """Another face sits on the number of the first; the faces around it keep theirs."""
     one, two = candidate(b"one"), candidate(b"two")
-    squatter = replace(two.stored(0, "squatter", 0, datetime.now(UTC)), face_id=derive_face_id(one.sha256, "Ann"))
+    squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, "Ann"))
     await store.add(squatter, two.faces[0].embedding)
     assert await keeper.keep([(one, "Ann"), (two, "Bob")]) == [
         [(Outcome.REGISTERED, derive_face_id(one.sha256, "Ann", attempt=1))],

@@ -24,7 +24,8 @@ from indexer.importing.pipeline import Pipeline, Target
 from indexer.importing.report import Report
 from indexer.importing.retry import CannotGoOn
 from indexer.progress import Progress
-from service.gallery.gallery import Candidate, every, largest, observe, single
+from service.gallery.choices import every, largest, single
+from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
@@ -61,7 +62,7 @@ class Bench:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            return await observe(self.engine, content, self.choose, 480, Timings())
+            return await observe_candidate(self.engine, content, self.choose, Timings(), picture_side=480)
         finally:
             self.at_once -= 1
 

@@ -40,7 +40,7 @@ from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
-FORMER = ModelContract("former", "0" * 64, 1, 512)
+FORMER = ModelContract(model="former", digest="0" * 64, preprocessing=1, dimension=512)
 """The model that the galleries of these tests are made with; what it computed is noise to any other."""
 
 LEAST = 0.93

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst"]
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
 Faces = list[tuple[StoredFace, Embedding]]
+Change = Literal["altered", "missing", "twice", "more"]
 
 
 def gallery_in(folder: Path) -> Settings:
@@ -420,9 +422,9 @@ class TestDamaged:
             with pytest.raises(UnusableArchive), ArchiveReader(file) as reader:
                 list(reader.read())
 
-    @pytest.mark.parametrize("change", ["altered", "missing", "twice", "more"])
+    @pytest.mark.parametrize("change", get_args(Change))
     async def test_lines_that_look_good(
-        self, tmp_path: Path, few: Settings, change: str, capsys: pytest.CaptureFixture[str]
+        self, tmp_path: Path, few: Settings, change: Change, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """The end line tells that they are not those that were exported."""
         await export(few, tmp_path / "faces.jsonl")

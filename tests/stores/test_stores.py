@@ -31,7 +31,7 @@ from service.stores.store import Added, Store
 from service.values import Box, Embedding, ModelContract, StoredFace
 from tests.support import qdrant
 
-CONTRACT = ModelContract("vggface2", "0123456789abcdef" * 4, 1, 512)
+CONTRACT = ModelContract(model="vggface2", digest="0123456789abcdef" * 4, preprocessing=1, dimension=512)
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

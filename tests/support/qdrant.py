@@ -165,7 +165,7 @@ class Qdrant:
                 answered = await answer(self, received)
             except ValueError as error:
                 absent = "not found" in str(error)
-                await context.abort(StatusCode.NOT_FOUND if absent else StatusCode.INVALID_ARGUMENT, str(error))
+                return await context.abort(StatusCode.NOT_FOUND if absent else StatusCode.INVALID_ARGUMENT, str(error))
             if self.lost_answers.get(name):
                 self.lost_answers[name] -= 1
                 await context.abort(StatusCode.UNAVAILABLE, "injected")

@@ -39,7 +39,7 @@ async def batching(
     max_wait_s: float = 0.0,
     max_queue: int = 100,
 ) -> AsyncIterator[Batcher[int, int]]:
-    batcher = Batcher(model, max_batch, max_wait_s, max_queue)
+    batcher = Batcher(model, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=max_queue)
     try:
         yield batcher
     finally:

@@ -179,7 +179,7 @@ def test_faces_below_the_smallest_are_not_looked_for(files: ModelFiles, heads: l
     photo.paste(heads[1].resize((60, 60)), (600, 100))
 
     def found(min_face: int, min_share: float) -> int:
-        return len(Detector(files, 2, min_face, min_share).detect(pixels(photo)))
+        return len(Detector(files, threads=2, min_face=min_face, min_share=min_share).detect(pixels(photo)))
 
     assert found(20, 0.0) == found(40, 0.04) == 2
     assert found(150, 0.04) == found(20, 0.1875) == 1

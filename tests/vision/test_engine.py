@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,7 +61,7 @@ async def running(
     limits: Limits = LIMITS,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(detector, embedder, limits, workers, max_batch=8, max_wait_s=0.0, on_batch=on_batch)
+    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, max_wait_s=0.0, on_batch=on_batch)
     try:
         yield engine
     finally:
@@ -91,7 +92,7 @@ async def test_a_photo_becomes_the_detectors_faces_with_the_embedders_vectors(
     expected = embedder.embed(np.stack([crop(picture, each.box) for each in detections]))
     for face, vector in zip(observation.faces, expected, strict=True):
         assert cosine(face.embedding, vector) > 0.999
-    assert np.array_equal(np.asarray(observation.photo), np.asarray(picture))
+    assert observation.size == picture.size
 
 
 async def test_only_the_chosen_faces_are_embedded(engine: Engine, photos: Path) -> None:
@@ -114,7 +115,32 @@ async def test_a_photo_without_a_face_is_no_error(engine: Engine, photos: Path) 
     """What it means is for the gallery to say."""
     observation = await engine.observe((photos / "chelsea.png").read_bytes(), everything, Timings())
     assert observation.faces == []
-    assert observation.photo.size == (451, 300)
+    assert observation.size == (451, 300)
+
+
+async def test_a_picture_is_made_where_one_is_asked_for(engine: Engine, photos: Path) -> None:
+    """In the same visit to a worker; the size stays that of the photo, and without a face there is none."""
+    photo = (photos / "obama.jpg").read_bytes()
+    timings = Timings()
+    observation = await engine.observe(photo, largest, timings, picture_side=100)
+    with Image.open(io.BytesIO(base64.b64decode(observation.picture))) as picture:
+        assert max(picture.size) == 100
+    with Image.open(photos / "obama.jpg") as whole:
+        assert observation.size == whole.size
+    assert list(timings) == ["decode", "detect", "crop", "picture", "embed"]
+    assert (await engine.observe(photo, largest, Timings())).picture == ""
+    assert (await engine.observe(photo, lambda _: [], Timings(), picture_side=100)).picture == ""
+
+
+@pytest.mark.parametrize(("orientation", "turned"), [(1, False), (3, False), (6, True), (8, True)])
+async def test_the_size_is_that_of_the_upright_photo(engine: Engine, orientation: int, turned: bool) -> None:
+    """Also of one so large that it is reduced while it is decoded."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", (5001, 1003)).save(out, "JPEG", exif=exif)
+    observation = await engine.observe(out.getvalue(), everything, Timings())
+    assert observation.size == ((1003, 5001) if turned else (5001, 1003))
 
 
 async def test_each_stage_is_timed(engine: Engine, hundred: list[bytes]) -> None:

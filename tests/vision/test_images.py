@@ -304,7 +304,7 @@ def test_of_a_phones_mpo_the_first_picture_counts(portrait: Image.Image, pixels:
 
 
 def test_heic_is_read_where_pillow_heif_is_installed(portrait: Image.Image, pixels: NDArray[np.uint8]) -> None:
-    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (the extra «heic»)")
+    pytest.importorskip("pillow_heif", reason="needs pillow-heif, the extra heic")
     formats = readable_formats()
     photo = encode(portrait, "HEIF", quality=95)
     assert apart(np.asarray(decode(photo, MAX_BYTES, MAX_PIXELS, formats)), pixels) < 5

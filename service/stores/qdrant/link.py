@@ -145,9 +145,13 @@ class QdrantLink:
             return await request(self._client)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._client is None and task and not task.cancelling():  # gRPC's way to say that its channel was closed
+            if self._closed() and task and not task.cancelling():  # gRPC's way to say that its channel was closed
                 raise StoreUnavailable(_CLOSED) from None
             raise
+
+    def _closed(self) -> bool:
+        """Whether it was closed, perhaps by another task a moment ago."""
+        return self._client is None
 
     def _explain(self, error: Exception) -> StoreUnavailable:
         code = _code(error)

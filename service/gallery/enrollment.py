@@ -1,0 +1,110 @@
+"""What a photo gives for the gallery to remember, and under which number each of its faces is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.errors import FaceNotFound, TooSmall
+from service.stores.store import Added
+from service.timings import Timings
+from service.values import MAX_FACE_ID, Embedding, Face, StoredFace
+from service.vision.engine import Choice, Engine, Observation
+
+AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[Added]]]
+"""Faces with their embeddings into a store; the answers in their order, see Store.add_many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A photo whose faces may be enrolled: the hex digest of its bytes, its picture as kept, at least one face."""
+
+    sha256: str
+    picture: str
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """The `nth` face of a candidate (0 is the first) under a remark; `registered_at` is aware, in UTC."""
+
+    candidate: Candidate
+    nth: int
+    remark: str
+    registered_at: datetime
+    device_id: str | None = None
+
+    def stored(self, *, attempt: int) -> StoredFace:
+        """The face as a store keeps it; for `attempt` see derive_face_id."""
+        detection = self.candidate.faces[self.nth].detection
+        return StoredFace(
+            face_id=derive_face_id(self.candidate.sha256, self.remark, attempt=attempt, nth=self.nth),
+            remark=self.remark,
+            picture=self.candidate.picture,
+            box=detection.box,
+            landmarks=detection.landmarks,
+            detection_score=detection.score,
+            sha256=self.candidate.sha256,
+            registered_at=self.registered_at,
+            device_id=self.device_id,
+        )
+
+    @property
+    def embedding(self) -> Embedding:
+        """Of the face, (512,), length 1."""
+        return self.candidate.faces[self.nth].embedding
+
+
+async def observe_candidate(
+    engine: Engine, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int
+) -> Candidate:
+    """Look at a photo for the faces to enroll; `picture_side` is the longer side of the picture kept, in pixels.
+
+    Raises InvalidImage, FaceNotFound, Overloaded and what `choose` raises.
+    """
+    observation = await engine.observe(photo, choose, timings, picture_side=picture_side)
+    faces = require_faces(observation, engine.min_face)
+    return Candidate(hashlib.sha256(photo).hexdigest(), observation.picture, tuple(faces))
+
+
+def require_faces(observation: Observation, min_face: int) -> list[Face]:
+    """The faces that were observed, at least one.
+
+    Raises FaceNotFound, and TooSmall for a photo with a side under `min_face` pixels.
+    """
+    if not observation.faces:
+        if min(observation.size) < min_face:
+            raise TooSmall(f"No side of the image may be under {min_face} pixels, the smallest face looked for.")
+        raise FaceNotFound("No usable face was found in the image; send a sharp photo with the face in full view.")
+    return observation.faces
+
+
+async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMany) -> list[tuple[int, Added]]:
+    """Add each face under its first number that no other face has: its face_id, and whether it is NEW or KNOWN.
+
+    `add_many` is asked again, with the next numbers, for those whose number is TAKEN. What it raises passes through.
+    """
+    added: dict[int, tuple[int, Added]] = {}
+    pending, attempt = list(range(len(enrollments))), 0
+    while pending:
+        faces = [(enrollments[index].stored(attempt=attempt), enrollments[index].embedding) for index in pending]
+        answers = await add_many(faces)
+        for index, (face, _), answer in zip(pending, faces, answers, strict=True):
+            if answer is not Added.TAKEN:
+                added[index] = (face.face_id, answer)
+        pending, attempt = [index for index in pending if index not in added], attempt + 1
+    return [added[index] for index in range(len(enrollments))]
+
+
+def derive_face_id(sha256: str, remark: str, *, attempt: int = 0, nth: int = 0) -> int:
+    """A positive number below 2^53 that follows from the photo's digest and the remark.
+
+    So the same registration, repeated or resumed after a crash, meets itself. Two of a million faces share a number
+    with a probability of 1 in 18,000 (n²/2 over 2^53), some of a billion surely: `attempt` gives the next to try.
+    `nth` counts the faces of one photo, where more than the first are enrolled.
+    """
+    photo = f"{sha256}.{nth}" if nth else sha256
+    digest = hashlib.sha256(f"{photo}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8]) % MAX_FACE_ID + 1
