@@ -317,8 +317,9 @@ class TestLog:
         async with device_of(service) as device:
             await device.register(portraits["obama"], "nobody's business")
             kill_gallery_process(service.data)
-            _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
             writer.write(b"GET /?remark=nobody's business\r\n\r\n")
+            assert b" 400 " in await reader.readline()
             writer.close()
             await device.fails(1001, "POST", "/recognition_face")
         service.signal(signal.SIGTERM)
@@ -326,9 +327,10 @@ class TestLog:
         lines = [json.loads(line) for line in service.log.splitlines()]
         assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
         requests = [line for line in lines if line["message"] == "request"]
-        assert [(line["route"], line["code"]) for line in requests] == [
-            ("/registration_face", "0"),
-            ("/recognition_face", "1001"),
+        assert [(line["route"], line["code"], line["reason"]) for line in requests] == [
+            ("/registration_face", "0", "ok"),
+            ("unknown", "400", "malformed_request"),
+            ("/recognition_face", "1001", "invalid_request"),
         ]
         assert "nobody's business" not in service.log
 

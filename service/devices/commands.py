@@ -16,7 +16,7 @@ from typing import Any
 
 import tomlkit
 
-from service.devices.registry import ID, MOST_SECRETS, OPERATIONS, read_devices
+from service.devices.registry import ID, MAX_SECRETS, OPERATIONS, read_devices
 from service.errors import FaceServiceError, InvalidDevices
 
 _SECRET_BYTES = 32
@@ -33,8 +33,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
     enable = commands.add_parser("enable", help="let it in again")
     rotate = commands.add_parser("rotate", help="make a new secret; the one before it works until the next --finish")
     rotate.add_argument("--finish", action="store_true", help="make none, but forget the older of two secrets")
-    for each in (add, disable, enable, rotate):
-        each.add_argument("id", help="the device's X-Device-Id")
+    for command in (add, disable, enable, rotate):
+        command.add_argument("id", help="the device's X-Device-Id")
 
 
 def run(options: argparse.Namespace, path: Path | None) -> int:
@@ -59,15 +59,15 @@ def _list(path: Path) -> None:
     for device in read_devices(path).values():
         state = "enabled" if device.enabled else "disabled"
         number = {1: "1 secret", 2: "2 secrets"}[len(device.secrets)]
-        may = ",".join(each for each in OPERATIONS if each in device.operations) or "nothing"
+        operations = ",".join(each for each in OPERATIONS if each in device.operations) or "nothing"
         note = "".join(each if each.isprintable() else "?" for each in device.note)
-        print(f"{device.id:<24} {state:<8} {number:<9} {may:<30} {note}".rstrip())
+        print(f"{device.id:<24} {state:<8} {number:<9} {operations:<30} {note}".rstrip())
 
 
 def _change(path: Path, options: argparse.Namespace) -> None:
     """Carry out one change, and show the secret that it made once it is on the disk."""
     path = path.resolve()  # what a link points to is replaced, not the link
-    with _alone(path.parent):
+    with _exclusively(path.parent):
         new = options.action == "add" and not path.exists()
         if not new:
             read_devices(path)  # nothing is built on a file that can't be used
@@ -107,7 +107,7 @@ def _rotate(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str 
         table["secrets"] = list(table["secrets"])[:1]
         return None
     secret = secrets.token_hex(_SECRET_BYTES)
-    table["secrets"] = [secret, *table["secrets"]][:MOST_SECRETS]
+    table["secrets"] = [secret, *table["secrets"]][:MAX_SECRETS]
     return secret
 
 
@@ -121,7 +121,7 @@ def _table(document: tomlkit.TOMLDocument, device_id: str) -> Any:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _exclusively(folder: Path) -> Iterator[None]:
     """Hold the folder against other commands, so that none undoes what another has just written."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -145,9 +145,9 @@ def _replace(path: Path, text: str) -> None:
             file.flush()
             read_devices(written)
             if path.exists():
-                kept = path.stat()
-                os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
-                os.fchmod(file.fileno(), stat.S_IMODE(kept.st_mode))
+                status = path.stat()
+                os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
             os.fsync(file.fileno())
         written.rename(path)
     descriptor = os.open(path.parent, os.O_RDONLY)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import ClientPayloadError
+from PIL import Image
 
+from service.errors import StoreUnavailable
+from service.gallery.gallery import Gallery
 from service.logs import TextFormatter
-from service.values import Embedding
+from service.values import Embedding, StoredFace
 from service.vision.engine import Engine
-from tests.support.device import BOUNDARY, Client, Device, form, register_path
+from tests.support.device import BOUNDARY, Client, Device, form, jpeg, register_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,18 +44,20 @@ def of_service(logged: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 async def test_one_line_a_request(
     device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes]
 ) -> None:
-    """Its id, method, route, code and the milliseconds of its timings, in the order in which they happened."""
+    """Its id, method, route, code, reason, client and the milliseconds of its stages, in the order of their events."""
     await device.register(portraits["obama"], "test")
     await device.recognise(portraits["obama"])
     await device.faces()
     await device.fails(1001, "DELETE", "/delete_registration_face?face_id=x")
     lines = of_requests(logged)[-4:]
-    assert [(line["method"], line["route"], line["code"]) for line in lines] == [
-        ("POST", "/registration_face", "0"),
-        ("POST", "/recognition_face", "0"),
-        ("GET", "/get_registration_face", "0"),
-        ("DELETE", "/delete_registration_face", "1001"),
+    assert [(line["method"], line["route"], line["code"], line["reason"]) for line in lines] == [
+        ("POST", "/registration_face", "0", "ok"),
+        ("POST", "/recognition_face", "0", "ok"),
+        ("GET", "/get_registration_face", "0", "ok"),
+        ("DELETE", "/delete_registration_face", "1001", "invalid_request"),
     ]
+    assert ["detail" in line for line in lines] == [False, False, False, True]
+    assert "face_id" in lines[-1]["detail"]
     assert [list(line["ms"]) for line in lines] == [
         ["total", "decode", "detect", "crop", "embed", "picture", "store"],
         ["total", "decode", "detect", "crop", "embed", "search"],
@@ -58,6 +66,8 @@ async def test_one_line_a_request(
     ]
     for line in lines:
         assert line["levelname"] == "INFO"
+        assert line["client"] == "127.0.0.1"
+        assert "device_id" not in line
         total, *timings = line["ms"].values()
         assert sum(timings) <= total + 0.1 * len(timings)
     assert len({line["request_id"] for line in lines}) == 4
@@ -142,7 +152,49 @@ async def test_the_unforeseen_is_logged_with_its_traceback(
     assert "ZeroDivisionError" in TextFormatter().format(unforeseen)
     assert vars(unforeseen)["request_id"] == response.headers["X-Request-Id"]
     assert answer["code"] == 999
-    assert of_requests(logged)[-1]["code"] == "999"
+    assert (of_requests(logged)[-1]["code"], of_requests(logged)[-1]["reason"]) == ("999", "unforeseen")
+
+
+async def test_failures_say_why(
+    device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes], photos: Path
+) -> None:
+    """The exception's slug, and the sentence that the device got."""
+    expected, details = [], []
+    for code, reason, method, path, data in (
+        (1000, "uri_not_found", "GET", "/nowhere", None),
+        (1000, "uri_not_found", "PUT", "/recognition_face", None),
+        (1001, "invalid_request", "POST", "/recognition_face", b"x"),
+        (1004, "unknown_face", "GET", "/get_registration_face?face_id=1", None),
+        (1004, "face_not_found", "POST", register_path("x"), form((photos / "chelsea.png").read_bytes())),
+        (1005, "unsupported_format", "POST", "/recognition_face", form(b"no photo")),
+        (1005, "invalid_image", "POST", "/recognition_face", form(portraits["obama"][:2000])),
+        (1005, "image_too_large", "POST", "/recognition_face", form(jpeg(Image.new("L", (8000, 7000))))),
+    ):
+        details.append(await device.fails(code, method, path, data=data))
+        expected.append((str(code), reason))
+    lines = of_requests(logged)
+    assert [(line["code"], line["reason"]) for line in lines] == expected
+    assert [line["detail"] for line in lines] == details
+
+
+async def test_an_answer_that_breaks_off_says_why(
+    device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head had said that all is well, so the log is the only place."""
+    await device.register(portraits["obama"], "test")
+    whole = Gallery.list
+
+    async def broken(gallery: Gallery, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+        async for face in whole(gallery, offset, limit):
+            yield face
+        raise StoreUnavailable("The store went away.")
+
+    monkeypatch.setattr(Gallery, "list", broken)
+    async with device.http.get("/get_registration_face") as response:
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+    line = of_requests(logged)[-1]
+    assert (line["code"], line["reason"], line["detail"]) == ("-", "cut_off", "The store went away.")
 
 
 async def test_foreseen_failures_leave_no_traceback(
@@ -171,5 +223,6 @@ async def test_a_client_that_left_is_cut_off(
     async with asyncio.timeout(10):
         while not of_requests(logged):  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
-    assert [(line["route"], line["code"]) for line in of_requests(logged)] == [("/recognition_face", "cut off")]
+    ended = [(line["route"], line["code"], line["reason"]) for line in of_requests(logged)]
+    assert ended == [("/recognition_face", "-", "cut_off")]
     assert [record for record in of_service(logged) if record.levelno > logging.INFO] == []

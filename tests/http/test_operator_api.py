@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from service.http import health
-from service.http.operator_api import HEALTH
+from service.http.keys import HEALTH
 from service.settings import Settings
 from service.vision.engine import Engine
 from tests.support.device import Client, Device, form
@@ -132,10 +132,10 @@ async def test_metrics(service: Client, device: Device, portraits: dict[str, byt
     after = await measured(service)
     grown = {name: after[name] - before.get(name, 0) for name in after}
     for labels, count in {
-        'code="0",route="/registration_face"': 1,
-        'code="1001",route="/registration_face"': 1,
-        'code="0",route="/recognition_face"': 1,
-        'code="1000",route="unknown"': 2,
+        'code="0",reason="ok",route="/registration_face"': 1,
+        'code="1001",reason="invalid_request",route="/registration_face"': 1,
+        'code="0",reason="ok",route="/recognition_face"': 1,
+        'code="1000",reason="uri_not_found",route="unknown"': 2,
     }.items():
         assert grown[f"face_requests_total{{{labels}}}"] == count
     for stage, count in {"decode": 2, "detect": 2, "embed": 2, "search": 1, "store": 1}.items():
