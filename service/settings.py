@@ -144,7 +144,8 @@ class Settings:
         default=None,
         pattern=r"\A(rediss?|unix)://\S+\Z",
         repr=False,
-        description="A Redis where replicas share which nonces devices have used; without it each remembers its own.",
+        description="A Redis where replicas share which nonces devices have used and how many requests they made; "
+        "without it each remembers its own.",
     )
     receive_s: int = Field(
         default=120,

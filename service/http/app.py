@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> web.Application:
     ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, active_requests = Metrics(), ActiveRequests()
-    request_log = RequestLog(metrics, ())
+    request_log = RequestLog(metrics, settings.trusted_proxies)
     limits = FormLimits(max_image_bytes=settings.max_bytes, receive_s=settings.receive_s)
     app = web.Application(
         middlewares=[record_requests(request_log, active_requests), answer_errors],

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-Network = IPv4Network | IPv6Network
+from service.variables import Networks
 
 UNKNOWN = "?"
 """The address of a client that has none, on a Unix socket say."""
 
 
-def client_address(*, peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
+def client_address(*, peer: str | None, forwarded_for: Sequence[str], trusted: Networks) -> str:
     """The nearest address that isn't a trusted proxy's, as text.
 
     `peer` is the other end of the connection, `forwarded_for` the values of X-Forwarded-For. Each proxy appends the

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.http.client_address import Network, client_address
+from service.http.client_address import client_address
 from service.http.keys import NAMED_DEVICE, REQUEST_ID, TIMINGS
 from service.http.metrics import Metrics
 from service.http.routes import OPEN_PATHS
+from service.variables import Networks
 
 log = logging.getLogger("service.request")
 
@@ -45,7 +45,7 @@ def new_request_id() -> str:
 class RequestLog:
     """Writes and counts."""
 
-    def __init__(self, metrics: Metrics, trusted_proxies: Sequence[Network]) -> None:
+    def __init__(self, metrics: Metrics, trusted_proxies: Networks) -> None:
         """`trusted_proxies` are believed where they name the client in X-Forwarded-For."""
         self._metrics = metrics
         self._trusted_proxies = trusted_proxies

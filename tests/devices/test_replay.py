@@ -22,17 +22,8 @@ from service.devices.replay import KEPT_S, LocalReplayMemory, RedisReplayMemory,
 from service.errors import InvalidSettings, NoncesUnavailable, RateExceeded
 from service.settings import Settings
 from tests.conftest import Start
+from tests.support.clock import Clock
 from tests.support.signing import code, devices_file, signed
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @contextmanager

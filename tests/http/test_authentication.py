@@ -69,9 +69,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     faces = Engine.observe
 
-    async def watched(engine: Engine, photo: bytes, *arguments: Any) -> Any:
+    async def watched(engine: Engine, photo: bytes, *arguments: Any, **options: Any) -> Any:
         seen.append(photo)
-        return await faces(engine, photo, *arguments)
+        return await faces(engine, photo, *arguments, **options)
 
     monkeypatch.setattr(Engine, "observe", watched)
     return seen

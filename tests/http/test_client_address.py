@@ -8,7 +8,7 @@ import pytest
 
 from service.http.client_address import client_address
 
-TRUSTED = [ip_network(each) for each in ("10.0.0.0/8", "127.0.0.1", "fd00::/8")]
+TRUSTED = tuple(ip_network(each) for each in ("10.0.0.0/8", "127.0.0.1", "fd00::/8"))
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from service.http.app import MAX_REQUEST_LINE
+from service.logs import TextFormatter
 from tests.support.device import Client, Device
+from tests.support.logs import of_requests, of_service
 from tests.support.signing import exchange
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,11 +34,9 @@ MALFORMED = {
 }
 
 
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
-    """The records of the service and of aiohttp so far, down to DEBUG."""
-    caplog.set_level(logging.DEBUG)
-    return lambda: [vars(each) for each in caplog.records if each.name.startswith(("service", "aiohttp"))]
+def everything(logged: pytest.LogCaptureFixture) -> str:
+    """All that the service's records hold, tracebacks too."""
+    return "\n".join(TextFormatter().format(record) + str(vars(record)) for record in of_service(logged))
 
 
 async def counted(service: Client) -> float:
@@ -51,21 +48,21 @@ async def counted(service: Client) -> float:
 
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
-async def test_a_malformed_request(service: Client, logged: Callable[[], list[dict[str, Any]]], sent: str) -> None:
+async def test_a_malformed_request(service: Client, logged: pytest.LogCaptureFixture, sent: str) -> None:
     """HTTP 400 with an id, one line with that id and whose it was, one count; and nothing of what was sent."""
     assert service.port is not None
     before = await counted(service)
     head, body = await exchange(service.port, sent.encode())
     assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    (line,) = [line for line in logged() if line.get("route") != "/metrics"]
-    assert line["message"] == "request"
+    (line,) = [line for line in of_requests(logged) if line["route"] != "/metrics"]
     assert line["levelname"] == "INFO"
     assert (line["route"], line["code"], line["reason"]) == ("unknown", "400", "malformed_request")
     assert (line["request_id"], line["client"]) == (headers["X-Request-Id"], "127.0.0.1")
     assert body.decode().strip() == line["detail"]
     assert await counted(service) == before + 1
-    assert SECRET not in f"{head!r} {body!r} {logged()}"
+    assert [record.message for record in of_service(logged) if record.message != "request"] == []
+    assert SECRET not in f"{head!r} {body!r} {everything(logged)}"
 
 
 async def test_the_requests_before_it_are_answered(service: Client) -> None:
@@ -81,7 +78,7 @@ async def test_the_requests_before_it_are_answered(service: Client) -> None:
 
 
 async def test_a_body_that_is_malformed_behind_the_answer(
-    service: Client, device: Device, logged: Callable[[], list[dict[str, Any]]]
+    service: Client, device: Device, logged: pytest.LogCaptureFixture
 ) -> None:
     """It is the request's that was answered: one line, no traceback, nothing of it in the log."""
     assert service.port is not None
@@ -94,5 +91,5 @@ async def test_a_body_that_is_malformed_behind_the_answer(
         writer.close()
     assert b'"code": 1000' in answer
     await device.fails(1000, "GET", "/nowhere")
-    assert {line["levelname"] for line in logged()} <= {"INFO", "DEBUG"}
-    assert SECRET not in str(logged())
+    assert {record.levelname for record in of_service(logged)} <= {"INFO", "DEBUG"}
+    assert SECRET not in everything(logged)
