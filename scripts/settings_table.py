@@ -5,13 +5,11 @@ python -m scripts.settings_table
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
+from scripts.generated import DOCS, write_part
 from service.settings import Described, described
 
-PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
-PLACE = re.compile(r"(<!-- settings: python -m scripts\.settings_table -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGE = DOCS / "settings.md"
+COMMAND = "python -m scripts.settings_table"
 
 GROUPS = {
     "The address": ("HOST", "PORT", "TRUSTED_PROXIES", "RECEIVE_S"),
@@ -48,8 +46,7 @@ OTHERS = "Others"
 
 def main() -> None:
     """Write the page anew."""
-    text = PAGE.read_text("utf-8")
-    PAGE.write_text(PLACE.sub(lambda found: f"{found[1]}\n{tables()}\n{found[2]}", text), "utf-8")
+    write_part(PAGE, COMMAND, tables())
 
 
 def tables() -> str:
@@ -60,7 +57,7 @@ def tables() -> str:
         parts.append(_table(heading, [settings.pop(f"FACE_{name}") for name in names]))
     if settings:
         parts.append(_table(OTHERS, list(settings.values())))
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def _table(heading: str, settings: list[Described]) -> str:
@@ -68,7 +65,7 @@ def _table(heading: str, settings: list[Described]) -> str:
     for each in settings:
         default = f"`{each.default}`" if each.default else ""
         lines.append(f"| `{each.variable}` | {default} | {each.meaning} | {each.allowed} |")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 from indexer.importing.local_engine import in_flight, local_engine
 from indexer.importing.pipeline import Look
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
+from service.extras import install_command
 from service.gallery.enrollment import Candidate
 from service.models import selection
 from service.settings import Settings
@@ -131,7 +132,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise InvalidSettings(
-            "--ray needs the package ray; install it with `.venv/bin/pip install ray==2.60.0`."
-        ) from None
+        raise InvalidSettings(f"--ray needs the package ray; install it with `{install_command('ray')}`.") from None
     return ray

@@ -31,7 +31,7 @@ class _Server(web.Server):
 
     def __init__(self, made: web.Server, request_log: RequestLog) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory)
-        self._options = made._kwargs
+        self._options = made._kwargs  # noqa: SLF001 - aiohttp keeps what a connection is made with nowhere else
         self._request_log = request_log
 
     def __call__(self) -> web.RequestHandler:

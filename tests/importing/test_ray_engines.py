@@ -21,9 +21,7 @@ from tests.conftest import MODELS
 from tests.support import qdrant
 from tests.support.processes import ROOT
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs Ray: .venv/bin/pip install ray==2.60.0"
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra ray")
 
 
 @needs_ray
@@ -84,5 +82,5 @@ async def _remarks(settings: Settings) -> list[str]:
 async def test_without_ray_a_sentence_says_what_to_install(settings: Settings, album: Path) -> None:
     parser = argparse.ArgumentParser()
     index.arguments(parser)
-    with pytest.raises(InvalidSettings, match=r"pip install ray=="):
+    with pytest.raises(InvalidSettings, match=r"pip install 'face-service\[ray\]'"):
         await index.run(replace(settings, threads=1), parser.parse_args([str(album), "--ray"]))

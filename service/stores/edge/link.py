@@ -30,6 +30,12 @@ LONGEST_PAUSE_S = 30.0
 
 _CLOSED = "The gallery is closed."
 
+_RUN_MODULE = (
+    "import runpy, sys; root, module = sys.argv.pop(1), sys.argv.pop(1); "
+    "root in sys.path or sys.path.insert(0, root); runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
+"""What `python -m` does, with a module that is found where this one lies, and never in the working folder."""
+
 
 class EdgeLink:
     """One gallery process, replaced as soon as it dies.
@@ -143,11 +149,10 @@ class _EdgeProcess:
     @classmethod
     async def start(cls, folder: Path) -> _EdgeProcess:
         """Start one and wait until it has opened the gallery."""
-        # The package is found from its parent folder, wherever the service itself was started.
         root = Path(__file__).parents[3]
         module = "service.stores.edge.process"
-        command = (sys.executable, "-m", module, str(folder))
-        self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=root))
+        command = (sys.executable, "-P", "-c", _RUN_MODULE, str(root), module, str(folder))
+        self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 self.contract = await self._greeting
