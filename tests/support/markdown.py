@@ -4,68 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-_SPAN = re.compile(r"`([^`\n]+)`")
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_HEADING = re.compile(r"^(#+) +(.+?) *$", re.MULTILINE)
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The names of a table's columns, and its rows, one text for each column."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-
-    def column(self, name: str) -> list[str]:
-        return [row[self.columns.index(name)] for row in self.rows]
-
-
-def tables(path: Path) -> list[Table]:
-    """Every table of a document, in order; those within fences are none."""
-    found: list[Table] = []
+def rows(page: Path, *header: str) -> Iterator[list[str]]:
+    """The cells of each row of the page's tables whose first columns are headed so."""
     inside = False
-    for line in _FENCE.sub("", path.read_text("utf-8")).splitlines():
-        cells = tuple(cell.strip() for cell in line.strip().strip("|").split("|")) if line.startswith("|") else ()
-        if not cells:
-            inside = False
-        elif not inside:
-            found.append(Table(cells))
+    for line in without_blocks(page).splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] if line.startswith("|") else []
+        if tuple(cells[: len(header)]) == header:
             inside = True
-        elif set("".join(cells)) - set("-: "):  # not the line below the columns' names
-            assert len(cells) == len(found[-1].columns), f"{path.name}: {line}"
-            found[-1].rows.append(cells)
-    return found
+        elif not cells:
+            inside = False
+        elif inside and set(line) - set("| -:"):
+            yield cells
 
 
-def table(path: Path, first_column: str) -> Table:
-    """The one table of a document whose first column has that name."""
-    (found,) = [each for each in tables(path) if each.columns[0] == first_column]
-    return found
-
-
-def spans(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """What stands in backquotes."""
-    return _SPAN.findall(text)
+    return re.findall(r"`([^`]+)`", text)
 
 
-def anchors(path: Path) -> set[str]:
-    """What a link may name behind `#`, by GitHub's rule: small letters, hyphens for spaces, no punctuation."""
-    headings = _HEADING.findall(_FENCE.sub("", path.read_text("utf-8")))
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for _, title in headings}
+def code(page: Path) -> list[str]:
+    """The lines of the page's blocks of code, and what stands in backquotes elsewhere."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.replace("\\\n", "").splitlines()] + words(without_blocks(page))
 
 
-def links(path: Path) -> list[str]:
-    """Every link's target, those in code left out."""
-    return _LINK.findall(_SPAN.sub("", _FENCE.sub("", path.read_text("utf-8"))))
+def links(page: Path) -> list[str]:
+    """Every link's target; what stands in code is none."""
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", without_blocks(page)))
 
 
-def code(path: Path) -> Iterator[str]:
-    """Each line of the fences, lines that a backslash continues as one; and each text in backquotes outside of them."""
-    text = path.read_text("utf-8")
-    for fence in _FENCE.findall(text):
-        yield from fence.replace("\\\n", " ").splitlines()[1:-1]
-    yield from spans(_FENCE.sub("", text))
+@cache
+def anchors(page: Path) -> set[str]:
+    """The headings as GitHub names them in links."""
+    headings = re.findall(r"^#+ (.*)$", without_blocks(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@cache
+def without_blocks(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
