@@ -36,8 +36,10 @@ def limits_section(settings: Settings, files: ModelFiles) -> str:
     lines = [
         "## What the processor allows",
         "",
-        f"Each network alone with {threads} threads, against the product of two {SIDE}×{SIDE} matrices "
-        f"({', '.join(f'{name}: {peak:.0f} GFLOP/s' for name, peak in peaks.items())}).",
+        (
+            f"Each network alone with {threads} threads, against the product of two {SIDE}×{SIDE} matrices "
+            f"({', '.join(f'{name}: {peak:.0f} GFLOP/s' for name, peak in peaks.items())})."
+        ),
         "",
         "| network | arithmetic | GFLOP | ms | GFLOP/s | of the peak |",
         "| --- | --- | ---: | ---: | ---: | ---: |",

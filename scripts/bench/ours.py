@@ -1,4 +1,4 @@
-"""This service's engine as one of the pipelines: in this process, with the settings that the service would have."""
+"""Our service's engine as one of the pipelines: in this process, with the settings that the service would have."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import datetime
 
 from scripts.bench.agreement import LEAST_SHARE, LEAST_SIDE, Agreement
 from scripts.bench.machine import load, machine, packages
@@ -27,7 +27,7 @@ def heading(pipelines: Sequence[Pipeline]) -> str:
         "",
         "Made by `make bench`: every pipeline on the same photos, one photo at a time, in turns within one run.",
         "",
-        f"- {date.today().isoformat()}, {machine()}",
+        f"- {datetime.now().astimezone():%Y-%m-%d}, {machine()}",
         f"- {OURS}: {packages()}",
     ]
     if busy > _BUSY:

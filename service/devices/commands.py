@@ -67,7 +67,7 @@ def _list(path: Path) -> None:
 def _change(path: Path, options: argparse.Namespace) -> None:
     """Carry out one change, and show the secret that it made once it is on the disk."""
     path = path.resolve()  # what a link points to is replaced, not the link
-    with _exclusively(path.parent):
+    with _alone(path.parent):
         new = options.action == "add" and not path.exists()
         if not new:
             read_devices(path)  # nothing is built on a file that can't be used
@@ -121,7 +121,7 @@ def _table(document: tomlkit.TOMLDocument, device_id: str) -> Any:
 
 
 @contextlib.contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder against other commands, so that none undoes what another has just written."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -145,9 +145,9 @@ def _replace(path: Path, text: str) -> None:
             file.flush()
             read_devices(written)
             if path.exists():
-                status = path.stat()
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+                kept = path.stat()
+                os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(kept.st_mode))
             os.fsync(file.fileno())
         written.rename(path)
     descriptor = os.open(path.parent, os.O_RDONLY)

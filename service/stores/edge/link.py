@@ -136,8 +136,8 @@ class _EdgeProcess:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._requests = cast(asyncio.StreamWriter, process.stdin)
-        self._answers = cast(asyncio.StreamReader, process.stdout)
+        self._requests = cast("asyncio.StreamWriter", process.stdin)
+        self._answers = cast("asyncio.StreamReader", process.stdout)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
