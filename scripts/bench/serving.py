@@ -1,5 +1,6 @@
 """What serving adds to the engine: recognitions a second over HTTP against the bare engine, the event loop's longest
-stall meanwhile, the time to the first answer, and the memory after many photos of random sizes."""
+stall meanwhile, the time to the first answer, and the memory after many photos of random sizes.
+"""
 
 from __future__ import annotations
 
