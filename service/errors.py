@@ -1,4 +1,4 @@
-"""The exceptions of every room; what they become over HTTP is the APIs' business.
+"""The exceptions of the whole program; what they become over HTTP is the business of each API.
 
 FaceServiceError
 ├── InvalidSettings         a FACE_* variable that can't be used
@@ -11,6 +11,7 @@ FaceServiceError
 │   └── TooSmall            a picture with fewer pixels than a face needs
 ├── MultipleFaces           a picture with several faces where one is wanted
 ├── UnknownFace             a face_id that nobody has
+├── InvalidRequest          a request that lacks an argument, or has one that can't be used
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
 ├── Unauthenticated         a request that no device may make
 │   ├── UnknownDevice       the device is not named, unknown or disabled
@@ -20,6 +21,7 @@ FaceServiceError
 ├── RateExceeded            more requests than a device may make
 ├── NoncesUnavailable       whether a request is a replay can't be found out
 ├── Overloaded              more work waiting than the queue holds
+├── NotReady                no inference and query succeeded lately
 └── StoreUnavailable        the gallery can't be reached or opened
     └── GalleryInUse        another process has the embedded gallery open
 """
@@ -28,7 +30,10 @@ from __future__ import annotations
 
 
 class FaceServiceError(Exception):
-    """Base of all: `code` is stable and for programs, the message is one sentence for people."""
+    """Base of all. The message is one sentence for people, which says what to do.
+
+    `code` is for programs, and stable: it goes into the log and the metrics, and no two classes have the same.
+    """
 
     code = "error"
 
@@ -62,7 +67,7 @@ class FaceNotFound(FaceServiceError):
 
 
 class TooSmall(FaceNotFound):
-    code = "too_small"
+    code = "image_too_small"
 
 
 class MultipleFaces(FaceServiceError):
@@ -71,6 +76,10 @@ class MultipleFaces(FaceServiceError):
 
 class UnknownFace(FaceServiceError):
     code = "unknown_face"
+
+
+class InvalidRequest(FaceServiceError):
+    code = "invalid_request"
 
 
 class UnusableArchive(FaceServiceError):
@@ -107,6 +116,10 @@ class NoncesUnavailable(FaceServiceError):
 
 class Overloaded(FaceServiceError):
     code = "overloaded"
+
+
+class NotReady(FaceServiceError):
+    code = "not_ready"
 
 
 class StoreUnavailable(FaceServiceError):

@@ -119,7 +119,7 @@ class Settings:
     precision: Precision = Field(
         default="auto",
         description="Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
-        "`int8` needs a model made by scripts/quantize.py.",
+        "`int8` needs a model made by `python -m service quantize`.",
     )
     threads: int = Field(
         default=0,
@@ -144,7 +144,8 @@ class Settings:
         default=None,
         pattern=r"\A(rediss?|unix)://\S+\Z",
         repr=False,
-        description="A Redis where replicas share which nonces devices have used; without it each remembers its own.",
+        description="A Redis where replicas share which nonces devices have used and how many requests they made; "
+        "without it each remembers its own.",
     )
     receive_s: int = Field(
         default=120,

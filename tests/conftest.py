@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from PIL import Image
 
 from service.http.app import create_app
@@ -21,6 +21,7 @@ from service.vision.engine import Engine, Limits
 from service.vision.images import FORMATS
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
+from tests.support.server import AppServer
 
 pytest_plugins = ["tests.support.skips"]
 
@@ -71,7 +72,7 @@ async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterato
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Client]:
     """A client of a service that runs in this process as long as the block."""
-    async with TestClient(TestServer(create_app(settings))) as client:
+    async with TestClient(AppServer(create_app(settings))) as client:
         yield client
 
 

@@ -141,14 +141,14 @@ def test_a_module_fits_on_a_few_screens(name: str, path: Path) -> None:
 
 
 def test_protocols_stand_where_two_implementations_do() -> None:
-    """Store, Migration, Embedder and Nonces."""
+    """Store, Migration, Embedder and ReplayMemory."""
     found = {
         node.name
         for _, path in modules("service", "indexer")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
     }
-    assert found <= {"Store", "Migration", "Embedder", "Nonces"}
+    assert found <= {"Store", "Migration", "Embedder", "ReplayMemory"}
 
 
 def test_the_map_names_every_room() -> None:

@@ -19,11 +19,10 @@ import pytest
 from aiohttp import ClientSession
 from PIL import Image
 
-from scripts.settings_table import README
 from service.models.selection import ModelFiles
 from tests.conftest import MODELS
 from tests.support.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
-from tests.support.processes import Running, gallery_process, kill_gallery_process, launch, listening
+from tests.support.processes import ROOT, Running, gallery_process, kill_gallery_process, launch, listening
 
 BURST = 200
 """Requests at once."""
@@ -318,8 +317,9 @@ class TestLog:
         async with device_of(service) as device:
             await device.register(portraits["obama"], "nobody's business")
             kill_gallery_process(service.data)
-            _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
             writer.write(b"GET /?remark=nobody's business\r\n\r\n")
+            assert b" 400 " in await reader.readline()
             writer.close()
             await device.fails(1001, "POST", "/recognition_face")
         service.signal(signal.SIGTERM)
@@ -327,9 +327,10 @@ class TestLog:
         lines = [json.loads(line) for line in service.log.splitlines()]
         assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
         requests = [line for line in lines if line["message"] == "request"]
-        assert [(line["route"], line["code"]) for line in requests] == [
-            ("/registration_face", "0"),
-            ("/recognition_face", "1001"),
+        assert [(line["route"], line["code"], line["reason"]) for line in requests] == [
+            ("/registration_face", "0", "ok"),
+            ("unknown", "400", "malformed_request"),
+            ("/recognition_face", "1001", "invalid_request"),
         ]
         assert "nobody's business" not in service.log
 
@@ -341,7 +342,7 @@ class TestReadme:
     ) -> None:
         """Registered, recognised, listed, deleted: only the address and the folder of the photo are the test's own."""
         service = await start(environ)
-        block = README.read_text("utf-8").partition("PHOTO=me.jpg")[2].partition("```")[0]
+        block = (ROOT / "README.md").read_text("utf-8").partition("PHOTO=me.jpg")[2].partition("```")[0]
         session = "PHOTO=me.jpg" + block.replace("http://127.0.0.1:5055", service.url)
         shutil.copy(photos / "obama.jpg", tmp_path / "me.jpg")
         done = await asyncio.create_subprocess_exec("sh", "-c", session, cwd=tmp_path, stdout=PIPE, stderr=PIPE)

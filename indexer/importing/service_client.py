@@ -100,8 +100,13 @@ def signer(device_id: str, secret_file: Path) -> Sign:
 
     def sign(method: str, target: str, content: bytes) -> Mapping[str, str]:
         sha256 = hashlib.sha256(content).hexdigest()
-        claim = Claim(device_id, str(int(time.time())), secrets.token_urlsafe(NONCE_BYTES), sha256)
-        return signed_headers(secret, method, target, claim)
+        claim = Claim(
+            device_id=device_id,
+            timestamp=str(int(time.time())),
+            nonce=secrets.token_urlsafe(NONCE_BYTES),
+            content_sha256=sha256,
+        )
+        return signed_headers(secret=secret, method=method, target=target, claim=claim)
 
     return sign
 

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scripts.bench.precision import has_bf16
-from service.models.runtimes import import_openvino
+from service.models.runtimes import has_bf16, import_openvino
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings

@@ -20,9 +20,9 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from scripts.bench.report import table
 from scripts.bench.serving import running
 from scripts.device_client import signed_headers
+from service.commands.markdown import table
 from service.settings import Settings
 
 PAIRS = 1000

@@ -11,21 +11,22 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from service.errors import InvalidDevices
 
 log = logging.getLogger(__name__)
 
-OPERATIONS = ("register", "recognise", "list", "delete")
+Operation = Literal["register", "recognise", "list", "delete"]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 SECRET = re.compile(r"[!-~]{32,256}")
-MOST_SECRETS = 2
+MAX_SECRETS = 2
 _KEYS = {"secrets", "enabled", "operations", "note"}
-_LOOK_EVERY_S = 1.0
+_WATCH_INTERVAL_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEntry:
     """One device: its one or two secrets, newest first, and which of OPERATIONS it may ask for."""
 
@@ -42,7 +43,7 @@ class DeviceRegistry:
     def __init__(self, path: Path) -> None:
         """Raises InvalidDevices, with one sentence on what to do, where the file can't be used."""
         self._path = path
-        self._seen = _version(path)  # before it is read: what changes meanwhile is read once more
+        self._read_version = _version(path)  # before it is read: what changes meanwhile is read once more
         self._entries = read_devices(path)
         log.info("Requests must be signed by a device in %s (%d).", path, len(self._entries))
 
@@ -52,7 +53,7 @@ class DeviceRegistry:
 
     def reload(self) -> None:
         """Read the file again; one that can't be used changes nothing, and the log says why."""
-        self._seen = _version(self._path)
+        self._read_version = _version(self._path)
         try:
             self._entries = read_devices(self._path)
         except InvalidDevices as error:
@@ -63,8 +64,8 @@ class DeviceRegistry:
     async def watch(self) -> None:
         """Reload the file within a second or two of every change."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            if _version(self._path) != self._seen:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            if _version(self._path) != self._read_version:
                 self.reload()
 
 
@@ -92,9 +93,9 @@ def read_devices(path: Path) -> dict[str, DeviceEntry]:
 def _entry(path: Path, device_id: str, table: Any) -> DeviceEntry:
     """One device's table, checked. Raises InvalidDevices, whose sentence never quotes a secret."""
 
-    def check(right: bool, wanted: str) -> None:
-        if not right:
-            raise InvalidDevices(f"{path}: {wanted} (device {device_id!r}).")
+    def check(holds: bool, rule: str) -> None:
+        if not holds:
+            raise InvalidDevices(f"{path}: {rule} (device {device_id!r}).")
 
     check(ID.fullmatch(device_id) is not None, "an id is 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`")
     check(isinstance(table, Mapping), "a device is a table such as `[door-7]`; quote an id that has dots or colons")
@@ -104,7 +105,7 @@ def _entry(path: Path, device_id: str, table: Any) -> DeviceEntry:
     operations, note = table.get("operations", list(OPERATIONS)), table.get("note", "")
     check(
         isinstance(secrets, list)
-        and 1 <= len(secrets) <= MOST_SECRETS
+        and 1 <= len(secrets) <= MAX_SECRETS
         and all(isinstance(each, str) and SECRET.fullmatch(each) for each in secrets),
         "`secrets` is a list of one or two texts of 32 to 256 printable ASCII characters without spaces",
     )
@@ -114,21 +115,23 @@ def _entry(path: Path, device_id: str, table: Any) -> DeviceEntry:
         f"`operations` is a list of some of {', '.join(OPERATIONS)}",
     )
     check(isinstance(note, str), "`note` is a text")
-    return DeviceEntry(device_id, tuple(secrets), enabled, frozenset(operations), note)
+    return DeviceEntry(
+        id=device_id, secrets=tuple(secrets), enabled=enabled, operations=frozenset(operations), note=note
+    )
 
 
 def _where(error: ValueError) -> str:
     """The place of a mistake, never the text there: it may be part of a secret."""
     if isinstance(error, UnicodeDecodeError):
         return "save it as UTF-8"
-    found = re.search(r"at line \d+, column \d+", str(error))
-    return f"look {found[0]}" if found else "look at its end"
+    place = re.search(r"at line \d+, column \d+", str(error))
+    return f"look {place[0]}" if place else "look at its end"
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
     """What differs after every change of a file; None where it can't be looked at."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,7 +1,11 @@
-"""Remembers which nonces a device has used, in this process or, for replicas, in a Redis that they share."""
+"""Remembers what each device was let in with lately: its nonces, so that none passes twice, and by them its rate.
+
+In this process or, for replicas, in a Redis that they share.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,84 +13,113 @@ from typing import Protocol
 
 from service.devices.signatures import WINDOW_S
 from service.errors import InvalidSettings, NoncesUnavailable, RateExceeded
+from service.extras import install_command
 
 KEPT_S = 2 * WINDOW_S
 """Seconds that a nonce is remembered: a clock that is ahead by WINDOW_S signs what holds for so long."""
-MOST = 60_000
+MAX_NONCES = 60_000
 """Nonces remembered of one device (100 requests a second), at most 15 MB; none is forgotten early to make room."""
-_PATIENCE_S = 2.0
+MINUTE_S = 60
+_REDIS_TIMEOUT_S = 2.0
 """Longest wait for Redis."""
 
 
-class Nonces(Protocol):
-    """What the door asks of a memory of nonces."""
+class ReplayMemory(Protocol):
+    """What authentication asks. Only requests that were let in count, so that nobody else can use up a device's share.
 
-    async def open(self) -> None:
-        """Raises NoncesUnavailable where the memory can't be used."""
+    Each method but `close` raises NoncesUnavailable where the memory can't be used.
+    """
 
-    async def record(self, device_id: str, nonce: str) -> bool:
-        """Remember the nonce; whether it is new. Of two requests with the same nonce at once, one is new.
+    async def open(self) -> None: ...
 
-        Raises RateExceeded where the device has used MOST nonces lately, NoncesUnavailable where it can't be known.
+    async def check_rate(self, device_id: str) -> None:
+        """Raises RateExceeded where the device has had its requests of this minute."""
+
+    async def record(self, *, device_id: str, nonce: str) -> bool:
+        """Let a request in, and remember its nonce; False where that was used before.
+
+        Of two requests with the same nonce at once, one is let in. Raises RateExceeded as check_rate does, since others
+        may have been let in meanwhile, and where the device has used MAX_NONCES lately.
         """
 
     async def close(self) -> None: ...
 
 
-def make_nonces(url: str | None) -> Nonces:
+def make_replay_memory(url: str | None, per_minute: int) -> ReplayMemory:
     """The memory for FACE_NONCES_URL: Redis, or this process's own where there is none.
 
-    Raises InvalidSettings where Redis is asked for and its client isn't installed.
+    `per_minute` are the requests of a device, 0 is no limit. Raises InvalidSettings where Redis is asked for and its
+    client isn't installed.
     """
-    return MemoryNonces(time.monotonic) if url is None else RedisNonces(url)
+    if url is None:
+        return LocalReplayMemory(per_minute=per_minute, clock=time.monotonic)
+    return RedisReplayMemory(url, per_minute=per_minute)
 
 
-class MemoryNonces:
-    """In this process; a restart forgets them."""
+class LocalReplayMemory:
+    """In this process; a restart forgets everything."""
 
-    def __init__(self, clock: Callable[[], float], most: int = MOST) -> None:
+    def __init__(self, *, per_minute: int, clock: Callable[[], float], max_nonces: int = MAX_NONCES) -> None:
         """`clock` gives seconds that never go back, so that setting the time forgets nothing."""
+        self._per_minute = per_minute
         self._clock = clock
-        self._most = most
+        self._max_nonces = max_nonces
         self._used: dict[str, set[str]] = {}
-        self._order: dict[str, deque[tuple[float, str]]] = {}
+        self._by_time: dict[str, deque[tuple[float, str]]] = {}
 
     async def open(self) -> None:
         """There is nothing to open."""
 
-    async def record(self, device_id: str, nonce: str) -> bool:
+    async def check_rate(self, device_id: str) -> None:
+        by_time = self._by_time.get(device_id, ())
+        if self._per_minute and len(by_time) >= self._per_minute:
+            wait_s = by_time[-self._per_minute][0] + MINUTE_S - self._clock()
+            if wait_s > 0:
+                raise _rate_exceeded(device_id, self._per_minute, wait_s)
+
+    async def record(self, *, device_id: str, nonce: str) -> bool:
+        await self.check_rate(device_id)
         now = self._clock()
         used = self._used.setdefault(device_id, set())
-        order = self._order.setdefault(device_id, deque())
-        while order and order[0][0] <= now - KEPT_S:
-            used.remove(order.popleft()[1])
+        by_time = self._by_time.setdefault(device_id, deque())
+        while by_time and by_time[0][0] <= now - KEPT_S:
+            used.remove(by_time.popleft()[1])
         if nonce in used:
             return False
-        if len(used) >= self._most:
-            raise _too_many(device_id, self._most)
+        if len(used) >= self._max_nonces:
+            raise _too_many(device_id, self._max_nonces)
         used.add(nonce)
-        order.append((now, nonce))
+        by_time.append((now, nonce))
         return True
 
     async def close(self) -> None:
         """There is nothing to close."""
 
 
-class RedisNonces:
+class RedisReplayMemory:
     """In a Redis that several replicas share: one sorted set a device, by the time of use on Redis' own clock."""
 
-    # One script, so that no other request comes between its steps.
-    _RECORD = """
-        local seconds = redis.call('TIME')[1]
-        redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', seconds - ARGV[2])
-        if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-        if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
-        redis.call('ZADD', KEYS[1], seconds, ARGV[1])
-        redis.call('EXPIRE', KEYS[1], ARGV[2] + 1)
-        return 1
+    # One script, so that no other request comes between its steps. A sorted set's last `per_minute`-th element is from
+    # the request that must be a minute old before the next. Without a nonce it only looks at the rate.
+    _SCRIPT = """
+        local used, nonce = KEYS[1], ARGV[1]
+        local kept_s, max_nonces, per_minute, minute_s = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+        local time = redis.call('TIME')
+        local now = time[1] + time[2] / 1000000
+        if per_minute > 0 then
+            local score = redis.call('ZRANGE', used, -per_minute, -per_minute, 'WITHSCORES')[2]
+            if score and score + minute_s > now then return {'rate', tostring(score + minute_s - now)} end
+        end
+        if nonce == '' then return {'free'} end
+        redis.call('ZREMRANGEBYSCORE', used, '-inf', now - kept_s)
+        if redis.call('ZSCORE', used, nonce) then return {'used'} end
+        if redis.call('ZCARD', used) >= max_nonces then return {'full'} end
+        redis.call('ZADD', used, now, nonce)
+        redis.call('EXPIRE', used, kept_s + 1)
+        return {'new'}
     """
 
-    def __init__(self, url: str, most: int = MOST) -> None:
+    def __init__(self, url: str, *, per_minute: int, max_nonces: int = MAX_NONCES) -> None:
         """Raises InvalidSettings where the package redis isn't installed."""
         try:
             import redis.asyncio  # an optional extra
@@ -94,35 +127,55 @@ class RedisNonces:
             from redis.backoff import NoBackoff
         except ImportError:
             raise InvalidSettings(
-                "FACE_NONCES_URL needs the package redis; install it with `pip install redis==8.1.0`."
+                f"FACE_NONCES_URL needs the package redis; install it with `{install_command('redis')}`."
             ) from None
         self._failures = (redis.RedisError, OSError)
         self._redis = redis.asyncio.from_url(
             url,
-            socket_timeout=_PATIENCE_S,
-            socket_connect_timeout=_PATIENCE_S,
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),  # for a connection that a restart of Redis has broken
         )
-        self._record = self._redis.register_script(self._RECORD)
-        self._most = most
+        self._script = self._redis.register_script(self._SCRIPT)
+        self._per_minute = per_minute
+        self._max_nonces = max_nonces
 
     async def open(self) -> None:
-        await self.record("", "opened")  # a device can't be named so; a Redis that only reads would refuse it
+        # Nothing that a device could be named, and without a limit; a Redis that can only be read refuses it.
+        await self._run(device_id="", nonce="opened", per_minute=0)
 
-    async def record(self, device_id: str, nonce: str) -> bool:
-        try:
-            answer = await self._record(keys=[f"face:nonces:{device_id}"], args=[nonce, KEPT_S, self._most])
-        except self._failures as error:
-            raise NoncesUnavailable(
-                f"The memory of nonces can't be used ({type(error).__name__}); check FACE_NONCES_URL and Redis."
-            ) from error
-        if answer == -1:
-            raise _too_many(device_id, self._most)
-        return bool(answer)
+    async def check_rate(self, device_id: str) -> None:
+        if self._per_minute:
+            await self._run(device_id=device_id, nonce="", per_minute=self._per_minute)
+
+    async def record(self, *, device_id: str, nonce: str) -> bool:
+        return await self._run(device_id=device_id, nonce=nonce, per_minute=self._per_minute) == b"new"
 
     async def close(self) -> None:
         await self._redis.aclose()
 
+    async def _run(self, *, device_id: str, nonce: str, per_minute: int) -> bytes:
+        """What the script says: `new`, `used` or `free`. Raises RateExceeded or NoncesUnavailable."""
+        try:
+            answer, *wait_s = await self._script(
+                keys=[f"face:nonces:{device_id}"], args=[nonce, KEPT_S, self._max_nonces, per_minute, MINUTE_S]
+            )
+        except self._failures as error:
+            raise NoncesUnavailable(
+                f"The memory of nonces can't be used ({type(error).__name__}); check FACE_NONCES_URL and Redis."
+            ) from error
+        if answer == b"rate":
+            raise _rate_exceeded(device_id, per_minute, float(wait_s[0]))
+        if answer == b"full":
+            raise _too_many(device_id, self._max_nonces)
+        return bytes(answer)
 
-def _too_many(device_id: str, most: int) -> RateExceeded:
-    return RateExceeded(f"{device_id} made {most} requests within {KEPT_S // 60} minutes; try again in some minutes.")
+
+def _rate_exceeded(device_id: str, per_minute: int, wait_s: float) -> RateExceeded:
+    return RateExceeded(f"{device_id} may make {per_minute} requests a minute; try again in {math.ceil(wait_s)} s.")
+
+
+def _too_many(device_id: str, max_nonces: int) -> RateExceeded:
+    return RateExceeded(
+        f"{device_id} made {max_nonces} requests within {KEPT_S // 60} minutes; try again in some minutes."
+    )

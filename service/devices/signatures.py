@@ -25,7 +25,7 @@ NONCE = "X-Nonce"
 CONTENT_SHA256 = "X-Content-SHA256"
 SIGNATURE = "X-Signature"
 
-_FORMS = {
+_FORMATS = {
     TIMESTAMP: (r"[0-9]{1,12}", "Unix time in whole seconds"),
     NONCE: (r"[A-Za-z0-9_-]{16,64}", "16 to 64 of the characters A-Z, a-z, 0-9, _ and -"),
     CONTENT_SHA256: (r"[0-9A-Fa-f]{64}", "the image's SHA-256 as 64 hex digits"),
@@ -33,9 +33,9 @@ _FORMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who asks, when, for the first time, and with which image: the signed headers, each as its text."""
+    """Who asks, when, by which nonce, and with which image: the signed headers, each as its text."""
 
     device_id: str
     timestamp: str
@@ -51,13 +51,13 @@ def canonical_query(raw: str) -> str:
     signed.
     """
     pieces = raw.encode("utf-8", "surrogateescape").replace(b"+", b" ").split(b"&")
-    pairs = sorted(tuple(map(_encoded, piece.partition(b"=")[::2])) for piece in pieces if piece)
+    pairs = sorted(tuple(map(_percent_encoded, piece.partition(b"=")[::2])) for piece in pieces if piece)
     if len({name for name, _ in pairs}) < len(pairs):
         raise BadSignature("The query names a parameter twice; send each one once.")
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def canonical(method: str, target: str, claim: Claim) -> bytes:
+def canonical(*, method: str, target: str, claim: Claim) -> bytes:
     """The string that is signed; `target` is the path and query as they stand in the request line.
 
     Raises BadSignature for a target that has other parts, or a parameter twice.
@@ -70,19 +70,19 @@ def canonical(method: str, target: str, claim: Claim) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-def sign(secret: str, method: str, target: str, claim: Claim) -> str:
+def sign(*, secret: str, method: str, target: str, claim: Claim) -> str:
     """The signature of a request, as lower-case hex; the key is the secret's text, not decoded."""
-    return _hmac(secret, canonical(method, target, claim))
+    return _hmac(secret, canonical(method=method, target=target, claim=claim))
 
 
-def signed_headers(secret: str, method: str, target: str, claim: Claim) -> dict[str, str]:
+def signed_headers(*, secret: str, method: str, target: str, claim: Claim) -> dict[str, str]:
     """The five headers that a device sends with a request."""
     return {
         DEVICE_ID: claim.device_id,
         TIMESTAMP: claim.timestamp,
         NONCE: claim.nonce,
         CONTENT_SHA256: claim.content_sha256,
-        SIGNATURE: sign(secret, method, target, claim),
+        SIGNATURE: sign(secret=secret, method=method, target=target, claim=claim),
     }
 
 
@@ -92,38 +92,39 @@ def read_claim(device_id: str, values_of: Callable[[str], Sequence[str]]) -> tup
     Raises BadSignature for a header that is missing, malformed or there twice.
     """
     texts = {}
-    for name, (pattern, form) in _FORMS.items():
+    for name, (pattern, description) in _FORMATS.items():
         values = values_of(name)
         if len(values) != 1 or not re.fullmatch(pattern, values[0]):
-            raise BadSignature(f"The header {name} must be there once and be {form}.")
+            raise BadSignature(f"The header {name} must be there once and be {description}.")
         texts[name] = values[0]
-    return Claim(device_id, texts[TIMESTAMP], texts[NONCE], texts[CONTENT_SHA256]), texts[SIGNATURE]
+    claim = Claim(
+        device_id=device_id, timestamp=texts[TIMESTAMP], nonce=texts[NONCE], content_sha256=texts[CONTENT_SHA256]
+    )
+    return claim, texts[SIGNATURE]
 
 
-def verify(secrets: Sequence[str], method: str, target: str, claim: Claim, signature: str, now: float) -> None:
+def verify(*, secrets: Sequence[str], method: str, target: str, claim: Claim, signature: str, now: float) -> None:
     """Check the clock, then the signature against each of the device's secrets; `now` is Unix time in seconds.
 
     Raises BadSignature. Whether the nonce is new and the image is the one of the digest isn't known here.
     """
     ahead = int(claim.timestamp) - now
     if abs(ahead) > WINDOW_S:
-        where = "ahead of" if ahead > 0 else "behind"
-        raise BadSignature(
-            f"X-Timestamp is {abs(ahead):.0f} s {where} the service's clock; set the device's clock by the header Date."
-        )
-    if not holds(secrets, canonical(method, target, claim), signature):
+        offset = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
+        raise BadSignature(f"X-Timestamp is {offset} the service's clock; set the device's clock by the header Date.")
+    if not holds(secrets, canonical(method=method, target=target, claim=claim), signature):
         raise BadSignature("The signature does not match; check the secret and what is signed.")
 
 
 def holds(secrets: Sequence[str], message: bytes, signature: str) -> bool:
     """Whether the signature is that of one of the secrets, found out in the same time whatever the answer."""
-    found = False
+    matches = False
     for secret in secrets:
-        found |= hmac.compare_digest(_hmac(secret, message), signature)
-    return found
+        matches |= hmac.compare_digest(_hmac(secret, message), signature)
+    return matches
 
 
-def _encoded(text: bytes) -> str:
+def _percent_encoded(text: bytes) -> str:
     return quote(unquote_to_bytes(text), safe="")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 
 class ActiveRequests:
-    """Counts them; made inside or outside of an event loop, used in one."""
+    """Counts the requests; made inside or outside of an event loop, used in one."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -18,8 +18,8 @@ class ActiveRequests:
         self._empty.set()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Counts as long as the block."""
+    def track(self) -> Iterator[None]:
+        """One request is active as long as the block."""
         self._count += 1
         self._empty.clear()
         try:
@@ -29,10 +29,10 @@ class ActiveRequests:
             if self._count == 0:
                 self._empty.set()
 
-    async def finish(self, patience_s: float) -> int:
-        """Wait until none is left, but no longer than that; how many are left."""
+    async def finish(self, timeout_s: float) -> int:
+        """Wait until none is active, but no longer than that; how many still are."""
         self.stopping = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
         return self._count

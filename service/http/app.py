@@ -1,4 +1,4 @@
-"""Puts the rooms together: settings in, a runnable aiohttp application out."""
+"""Puts the parts together: settings in, a runnable aiohttp application out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from pathlib import Path
 
 from aiohttp import web
 
-from service.devices.rates import Rates
+from service import __version__
 from service.devices.registry import DeviceRegistry
-from service.devices.replay import make_nonces
+from service.devices.replay import make_replay_memory
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import prepare_model
-from service.http import operator_api
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
-from service.http.device_api import GALLERY, DeviceApi
+from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
+from service.http.gallery_size import GallerySize
 from service.http.health import Health
+from service.http.keys import ACTIVE_REQUESTS, GALLERY, HEALTH, METRICS, REQUEST_LOG
 from service.http.metrics import Metrics
-from service.http.middlewares import account, answer_errors, show_request_id
-from service.http.operator_api import HEALTH, METRICS
-from service.http.serving import ACTIVE_REQUESTS
+from service.http.middlewares import answer_errors, mark_answer, record_requests
+from service.http.operator_api import operator_routes
+from service.http.request_log import RequestLog
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
@@ -39,40 +40,40 @@ MAX_REQUEST_LINE = 64 * 1024
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The application; models and gallery are opened and warmed before its socket is.
+    """The application, for connections.Runner; models and gallery are opened and warmed before its socket is.
 
     Raises InvalidDevices or InvalidSettings at once where nobody could be let in. Its start-up raises ModelUnavailable,
     ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, active_requests = Metrics(), ActiveRequests()
-    limits = FormLimits(settings.max_bytes, settings.receive_s)
+    request_log = RequestLog(metrics, settings.trusted_proxies)
+    limits = FormLimits(max_image_bytes=settings.max_bytes, receive_s=settings.receive_s)
     app = web.Application(
-        middlewares=[account(metrics, active_requests), answer_errors],
+        middlewares=[record_requests(request_log, active_requests), answer_errors],
         # A connection on which no whole head of a request comes is idle, too.
         handler_args={"max_line_size": MAX_REQUEST_LINE, "keepalive_timeout": float(settings.receive_s)},
     )
-    app.on_response_prepare.append(show_request_id)
-    app[METRICS], app[ACTIVE_REQUESTS] = metrics, active_requests
-    app.add_routes(DeviceApi(limits, settings.delete_by_get).routes())
-    app.add_routes(operator_api.routes())
+    app.on_response_prepare.append(mark_answer)
+    app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
+    app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
+    app.add_routes(operator_routes())
     if settings.devices is not None:
-        _lock(app, settings.devices, settings, limits)
-    app.cleanup_ctx.append(_rooms(settings))
+        _require_signatures(app, settings.devices, settings, limits)
+    app.cleanup_ctx.append(_open_gallery(settings))
     return app
 
 
-def _lock(app: web.Application, path: Path, settings: Settings, limits: FormLimits) -> None:
+def _require_signatures(app: web.Application, path: Path, settings: Settings, limits: FormLimits) -> None:
     """Let only those in who sign as one of the devices of the file at `path`, which is watched from the start on."""
-    devices, nonces = DeviceRegistry(path), make_nonces(settings.nonces_url)
-    rates = Rates(settings.device_rate, time.monotonic)
-    app.middlewares.append(authenticate(devices, nonces, rates, limits, time.time))
+    devices, memory = DeviceRegistry(path), make_replay_memory(settings.nonces_url, settings.device_rate)
+    app.middlewares.append(authenticate(devices, memory, limits, time.time))
 
-    async def open_nonces(_: web.Application) -> AsyncIterator[None]:
+    async def open_memory(_: web.Application) -> AsyncIterator[None]:
         try:
-            await nonces.open()
+            await memory.open()
             yield
         finally:
-            await nonces.close()
+            await memory.close()
 
     async def watch_devices(_: web.Application) -> AsyncIterator[None]:
         loop, watching = asyncio.get_running_loop(), asyncio.create_task(devices.watch())
@@ -81,37 +82,43 @@ def _lock(app: web.Application, path: Path, settings: Settings, limits: FormLimi
         loop.remove_signal_handler(signal.SIGHUP)
         watching.cancel()
 
-    app.cleanup_ctx.extend([open_nonces, watch_devices])
+    app.cleanup_ctx.extend([open_memory, watch_devices])
 
 
-def _rooms(settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
+def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
     """What opens the gallery and the engine when the application starts, and closes them when it ends."""
 
-    async def rooms(app: web.Application) -> AsyncIterator[None]:
+    async def gallery(app: web.Application) -> AsyncIterator[None]:
         store = open_store(settings)
         try:
-            engine = await _open(settings, store)
+            engine = await _open_engine(settings, store, app[METRICS])
+            size = GallerySize(store.count)
             try:
                 rules = Rules(
                     min_score=settings.min_score, threshold=settings.threshold, picture_side=settings.picture_side
                 )
                 app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store)
+                app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 log.info("Ready with %d faces.", await store.count())
                 warming = asyncio.create_task(engine.warm())
                 yield
                 await warming
             finally:
+                await size.close()
                 await engine.close()
         finally:
             await store.close()
 
-    return rooms
+    return gallery
 
 
-async def _open(settings: Settings, store: Store) -> Engine:
+async def _open_engine(settings: Settings, store: Store, metrics: Metrics) -> Engine:
     """Open the gallery, and the engine with the model that the gallery was made with."""
     files = await prepare_model(settings, store)
     await store.bind(files.contract)
-    return await open_engine(settings, files)
+    engine = await open_engine(settings, files, metrics.record_batch)
+    metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
+    metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
+    return engine

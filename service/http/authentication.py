@@ -1,6 +1,6 @@
 """Lets only requests in that a known device has signed; what is refused never reaches the decoder or the models.
 
-Every path is locked but those of OPEN, also one that another room adds and that no device may use yet.
+Every path asks for a signature but those of routes.OPEN_PATHS, also one that nobody has put into that table.
 """
 
 from __future__ import annotations
@@ -11,23 +11,19 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.devices import signatures
-from service.devices.rates import Rates
-from service.devices.registry import DeviceEntry, DeviceRegistry
-from service.devices.replay import Nonces
+from service.devices.registry import ID, DeviceEntry, DeviceRegistry, Operation
+from service.devices.replay import ReplayMemory
 from service.devices.signatures import Claim
-from service.errors import BadSignature, OperationDenied, UnknownDevice
-from service.http.device_api import DEVICE_ID, operation
-from service.http.forms import BadForm, FormLimits, read_form
-
-OPEN = {"/healthz", "/readyz", "/metrics"}
-"""What machines ask that can't sign: alive, ready, and counts and times that name no face, device or remark."""
-_WITH_IMAGE = {"register", "recognise"}
+from service.errors import BadSignature, InvalidRequest, OperationDenied, UnknownDevice
+from service.http import routes
+from service.http.forms import FormLimits, read_form
+from service.http.keys import DEVICE_ID, NAMED_DEVICE
 
 
 def authenticate(
-    devices: DeviceRegistry, nonces: Nonces, rates: Rates, limits: FormLimits, clock: Callable[[], float]
+    devices: DeviceRegistry, memory: ReplayMemory, limits: FormLimits, clock: Callable[[], float]
 ) -> Middleware:
-    """The lock, as a middleware inside the one that answers errors; `clock` gives Unix time in seconds.
+    """A middleware, inside the one that answers errors; `clock` gives Unix time in seconds.
 
     Its requests raise UnknownDevice, OperationDenied, BadSignature, RateExceeded or NoncesUnavailable, and what
     read_form raises. The nonce comes last, so that a request that failed, or that another altered, may still be sent.
@@ -35,33 +31,35 @@ def authenticate(
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _is_open(request):
+        if routes.is_open(request):
             return await handler(request)
         device = _device(request, devices)
         request[DEVICE_ID] = device.id
         claim, signature = signatures.read_claim(device.id, lambda name: request.headers.getall(name, []))
-        signatures.verify(device.secrets, request.method, request.raw_path, claim, signature, clock())
+        signatures.verify(
+            secrets=device.secrets,
+            method=request.method,
+            target=request.raw_path,
+            claim=claim,
+            signature=signature,
+            now=clock(),
+        )
         if request.match_info.http_exception is None:  # else there is no such path, which the handler says
-            wanted = _permitted(request, device)
-            rates.check(device.id)
-            await _check_content(request, wanted, claim, limits)
-            rates.check(device.id)  # others may have been let in while the image came
-            if not await nonces.record(device.id, claim.nonce):
+            operation = _permitted(request, device)
+            await memory.check_rate(device.id)
+            await _check_content(request, operation, claim, limits)
+            if not await memory.record(device_id=device.id, nonce=claim.nonce):
                 raise BadSignature("X-Nonce was used before; sign each request with a new one.")
-            rates.count(device.id)
         return await handler(request)
 
     return middleware
 
 
-def _is_open(request: web.Request) -> bool:
-    resource = request.match_info.route.resource
-    return resource is not None and resource.canonical in OPEN
-
-
 def _device(request: web.Request, devices: DeviceRegistry) -> DeviceEntry:
     """The one device that the request names. Raises UnknownDevice."""
     named = request.headers.getall(signatures.DEVICE_ID, [])
+    if named:
+        request[NAMED_DEVICE] = named[0] if len(named) == 1 and ID.fullmatch(named[0]) else "?"
     if len(named) != 1:
         raise UnknownDevice(
             f"Requests must be signed by a device; send {signatures.DEVICE_ID} once, and the other headers."
@@ -74,21 +72,21 @@ def _device(request: web.Request, devices: DeviceRegistry) -> DeviceEntry:
     return device
 
 
-def _permitted(request: web.Request, device: DeviceEntry) -> str:
+def _permitted(request: web.Request, device: DeviceEntry) -> Operation:
     """What the request asks for. Raises OperationDenied where this device may not, or where no device may."""
-    wanted = operation(request)
-    if wanted is None:
+    operation = routes.operation(request)
+    if operation is None:
         raise OperationDenied("No device may use this path; see the API's document for those that it may.")
-    if wanted not in device.operations:
-        raise OperationDenied(f"The device {device.id} may not {wanted}; ask the service's operator to allow it.")
-    return wanted
+    if operation not in device.operations:
+        raise OperationDenied(f"The device {device.id} may not {operation}; ask the service's operator to allow it.")
+    return operation
 
 
-async def _check_content(request: web.Request, wanted: str, claim: Claim, limits: FormLimits) -> None:
+async def _check_content(request: web.Request, operation: Operation, claim: Claim, limits: FormLimits) -> None:
     """Read the image, which must be the one that was signed; where there is none, its digest is that of nothing."""
-    if wanted in _WITH_IMAGE:
+    if routes.has_photo(request):
         form = await read_form(request, limits, claim.content_sha256)
-        if wanted == "register" and form.remark is not None and "remark" not in request.query:
-            raise BadForm("A form's remark isn't signed; send the remark in the query (`?remark=…`).")
+        if operation == "register" and form.remark is not None and "remark" not in request.query:
+            raise InvalidRequest("A form's remark isn't signed; send the remark in the query (`?remark=…`).")
     elif claim.content_sha256.lower() != signatures.EMPTY_SHA256:
         raise BadSignature("X-Content-SHA256 must be the SHA-256 of the empty string where there is no image.")

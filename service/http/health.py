@@ -9,7 +9,7 @@ import time
 
 from PIL import Image
 
-from service.errors import FaceServiceError
+from service.errors import FaceServiceError, NotReady
 from service.stores.store import Store
 from service.timings import Timings
 from service.values import Box, Detection
@@ -32,8 +32,8 @@ class Health:
         self._lock = asyncio.Lock()
         self._probe_photo = _grey_jpeg()
 
-    async def failure(self) -> str | None:
-        """None where all is well, else one sentence on what isn't."""
+    async def failure(self) -> FaceServiceError | None:
+        """None where all is well, else what isn't."""
         async with self._lock:
             if time.monotonic() - self._succeeded_at < LATELY_S:
                 return None
@@ -41,12 +41,12 @@ class Health:
                 async with asyncio.timeout(TIMEOUT_S):
                     await self.probe()
             except FaceServiceError as error:
-                return str(error)
+                return error
             except TimeoutError:
-                return f"The models and the gallery did not answer within {TIMEOUT_S:g} s."
+                return NotReady(f"The models and the gallery did not answer within {TIMEOUT_S:g} s.")
             except Exception:
                 log.exception("The probe failed.")
-                return "The models or the gallery failed; the service's log says how."
+                return NotReady("The models or the gallery failed; the service's log says how.")
             self._succeeded_at = time.monotonic()
             return None
 

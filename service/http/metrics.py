@@ -1,37 +1,80 @@
-"""The Prometheus names that the service counts under, in a registry of its own."""
+"""What the service counts and measures, under Prometheus' names, in a registry of its own."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Callable, Mapping
 
-_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+from service.http.gallery_size import GallerySize
+
+_STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_BATCH_BUCKETS = tuple(range(1, 9))
 
 
 class Metrics:
-    """Counts the requests and times their timings."""
+    """The samples of /metrics; the methods `show_…` add what is known only once models and gallery are open."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "face_requests",
-            "Requests answered, by route and the answer's code.",
-            ["route", "code"],
+            "Requests answered, by route, the answer's code and the reason for it.",
+            ["route", "code", "reason"],
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "face_request_seconds",
+            "Time of whole requests, from the head to the end of the answer.",
+            ["route"],
+            buckets=_REQUEST_BUCKETS_S,
             registry=self._registry,
         )
         self._stages = Histogram(
             "face_stage_seconds",
             "Time of each stage of a request.",
             ["stage"],
-            buckets=_BUCKETS_S,
+            buckets=_STAGE_BUCKETS_S,
             registry=self._registry,
         )
+        self._batches = Histogram(
+            "face_batch_size", "Crops in each batch of the embedder.", buckets=_BATCH_BUCKETS, registry=self._registry
+        )
+        self._gallery_size: GallerySize | None = None
 
-    def record(self, route: str, code: str, milliseconds: dict[str, float]) -> None:
-        """One answered request and the milliseconds of its timings."""
-        self._requests.labels(route, code).inc()
-        for stage, took in milliseconds.items():
-            self._stages.labels(stage).observe(took / 1000)
+    def record(self, route: str, *, code: str, reason: str, took_s: float, stages_ms: Mapping[str, float]) -> None:
+        """One answered request: the whole time in seconds, that of its stages in milliseconds."""
+        self._requests.labels(route, code, reason).inc()
+        self._request_seconds.labels(route).observe(took_s)
+        for stage, took_ms in stages_ms.items():
+            self._stages.labels(stage).observe(took_ms / 1000)
 
-    def render(self) -> bytes:
+    def record_batch(self, size: int) -> None:
+        """One batch that the embedder got, of so many crops."""
+        self._batches.observe(size)
+
+    def show_build(self, *, version: str, model: str, precision: str) -> None:
+        """What runs here: the program's version, the model's name and FACE_PRECISION."""
+        labels = {"version": version, "model": model, "precision": precision}
+        Info("face_build", "The program, model and precision that run here.", registry=self._registry).info(labels)
+
+    def show_waiting(self, *, photos: Callable[[], int], crops: Callable[[], int]) -> None:
+        """How much waits for the engine, asked at each scrape."""
+        for name, text, waiting in (
+            ("face_photos_waiting", "Photos that wait for a worker thread or are in one.", photos),
+            ("face_crops_waiting", "Crops that wait for a batch of the embedder.", crops),
+        ):
+            Gauge(name, text, registry=self._registry).set_function(waiting)
+
+    def show_gallery_size(self, size: GallerySize) -> None:
+        """How many faces the gallery has, asked for at each scrape."""
+        self._gallery_size = size
+        self._registry.register(size)
+
+    async def render(self) -> bytes:
         """In Prometheus' text format."""
+        if self._gallery_size is not None:
+            await self._gallery_size.refresh()
         return generate_latest(self._registry)

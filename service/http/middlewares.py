@@ -4,53 +4,39 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.errors import FaceServiceError
+from service.http import routes
 from service.http.active_requests import ActiveRequests
-from service.http.device_api import CODE, DEVICE_ID, TIMINGS, failure
-from service.http.metrics import Metrics
+from service.http.device_api import failure
+from service.http.keys import ANSWER_BEGUN, OUTCOME, REQUEST_ID, TIMINGS
+from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, cut_off, new_request_id
 from service.timings import Timings
 
 log = logging.getLogger("service.request")
 
-REQUEST_ID = web.RequestKey("request_id", str)
-HEADER = "X-Request-Id"
-CUT_OFF = "cut off"
-"""The log's code of a request whose client left, or whose answer broke off."""
-QUIET = {"/healthz", "/readyz", "/metrics"}
-"""Asked every few seconds by machines: logged at level DEBUG."""
 
-
-def account(metrics: Metrics, active_requests: ActiveRequests) -> Middleware:
+def record_requests(request_log: RequestLog, active_requests: ActiveRequests) -> Middleware:
     """Number the request, time it, and log and count its answer."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = uuid.uuid4().hex[:16]
-        request[TIMINGS] = timings = Timings()
+        request[REQUEST_ID] = new_request_id()
+        request[TIMINGS] = Timings()
         began = time.perf_counter()
-        outcome = CUT_OFF  # unless an answer comes
+        outcome = cut_off()  # unless an answer comes
         try:
-            with active_requests.one():
+            with active_requests.track():
                 response = await handler(request)
             if active_requests.stopping and not response.prepared:
                 response.force_close()
-            outcome = response.get(CODE, str(response.status))
+            outcome = response.get(OUTCOME) or Outcome(code=str(response.status))
             return response
         finally:
-            total = (time.perf_counter() - began) * 1000
-            route = _route(request)
-            metrics.record(route, outcome, timings)
-            level = logging.DEBUG if route in QUIET else logging.INFO
-            fields = {"request_id": request[REQUEST_ID], "method": request.method, "route": route, "code": outcome}
-            if DEVICE_ID in request:
-                fields["device_id"] = request[DEVICE_ID]
-            took = {stage: round(ms, 1) for stage, ms in {"total": total, **timings}.items()}
-            log.log(level, "request", extra={**fields, "ms": took})
+            request_log.record(request, routes.path_of(request), outcome, time.perf_counter() - began)
 
     return middleware
 
@@ -63,32 +49,27 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:
         gone = request.transport is None or request.transport.is_closing()
         if gone and isinstance(error, ConnectionError):  # nobody is left to answer
-            return _cut_off(request)
+            return _break_off(request, cut_off())
         label = {"request_id": request[REQUEST_ID]}
         if not isinstance(error, FaceServiceError | web.HTTPException):
             log.exception("Unforeseen error.", extra=label)
-        if request.writer.output_size > 0:  # half an answer must not look like a whole one
+        if ANSWER_BEGUN in request:  # half an answer must not look like a whole one
             log.error("The answer was broken off: %s", error, extra=label)
-            return _cut_off(request)
-        return failure(error, request.path)
+            return _break_off(request, cut_off(str(error) if isinstance(error, FaceServiceError) else ""))
+        return failure(error, request)
 
 
-async def show_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request id on an answer's head, so that a device's report leads to the log line."""
+async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
+    """As an answer begins, put the request id on its head, so that a device's report leads to the log line."""
+    request[ANSWER_BEGUN] = True
     if REQUEST_ID in request:
-        response.headers[HEADER] = request[REQUEST_ID]
+        response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
 
 
-def _cut_off(request: web.Request) -> web.Response:
+def _break_off(request: web.Request, outcome: Outcome) -> web.Response:
     """Close the connection as it is; the response that aiohttp wants is never sent."""
     if request.transport is not None:
         request.transport.abort()
     response = web.Response()
-    response[CODE] = CUT_OFF
+    response[OUTCOME] = outcome
     return response
-
-
-def _route(request: web.Request) -> str:
-    """The path as it was registered, so that nobody can fill the log or the metrics with paths of their own."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unknown"

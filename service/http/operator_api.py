@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.http.health import Health
-from service.http.metrics import Metrics
-
-HEALTH = web.AppKey("health", Health)
-METRICS = web.AppKey("metrics", Metrics)
+from service.http import routes
+from service.http.keys import HEALTH, METRICS, OUTCOME
+from service.http.request_log import Outcome
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)]
+def operator_routes() -> list[web.RouteDef]:
+    return [web.get(routes.ALIVE, alive), web.get(routes.READY, ready), web.get(routes.METRICS, metrics)]
 
 
 async def alive(_: web.Request) -> web.Response:
@@ -25,9 +23,11 @@ async def ready(request: web.Request) -> web.Response:
     failure = await request.app[HEALTH].failure()
     if failure is None:
         return web.json_response({"status": "ready"})
-    return web.json_response({"status": "not ready", "detail": failure}, status=503)
+    response = web.json_response({"status": "not ready", "detail": str(failure)}, status=503)
+    response[OUTCOME] = Outcome(code="503", reason=failure.code, detail=str(failure))
+    return response
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format."""
-    return web.Response(body=request.app[METRICS].render(), content_type="text/plain", charset="utf-8")
+    return web.Response(body=await request.app[METRICS].render(), content_type="text/plain", charset="utf-8")

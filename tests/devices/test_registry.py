@@ -130,7 +130,7 @@ class TestReload:
     ) -> None:
         """Written in place, replaced, rights changed and back; and nothing is read where nothing changed."""
         caplog.set_level(logging.INFO)
-        monkeypatch.setattr(registry, "_LOOK_EVERY_S", 0.01)
+        monkeypatch.setattr(registry, "_WATCH_INTERVAL_S", 0.01)
         known = DeviceRegistry(path)
         watching = asyncio.create_task(known.watch())
         await asyncio.sleep(0.1)

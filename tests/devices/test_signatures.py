@@ -39,7 +39,8 @@ PLANES = (*range(0x20, 0x7F), *range(0x20), 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0x
 
 
 def claim_of(vector: dict[str, str]) -> Claim:
-    return Claim(vector["device_id"], vector["timestamp"], vector["nonce"], vector["content_sha256"])
+    names = ("device_id", "timestamp", "nonce", "content_sha256")
+    return Claim(**{name: vector[name] for name in names})
 
 
 def values_in(headers: Mapping[str, str]) -> Callable[[str], list[str]]:
@@ -52,10 +53,11 @@ class TestVectors:
         """On the canonical string and the signature, and it lets the request in."""
         claim = claim_of(vector)
         assert hashlib.sha256(bytes.fromhex(vector["image_hex"])).hexdigest() == vector["content_sha256"]
-        assert canonical(vector["method"], vector["target"], claim).decode() == vector["canonical"]
-        assert sign(vector["secret"], vector["method"], vector["target"], claim) == vector["signature"]
+        assert canonical(method=vector["method"], target=vector["target"], claim=claim).decode() == vector["canonical"]
+        request = {"method": vector["method"], "target": vector["target"]}
+        assert sign(secret=vector["secret"], **request, claim=claim) == vector["signature"]
         now = float(vector["timestamp"])
-        verify([vector["secret"]], vector["method"], vector["target"], claim, vector["signature"], now)
+        verify(secrets=[vector["secret"]], **request, claim=claim, signature=vector["signature"], now=now)
 
     def test_the_document_shows_the_first(self) -> None:
         """Its worked example has the same canonical string, bytes and signature."""
@@ -71,7 +73,9 @@ class TestVectors:
     def test_headers(self) -> None:
         """The five that a device sends are those that the service reads."""
         vector = VECTORS[0]
-        headers = signed_headers(vector["secret"], vector["method"], vector["target"], claim_of(vector))
+        headers = signed_headers(
+            secret=vector["secret"], method=vector["method"], target=vector["target"], claim=claim_of(vector)
+        )
         assert len(headers) == 5
         read = read_claim(headers[signatures.DEVICE_ID], values_in(headers))
         assert read == (claim_of(vector), vector["signature"])
@@ -99,8 +103,8 @@ def test_ten_thousand_requests_verify_on_both_sides() -> None:
         )
         claim, signature = read_claim("door-7", values_in(headers))
         target = f"/registration_face?{query}"
-        verify([SECRET], "POST", target, claim, signature, NOW)
-        assert signed_headers(SECRET, "POST", target, claim) == headers
+        verify(secrets=[SECRET], method="POST", target=target, claim=claim, signature=signature, now=NOW)
+        assert signed_headers(secret=SECRET, method="POST", target=target, claim=claim) == headers
         assert dict(URL(target, encoded=True).query) == parameters
     assert planes == set(range(17))
 
@@ -131,12 +135,18 @@ def test_a_parameter_given_twice_is_refused(query: str) -> None:
 def test_other_targets_are_refused(target: str) -> None:
     """What stands behind a `#` is nobody's: a remark could be cut there."""
     with pytest.raises(BadSignature, match="request line"):
-        canonical("GET", target, claim_of(VECTORS[0]))
+        canonical(method="GET", target=target, claim=claim_of(VECTORS[0]))
 
 
 def checked(ahead_s: float, secrets: Sequence[str] = (SECRET,), signed_with: str = SECRET) -> None:
-    claim = Claim("door-7", str(int(NOW + ahead_s)), "nonce-0123456789", signatures.EMPTY_SHA256)
-    verify(secrets, "GET", "/x", claim, sign(signed_with, "GET", "/x", claim), NOW)
+    claim = Claim(
+        device_id="door-7",
+        timestamp=str(int(NOW + ahead_s)),
+        nonce="nonce-0123456789",
+        content_sha256=signatures.EMPTY_SHA256,
+    )
+    signature = sign(secret=signed_with, method="GET", target="/x", claim=claim)
+    verify(secrets=secrets, method="GET", target="/x", claim=claim, signature=signature, now=NOW)
 
 
 class TestVerify:
@@ -196,7 +206,7 @@ def test_right_and_wrong_signatures_take_the_same_time() -> None:
     nanoseconds, is six deviations beyond the bound and found with a probability over 99.99 %. That a comparison which
     stops at the first wrong digit is found, the last line shows. The median of three counts: others use the machine.
     """
-    right = sign(SECRET, "POST", VECTORS[0]["target"], claim_of(VECTORS[0]))
+    right = sign(secret=SECRET, method="POST", target=VECTORS[0]["target"], claim=claim_of(VECTORS[0]))
     wrong_at_once = ("0" if right[0] != "0" else "1") + right[1:]
     wrong_at_last = right[:-1] + ("0" if right[-1] != "0" else "1")
     assert holds([SECRET, OLD_SECRET], VECTORS[0]["canonical"].encode(), right)

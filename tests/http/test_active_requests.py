@@ -1,4 +1,4 @@
-"""Waiting for requests in hand; tests/test_service.py stops real services."""
+"""Waiting for active requests; tests/test_service.py stops real services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from service.http.active_requests import ActiveRequests
 
 
-async def test_nothing_in_hand() -> None:
+async def test_no_request_is_active() -> None:
     assert await ActiveRequests().finish(60) == 0
 
 
@@ -17,7 +17,7 @@ async def test_waits_for_the_last() -> None:
     finished: list[int] = []
 
     async def request(number: int) -> None:
-        with active_requests.one():
+        with active_requests.track():
             await asyncio.sleep(0.01 * number)
             finished.append(number)
             raise RuntimeError
@@ -35,7 +35,7 @@ async def test_waits_for_the_last() -> None:
     await asyncio.gather(*requests, return_exceptions=True)
 
 
-async def test_patience_ends() -> None:
+async def test_the_wait_ends() -> None:
     active_requests = ActiveRequests()
-    with active_requests.one(), active_requests.one():
+    with active_requests.track(), active_requests.track():
         assert await active_requests.finish(0.01) == 2

@@ -1,4 +1,4 @@
-"""The lock on the door, attacked through the running service: who doesn't belong gets nothing done."""
+"""Authentication, attacked through the running service: who doesn't belong gets nothing done."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from service.devices.replay import MemoryNonces
+from service.devices.replay import LocalReplayMemory
 from service.errors import InvalidDevices
 from service.http.app import create_app
-from service.http.authentication import OPEN
-from service.http.device_api import GALLERY
+from service.http.keys import GALLERY
+from service.http.routes import OPEN_PATHS
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import Engine
 from tests.conftest import MODELS, Start
 from tests.devices.test_signatures import text
 from tests.support.device import Client
+from tests.support.server import AppServer
 from tests.support.signing import OLD_SECRET, OTHER_SECRET, SECRET, Signed, answer, code, devices_file, exchange, signed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,7 +42,7 @@ REMARK = "Zoë & co"
 
 @pytest.fixture(scope="module")
 def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A service that lets in only the devices of tests/signing.py."""
+    """A service that lets in only the devices of tests/support/signing.py."""
     folder = tmp_path_factory.mktemp("locked")
     path = devices_file(folder / "devices.toml")
     return Settings(data=folder / "data", model_dir=MODELS, model="casia-webface", devices=path)
@@ -69,9 +69,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     faces = Engine.observe
 
-    async def watched(engine: Engine, photo: bytes, *arguments: Any) -> Any:
+    async def watched(engine: Engine, photo: bytes, *arguments: Any, **options: Any) -> Any:
         seen.append(photo)
-        return await faces(engine, photo, *arguments)
+        return await faces(engine, photo, *arguments, **options)
 
     monkeypatch.setattr(Engine, "observe", watched)
     return seen
@@ -260,11 +260,11 @@ class TestAttacks:
         """Hundreds of forged requests, with good nonces, leave nothing in the memory of nonces."""
         asked: list[str] = []
 
-        async def counted(_: MemoryNonces, device_id: str, nonce: str) -> bool:
+        async def counted(_: LocalReplayMemory, *, device_id: str, nonce: str) -> bool:
             asked.append(nonce)
             return True
 
-        monkeypatch.setattr(MemoryNonces, "record", counted)
+        monkeypatch.setattr(LocalReplayMemory, "record", counted)
         good = [listing(nonce=f"burn-{number:020}") for number in range(200)]
         for one in good:
             assert await code(port, one.having("X-Signature", flipped(one.header("X-Signature")))) == 1002
@@ -286,12 +286,12 @@ async def registered(port: int, photo: bytes) -> int:
 
 class TestDenyByDefault:
     async def test_every_path(self, service: Client, port: int) -> None:
-        """Each route that there is refuses who doesn't sign, and so does what isn't there; but those of OPEN."""
+        """Each route that there is refuses who doesn't sign, and so does what isn't there; but those of OPEN_PATHS."""
         routes = [(route.method, route.resource) for route in service.app.router.routes()]
         paths = {(method, resource.canonical) for method, resource in routes if resource is not None}
-        assert len(paths) > len(OPEN)
+        assert len(paths) > len(OPEN_PATHS)
         for method, path in paths | {("GET", "/"), ("GET", "/healthz/"), ("POST", "/healthz"), ("GET", "/v1/faces")}:
-            if path in OPEN and method in ("GET", "HEAD"):
+            if path in OPEN_PATHS and method in ("GET", "HEAD"):
                 head, _ = await exchange(
                     port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
                 )
@@ -307,7 +307,7 @@ class TestDenyByDefault:
             return web.Response()
 
         app.router.add_get("/new", new)
-        async with TestServer(app) as server:
+        async with AppServer(app) as server:
             assert await code(server.port or 0, signed("GET", "/new")) == 1003
 
     async def test_unknown_paths(self, port: int) -> None:

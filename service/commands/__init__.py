@@ -1,0 +1,1 @@
+"""The commands of `python -m service` that do one thing and leave: `prepare` and `quantize`."""

@@ -1,0 +1,72 @@
+"""The one table of paths: which operation each stands for, and which are open to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from service.devices.registry import Operation
+
+UNKNOWN = "unknown"
+"""The route of a request that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path is for.
+
+    `operation` is what a device must be allowed to do; None is a path that machines which can't sign ask every few
+    seconds, open to everybody. `with_face_id` is the operation where the query has a face_id, if it is another one.
+    """
+
+    operation: Operation | None
+    with_face_id: Operation | None = None
+    has_photo: bool = False
+
+
+REGISTER = "/registration_face"
+RECOGNISE = "/recognition_face"
+LIST = "/get_registration_face"
+DELETE = "/delete_registration_face"
+ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
+
+ROUTES: Mapping[str, Route] = {
+    REGISTER: Route("register", has_photo=True),
+    RECOGNISE: Route("recognise", has_photo=True),
+    LIST: Route("list", with_face_id="delete"),
+    DELETE: Route("delete"),
+    ALIVE: Route(None),
+    READY: Route(None),
+    METRICS: Route(None),
+}
+"""A path that isn't here is no device's, and isn't open either."""
+
+OPEN_PATHS = frozenset(path for path, route in ROUTES.items() if route.operation is None)
+"""Alive, ready, and counts and times that name no face, device or remark."""
+
+
+def path_of(request: web.Request) -> str:
+    """The path as it was registered, so that nobody can fill the log or the metrics with paths of their own."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNKNOWN
+
+
+def is_open(request: web.Request) -> bool:
+    """Whether everybody may send the request, whoever signed it."""
+    return path_of(request) in OPEN_PATHS
+
+
+def operation(request: web.Request) -> Operation | None:
+    """Which of the four operations a request asks for; None where it asks for none."""
+    route = ROUTES.get(path_of(request))
+    if route is None:
+        return None
+    return route.with_face_id or route.operation if "face_id" in request.query else route.operation
+
+
+def has_photo(request: web.Request) -> bool:
+    """Whether the request brings a photo in a form."""
+    route = ROUTES.get(path_of(request))
+    return route is not None and route.has_photo

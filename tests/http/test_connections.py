@@ -1,0 +1,109 @@
+"""What reaches the port and isn't HTTP, byte for byte: answered, logged and counted, never echoed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.http.app import MAX_REQUEST_LINE
+from service.logs import TextFormatter
+from tests.support.device import Client, Device
+from tests.support.logs import of_requests, of_service
+from tests.support.signing import exchange
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRET = "nobodys-business"
+
+MALFORMED = {
+    "no request line": f"{SECRET}\r\n\r\n",
+    "another protocol's greeting": f"SSH-2.0-{SECRET}\r\n",
+    "TLS": f"\x16\x03\x01\x02\x00\x01\x00\x01{SECRET}\r\n\r\n",
+    "no version": f"GET /?remark=it is {SECRET}\r\n\r\n",
+    "another version": f"GET /?remark={SECRET} HTTP/9.9\r\nHost: x\r\n\r\n",
+    "raw letters in the path": f"GET /registration_face?remark={SECRET}張 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a header without a colon": f"GET / HTTP/1.1\r\nHost: x\r\n{SECRET}\r\n\r\n",
+    "a header with a control character": f"GET / HTTP/1.1\r\nHost: x\r\nX-Remark: {SECRET}\x01\r\n\r\n",
+    "a length that is no number": f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {SECRET}\r\n\r\n",
+    "two lengths": f"POST / HTTP/1.1\r\nHost: {SECRET}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "a length and chunks": f"POST / HTTP/1.1\r\nX: {SECRET}\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "too long a request line": f"GET /?{SECRET}={'x' * (MAX_REQUEST_LINE + 1)} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "too long a header": f"GET / HTTP/1.1\r\nHost: x\r\nX-Large: {SECRET}{'x' * 9000}\r\n\r\n",
+    "too many headers": "GET / HTTP/1.1\r\nHost: x\r\n" + f"X-Many: {SECRET}\r\n" * 200 + "\r\n",
+}
+
+
+def everything(logged: pytest.LogCaptureFixture) -> str:
+    """All that the service's records hold, tracebacks too."""
+    return "\n".join(TextFormatter().format(record) + str(vars(record)) for record in of_service(logged))
+
+
+async def counted(service: Client) -> float:
+    """How many malformed requests /metrics tells."""
+    sample = 'face_requests_total{code="400",reason="malformed_request",route="unknown"} '
+    async with service.get("/metrics") as response:
+        lines = [line for line in (await response.text()).splitlines() if line.startswith(sample)]
+    return float(lines[0].removeprefix(sample)) if lines else 0.0
+
+
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_request(service: Client, logged: pytest.LogCaptureFixture, sent: str) -> None:
+    """HTTP 400 with an id, one line with that id and whose it was, one count; and nothing of what was sent."""
+    assert service.port is not None
+    before = await counted(service)
+    head, body = await exchange(service.port, sent.encode())
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    (line,) = [line for line in of_requests(logged) if line["route"] != "/metrics"]
+    assert line["levelname"] == "INFO"
+    assert (line["route"], line["code"], line["reason"]) == ("unknown", "400", "malformed_request")
+    assert (line["request_id"], line["client"]) == (headers["X-Request-Id"], "127.0.0.1")
+    assert body.decode().strip() == line["detail"]
+    assert await counted(service) == before + 1
+    assert [record.message for record in of_service(logged) if record.message != "request"] == []
+    assert SECRET not in f"{head!r} {body!r} {everything(logged)}"
+
+
+async def test_an_expectation_that_nobody_can_meet(service: Client, logged: pytest.LogCaptureFixture) -> None:
+    """HTTP's own 417, which aiohttp gives before any handler: known and unknown paths alike, one line each."""
+    assert service.port is not None
+    for path in ("/healthz", "/nowhere"):
+        sent = f"GET {path} HTTP/1.1\r\nHost: x\r\nExpect: {SECRET}\r\n\r\n"
+        head, body = await exchange(service.port, sent.encode())
+        assert head.startswith(b"HTTP/1.1 417 ")
+        line = of_requests(logged)[-1]
+        assert (line["route"], line["code"], line["reason"]) == ("unknown", "417", "malformed_request")
+        assert f"X-Request-Id: {line['request_id']}" in head.decode()
+        assert SECRET not in f"{head!r} {body!r} {everything(logged)}"
+    assert len(of_requests(logged)) == 2
+
+
+async def test_the_requests_before_it_are_answered(service: Client) -> None:
+    """On the same connection, which the malformed one ends."""
+    assert service.port is not None
+    async with asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"nonsense\r\n\r\n")
+        assert (await reader.read()).split()[1] == b"400"
+        writer.close()
+
+
+async def test_a_body_that_is_malformed_behind_the_answer(
+    service: Client, device: Device, logged: pytest.LogCaptureFixture
+) -> None:
+    """It is the request's that was answered: one line, no traceback, nothing of it in the log."""
+    assert service.port is not None
+    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    async with asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(head)
+        answer = await reader.readuntil(b"}}")
+        writer.write(SECRET.encode() + b"\r\n")
+        writer.close()
+    assert b'"code": 1000' in answer
+    await device.fails(1000, "GET", "/nowhere")
+    assert {record.levelname for record in of_service(logged)} <= {"INFO", "DEBUG"}
+    assert SECRET not in everything(logged)

@@ -1,0 +1,28 @@
+"""The table of paths agrees with the paths that there are."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.devices.registry import OPERATIONS
+from service.http.routes import OPEN_PATHS, ROUTES
+from tests.support.device import Client
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_every_route_is_in_the_table_and_the_other_way_round(service: Client) -> None:
+    registered = {route.resource.canonical for route in service.app.router.routes() if route.resource is not None}
+    assert registered == set(ROUTES)
+
+
+async def test_every_operation_has_a_path() -> None:
+    """And what isn't open is an operation."""
+    named = {route.operation for route in ROUTES.values()} | {route.with_face_id for route in ROUTES.values()}
+    assert named - {None} == set(OPERATIONS)
+    assert {path for path, route in ROUTES.items() if route.operation is None} == OPEN_PATHS
+
+
+async def test_only_machines_paths_are_open() -> None:
+    """Written out once more, so that nobody opens a path by a slip."""
+    assert {"/healthz", "/readyz", "/metrics"} == OPEN_PATHS
