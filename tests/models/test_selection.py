@@ -376,9 +376,7 @@ def test_what_is_converted_needs_no_converter_and_what_is_not_says_how_to_instal
 
 
 @pytest.mark.torch
-def test_mtcnn_of_another_version_is_refused(
-    folder: Path, casia: ModelFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its graphs would carry a digest that isn't theirs."""
     monkeypatch.setattr(selection, "MTCNN_DIGEST", "0" * 64)
     with pytest.raises(ModelUnavailable, match=r"MTCNN's weights in .* are damaged or of another version"):
