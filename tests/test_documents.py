@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from functools import cache
+import shlex
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.__main__ import COMMANDS
+import indexer.__main__
+import service.__main__
 from scripts import module_map, settings_table
 from scripts.generated import read_part
-from service import logs
-from service.http import device_api
+from service import errors, logs
+from service.errors import FaceServiceError
+from service.http import device_api, routes
+from service.http.active_requests import ActiveRequests
 from service.http.app import create_app
+from service.http.gallery_size import GallerySize
+from service.http.metrics import Metrics
+from service.http.middlewares import answer_errors, record_requests
+from service.http.request_log import RequestLog
 from service.settings import Settings
+from tests.support.code_texts import ANY, slugs_of_errors, texts
+from tests.support.markdown import anchors, code, links, rows, words
 from tests.support.processes import ROOT
 
 DOCS = ROOT / "docs"
 DEVICE_API, OPERATING = DOCS / "device-api.md", DOCS / "operating.md"
+README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
+TELL_OF_FORMER_NAMES = {"settings.md", "CHANGELOG.md"}
 
-OPERATOR_PATHS = {"/healthz", "/readyz", "/metrics"}
-
-ANY = "…"
-"""In a quoted sentence: what differs from one time to another."""
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 class TestTables:
     def test_requests(self) -> None:
         """Every method and path that the application answers, and no other: devices' and operators' apart."""
-        routes = create_app(Settings()).router.routes()
-        answered = {(route.method, route.resource.canonical) for route in routes if route.resource is not None}
-        answered -= {("HEAD", path) for path in OPERATOR_PATHS}  # which aiohttp adds
-        operators = {each for each in answered if each[1] in OPERATOR_PATHS}
+        known = create_app(Settings()).router.routes()
+        answered = {(route.method, route.resource.canonical) for route in known if route.resource is not None}
+        answered -= {("HEAD", path) for path in routes.OPEN_PATHS}  # which aiohttp adds
+        operators = {each for each in answered if each[1] in routes.OPEN_PATHS}
         assert set(requests_in(DEVICE_API)) == answered - operators
         assert set(requests_in(OPERATING)) == operators
 
@@ -53,26 +63,35 @@ class TestTables:
         assert told >= slugs
         assert told - slugs <= set(texts("service/http"))
 
+    async def test_codes_of_reasons(self) -> None:
+        """A device gets the codes that the table has for a reason, from the paths where that can come about."""
+        found = [each for each in vars(errors).values() if isinstance(each, type)]
+        classes = {each.code: each for each in found if issubclass(each, FaceServiceError)}
+        for reason, numbers, *_ in rows(DEVICE_API, "Reason"):
+            told = {int(number) for number in numbers.split(",")}
+            assert told <= await codes_answered(classes[words(reason)[0]]), reason
+
     @pytest.mark.parametrize(
         ("page", "header", "column"),
         [(DEVICE_API, "Reason", 2), (OPERATING, "The line says", 0)],
         ids=["reasons", "what stops a start"],
     )
     def test_quoted_sentences(self, page: Path, header: str, column: int) -> None:
-        """Each is, or is a part of, a message in the code."""
+        """Each is how a message in the code begins, or goes on behind what is filled in first."""
         quotes = [quote for row in rows(page, header) for quote in words(row[column])]
         assert quotes
         messages = [*texts("service"), *texts("indexer")]
         for quote in quotes:
             pattern = re.compile(".*".join(map(re.escape, quote.split(ANY))))
-            assert any(map(pattern.search, messages)), f"{page.name} quotes what nothing says: {quote}"
+            assert any(map(pattern.match, messages)), f"{page.name} quotes what nothing says: {quote}"
 
-    def test_metrics(self) -> None:
-        """By their names; prometheus_client puts an end to those of counters and of what it calls info."""
-        users = [path for path in modules("service") if "prometheus_client" in path.read_text("utf-8")]
-        named = {text for path in users for text in texts_of(path) if re.fullmatch(r"face(_[a-z]+)+", text)}
-        told = {words(row[0])[0].partition("{")[0] for row in rows(OPERATING, "Metric")}
-        assert {name.removesuffix("_total").removesuffix("_info") for name in told} == named
+    async def test_metrics(self) -> None:
+        """Their names as Prometheus gets them, types and labels."""
+        told = {}
+        for cell, kind, _ in rows(OPERATING, "Metric"):
+            name, _, labels = words(cell)[0].removesuffix("}").partition("{")
+            told[name] = kind, set(filter(None, labels.split(",")))
+        assert told == {name: shape async for name, shape in metrics_shown()}
 
     def test_fields_of_the_log(self) -> None:
         """In the order in which a line has them; after them come the stages and the sentence."""
@@ -81,35 +100,55 @@ class TestTables:
 
 
 class TestReferences:
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    @each_page
     def test_links(self, page: Path) -> None:
         """Files and headings are where links say."""
-        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+        for target in links(page):
             if not target.startswith(("http:", "https:")):
                 name, _, anchor = target.partition("#")
                 file = (page.parent / name).resolve() if name else page
-                assert file.exists(), f"{page.name}: {target}"
-                assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
+                assert file.exists(), target
+                assert not anchor or anchor in anchors(file), target
 
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_the_readme_leads_to_every_page(self) -> None:
+        """A page that no link leads to is read by nobody."""
+        linked = {target.partition("#")[0] for target in links(README)}
+        assert {page.relative_to(ROOT).as_posix() for page in PAGES if page != README} <= linked
+
+    @each_page
+    def test_settings(self, page: Path) -> None:
+        """Those that a page names exist; former names stand only where their change is told."""
+        known = set(re.findall(r"FACE_[A-Z_]+", settings_table.tables()))
+        former = {"FACE_DEVICE", "FACE_MODELS", "FACE_COLLECTION"} if page.name in TELL_OF_FORMER_NAMES else set()
+        text = page.read_text("utf-8").replace("FACE_ID", "")  # a variable of the session with curl
+        assert set(re.findall(r"FACE_[A-Z_]*[A-Z]", text)) <= known | former
+
+    @each_page
     def test_make_targets(self, page: Path) -> None:
         targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
         assert {target for line in code(page) for target in re.findall(r"\bmake ([a-z]+)", line)} <= targets
 
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-    def test_commands(self, page: Path) -> None:
-        """Modules, commands and options of ours exist."""
-        commands = {"face-service": parsed("service", "add_parser"), "face-indexer": set(COMMANDS)}
-        options = parsed("service", "add_argument") | parsed("indexer", "add_argument") | {"--help"}
+    @each_page
+    def test_modules(self, page: Path) -> None:
+        """What `python -m` runs can be run."""
         for line in code(page):
             for module in re.findall(r"python -m ((?:service|indexer|scripts)[\w.]*)", line):
                 path = ROOT / module.replace(".", "/")
-                assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{page.name}: {line}"
-            for script, rest in re.findall(r"(?:^|\s|bin/)(face-(?:service|indexer))((?: [\w./-]+)*)", line):
-                given = rest.split()
-                if given and given[0].islower() and given[0].isalpha():
-                    assert given[0] in commands[script], f"{page.name}: {line}"
-                assert {each for each in given if each.startswith("--")} <= options, f"{page.name}: {line}"
+                assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), line
+
+    @each_page
+    def test_commands(self, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each command of ours is one, and has the options that are given."""
+        for line in code(page):
+            for main, given in commands_in(line):
+                named = [word for word in given if not word.startswith("-") and not word.isupper()]
+                depth = 2 if named[:1] == ["devices"] else 1
+                with pytest.raises(SystemExit) as left:
+                    main([*named[:depth], "--help"])
+                shown = capsys.readouterr()
+                assert left.value.code == 0, f"{line}: {shown.err}"
+                for option in {word.partition("=")[0] for word in given if word.startswith("-")}:
+                    assert re.search(rf"(?<![\w-]){option}(?![\w-])", shown.out), f"{line}: {option}"
 
     def test_options_of_an_import(self) -> None:
         """The table has those that the command has."""
@@ -134,20 +173,7 @@ class TestWritten:
 
 
 def test_the_readme_fits_on_a_page_or_two() -> None:
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
-
-
-def rows(page: Path, *header: str) -> Iterator[list[str]]:
-    """The cells of each row of the page's tables whose first columns are headed so."""
-    inside = False
-    for line in page.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] if line.startswith("|") else []
-        if tuple(cells[: len(header)]) == header:
-            inside = True
-        elif not cells:
-            inside = False
-        elif inside and set(line) - set("| -:"):
-            yield cells
+    assert len(README.read_text("utf-8").splitlines()) <= 150
 
 
 def requests_in(page: Path) -> Iterator[tuple[str, str]]:
@@ -158,86 +184,40 @@ def requests_in(page: Path) -> Iterator[tuple[str, str]]:
             yield method, path
 
 
-def words(cell: str) -> list[str]:
-    """What stands in backquotes."""
-    return re.findall(r"`([^`]+)`", cell)
+async def codes_answered(error: type[FaceServiceError]) -> set[int]:
+    """The codes of the answers where handlers of the contract's paths raise this."""
+
+    async def fail(_: web.Request) -> web.Response:
+        raise error("It failed.")
+
+    app = web.Application(middlewares=[record_requests(RequestLog(Metrics(), ()), ActiveRequests()), answer_errors])
+    paths = [path for path in routes.ROUTES if path not in routes.OPEN_PATHS]
+    app.add_routes([web.post(path, fail) for path in paths])
+    async with TestClient(TestServer(app)) as client:
+        return {(await (await client.post(path)).json())["code"] for path in paths}
 
 
-def code(page: Path) -> list[str]:
-    """The lines of the page's blocks of code, and what stands in backquotes elsewhere."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.replace("\\\n", "").splitlines()] + words(without_blocks(page))
+async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
+    """Name, type and labels of each metric of our own, of a service that has answered a request."""
+
+    async def count() -> int:
+        return 1
+
+    metrics, size = Metrics(), GallerySize(count)
+    metrics.show_build(version="1.0", model="casia-webface", precision="auto")
+    metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
+    metrics.show_gallery_size(size)
+    metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
+    metrics.record_batch(1)
+    for family in text_string_to_metric_families((await metrics.render()).decode()):
+        if family.name.startswith("face_") and not family.name.endswith("_created"):
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            yield family.name + ("_total" if family.type == "counter" else ""), (family.type, labels)
 
 
-def without_blocks(page: Path) -> str:
-    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-
-
-def without_code(page: Path) -> str:
-    return re.sub(r"`[^`]*`", "", without_blocks(page))
-
-
-@cache
-def anchors(page: Path) -> set[str]:
-    """The headings as GitHub names them in links."""
-    headings = re.findall(r"^#+ (.*)$", without_blocks(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def modules(*places: str) -> Iterator[Path]:
-    for place in places:
-        path = ROOT / place
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-def texts(place: str) -> list[str]:
-    """Every text in the code of a module or of all below a folder."""
-    return [text for path in modules(place) for text in texts_of(path)]
-
-
-@cache
-def texts_of(path: Path) -> list[str]:
-    """Every text in a module's code; what is put in as it runs is ANY."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.JoinedStr):
-            parts = (part.value if isinstance(part, ast.Constant) else ANY for part in node.values)
-            found.append("".join(map(str, parts)))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append(node.value)
-    return found
-
-
-def parsed(place: str, method: str) -> set[str]:
-    """What the code gives argparse as the name of a command (add_parser) or of an option (add_argument)."""
-    calls = (node for path in modules(place) for node in ast.walk(ast.parse(path.read_text("utf-8"))))
-    return {
-        node.args[0].value
-        for node in calls
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
-        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
-    }
-
-
-def slugs_of_errors() -> Iterator[str]:
-    """The slug of each FaceServiceError that is raised somewhere; a class that others only build on has no row."""
-    classes: dict[str, ast.ClassDef] = {}
-    made: set[str] = set()
-    for path in modules("service", "indexer"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                classes[node.name] = node
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                made.add(node.func.id)
-
-    def lineage(name: str) -> Iterator[ast.ClassDef]:
-        if name in classes:
-            yield classes[name]
-            for base in classes[name].bases:
-                yield from lineage(ast.unparse(base))
-
-    for name in classes.keys() & made:
-        family = list(lineage(name))
-        if any(each.name == "FaceServiceError" for each in family):
-            assigned = (node for each in family for node in each.body if isinstance(node, ast.Assign))
-            yield next(ast.literal_eval(node.value) for node in assigned if ast.unparse(node.targets[0]) == "code")
+def commands_in(line: str) -> Iterator[tuple[Callable[[list[str]], int], list[str]]]:
+    """The command lines of ours in a line of code: the function that takes them, and the words behind the name."""
+    mains = {"service": service.__main__.main, "indexer": indexer.__main__.main}
+    for name, rest in re.findall(r"(?:(?:^|bin/|(?<!-u)\s)face-|python -m )(service|indexer)((?: .*)?)$", line):
+        given = [word for word in shlex.split(rest, comments=True) if word != "…"]
+        yield mains[name], given[: given.index(">")] if ">" in given else given
