@@ -58,6 +58,13 @@ class RemoteEngine:
             return error
 
 
+def import_our_packages() -> None:
+    """What a worker runs first; that it is found is all that counts.
+
+    Later Ray puts the working folder in front of the path, where a folder may hold a `service.py` of its own.
+    """
+
+
 @asynccontextmanager
 async def ray_engines(
     settings: Settings, contract: ModelContract, faces: str, engines: int | None
@@ -69,9 +76,9 @@ async def ray_engines(
     """
     ray = _ray()
     packages = [str(Path(__file__).parents[1]), str(Path(selection.__file__).parents[1])]
-    ray.init(
-        runtime_env={"py_modules": packages}, include_dashboard=False, logging_level="WARNING", log_to_driver=False
-    )
+    hook = f"{import_our_packages.__module__}.{import_our_packages.__name__}"
+    environment = {"py_modules": packages, "worker_process_setup_hook": hook}
+    ray.init(runtime_env=environment, include_dashboard=False, logging_level="WARNING", log_to_driver=False)
     try:
         engines = engines or len([node for node in ray.nodes() if node["Alive"]])
         threads = settings.threads or max(1, int(ray.cluster_resources().get("CPU", 1)) // engines)

@@ -28,6 +28,7 @@ from scripts.bench.client import recognise
 from scripts.bench.embedding import bare_engine
 from scripts.bench.stalls import Stalls, watched
 from service.http.app import create_app
+from service.http.connections import Runner
 from service.models import selection
 from service.settings import Settings
 from service.vision.engine import open_engine
@@ -78,7 +79,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[str]:
     """The whole application in this process, so that its event loop can be watched; its address."""
-    runner = web.AppRunner(create_app(settings), access_log=None)
+    runner = Runner(create_app(settings), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, settings.host, 0).start()
     try:

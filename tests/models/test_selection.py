@@ -354,6 +354,28 @@ def test_a_prepared_model_needs_neither_torch_nor_openvino(casia: ModelFiles) ->
     assert not {"torch", "torchvision", "facenet_pytorch", "openvino"} & set(json.loads(done.stdout))
 
 
+def test_what_is_converted_needs_no_converter_and_what_is_not_says_how_to_install_it(
+    casia: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image for processors, which has neither torch nor facenet_pytorch."""
+    for package in ("torch", "torchvision", "facenet_pytorch"):
+        monkeypatch.setitem(sys.modules, package, None)
+    settings = Settings(model="casia-webface", model_dir=casia.facenet.parents[1])
+    assert selection.prepare(settings, None) == casia
+    with pytest.raises(ModelUnavailable, match=r"needs the package torch; .*service\[torch\]' && .*FACE_MODEL_DIR"):
+        selection.prepare(replace(settings, model_dir=tmp_path), None)
+
+
+@pytest.mark.torch
+def test_mtcnn_of_another_version_is_refused(
+    folder: Path, casia: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its graphs would carry a digest that isn't theirs."""
+    monkeypatch.setattr(selection, "MTCNN_DIGEST", "0" * 64)
+    with pytest.raises(ModelUnavailable, match=r"MTCNN's weights in .* are damaged or of another version"):
+        selection.prepare(Settings(model="casia-webface", model_dir=folder), None)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
 def test_damaged_files_are_made_anew(
     folder: Path, unreachable: PublishedWeights, damage: str, caplog: pytest.LogCaptureFixture

@@ -30,9 +30,9 @@ from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
 from service.values import Embedding, ModelContract, StoredFace
-from tests.stores.test_stores import CONTRACT, embedding, face
 from tests.support.processes import ROOT, launch, until
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.stored_faces import CONTRACT, embedding, face
 
 SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst"]
 
