@@ -108,6 +108,7 @@ def torch_embeddings(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.flo
 # Conversion
 
 
+@pytest.mark.torch
 def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     casia: ModelFiles, casia_graph: bytes, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     assert (torch_embeddings(casia.weights, pixels) * original).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("net", "shape", "outputs"),
     [
@@ -148,6 +150,7 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
         np.testing.assert_allclose(graph[name], tensor.numpy(), atol=1e-5)
 
 
+@pytest.mark.torch
 def test_a_half_precision_file_is_known_by_its_digest() -> None:
     """The float16 file keeps its precision on the disk and is vggface2 whatever its name."""
     if not SHARED_WEIGHTS.exists():
@@ -214,6 +217,7 @@ def write_not_finite(path: Path, casia: ModelFiles) -> None:
     torch.save(tensors, path)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     "write",
     [
@@ -238,6 +242,7 @@ def test_unusable_weights_are_refused_by_a_sentence_that_names_the_setting(
     assert not [each for each in (tmp_path / "models").glob("*") if each.name != ".lock"]
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("end", [".safetensors", ".pb"])
 def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end: str) -> None:
     path = tmp_path / f"weights{end}"
@@ -246,6 +251,7 @@ def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end
         selection.prepare(Settings(weights=path, model_dir=tmp_path / "models"), kept=None)
 
 
+@pytest.mark.torch
 def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFiles, casia: ModelFiles) -> None:
     assert custom.contract.model == "custom"
     assert custom.contract.digest == model_folder.sha256(casia.weights)
@@ -256,12 +262,14 @@ def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFil
 # Which model
 
 
+@pytest.mark.torch
 def test_auto_keeps_the_gallerys_model(casia: ModelFiles, folder: Path, unreachable: PublishedWeights) -> None:
     assert (
         selection.prepare(Settings(model_dir=folder), casia.contract, vggface2=unreachable).contract == casia.contract
     )
 
 
+@pytest.mark.torch
 def test_auto_keeps_a_gallerys_own_weights_from_the_models_folder(custom: ModelFiles) -> None:
     """Once converted, FACE_WEIGHTS need not be set for ever."""
     assert selection.prepare(Settings(model_dir=custom.facenet.parents[1]), custom.contract) == custom
@@ -273,6 +281,7 @@ def test_auto_refuses_a_gallery_whose_model_is_nowhere(folder: Path) -> None:
         selection.prepare(Settings(model_dir=folder), kept)
 
 
+@pytest.mark.torch
 def test_auto_does_not_replace_the_gallerys_model_when_it_is_out_of_reach(
     folder: Path, unreachable: PublishedWeights
 ) -> None:
