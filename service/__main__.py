@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"face-service {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     device_commands.describe(commands.add_parser("devices", help="who may send requests, in the file FACE_DEVICES"))
-    commands.add_parser("prepare", help="fetch and convert the model, and leave")
+    commands.add_parser("prepare", help="fetch and convert the model, so that the service starts at once")
     quantize.describe(commands.add_parser("quantize", help="make the model of FACE_PRECISION=int8 from face photos"))
     return parser
 

@@ -1,6 +1,6 @@
 """The command `python -m service quantize PHOTOS`: makes and measures the int8 FaceNet that FACE_PRECISION=int8 uses.
 
-PHOTOS is a folder of one's own face photos, searched through all its folders. Its largest faces tell NNCF's
+PHOTOS is a folder of your own face photos, searched through all its folders. Its largest faces tell NNCF's
 post-training quantization which range the network's activations have; 300 are enough. Others are kept back, and
 on them int8 is compared with float32: cosines of the embeddings, milliseconds, and, where folders are named after
 the people in them (20 people with two photos or more), accuracy. The model and its place are those of the FACE_*

@@ -21,7 +21,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `devices` its commands."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="add|list|disable|enable|rotate")
     add = commands.add_parser("add", help="make a device and its secret; makes the file where there is none")
-    add.add_argument("--operations", type=_operations, metavar="LIST", help=f"some of {','.join(OPERATIONS)}; all else")
+    add.add_argument("--operations", type=_operations, metavar="LIST", help=f"of {','.join(OPERATIONS)}; default: all")
     add.add_argument("--note", default="", help="where the device stands, say")
     commands.add_parser("list", help="show the devices without their secrets")
     disable = commands.add_parser("disable", help="refuse a device from now on")

@@ -206,6 +206,6 @@ def _make_mtcnn(folder: Path) -> None:
     weights = [package_folder("facenet_pytorch") / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
     if hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest() != MTCNN_DIGEST:
         raise ModelUnavailable(
-            f"MTCNN's weights in {weights[0].parent} are not those published; {install_converter()}."
+            f"MTCNN's weights in {weights[0].parent} are damaged or of another version; {install_converter()}."
         )
     conversion.convert_mtcnn(folder)

@@ -371,7 +371,9 @@ def test_what_is_converted_needs_no_converter_and_what_is_not_says_how_to_instal
         monkeypatch.setitem(sys.modules, package, None)
     settings = Settings(model="casia-webface", model_dir=casia.facenet.parents[1])
     assert selection.prepare(settings, None) == casia
-    with pytest.raises(ModelUnavailable, match=r"needs the package torch; .*service\[torch\]' && .*FACE_MODEL_DIR"):
+    with pytest.raises(
+        ModelUnavailable, match=r"needs the package torch; .*'face-service\[torch\]' && .*FACE_MODEL_DIR"
+    ):
         selection.prepare(replace(settings, model_dir=tmp_path), None)
 
 
