@@ -11,7 +11,7 @@ from indexer.moving.archive import Header, face_line
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.progress import Progress
 from service.errors import StoreUnavailable
-from service.gallery.opening import open_as_is
+from service.gallery.opening import open_existing
 from service.settings import Settings
 from service.stores.store import Store
 
@@ -27,7 +27,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
     UnusableArchive where the file can't be written.
     """
-    async with open_as_is(settings) as (store, contract):
+    async with open_existing(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
         header = Header(contract, _place(settings), await store.count())

@@ -52,7 +52,7 @@ class ServiceClient:
         Raises Refused, or CannotGoOn where the service stays away or wants a signature.
         """
         await persist(partial(self._register, content, remark), self._patience_s)
-        return Candidate(hashlib.sha256(content).hexdigest(), "", ())
+        return Candidate(sha256=hashlib.sha256(content).hexdigest(), picture="", faces=())
 
     async def keep(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:
         """It has them already; the device API tells neither their numbers nor which were known."""

@@ -21,7 +21,7 @@ from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
 from service.gallery.enrollment import Candidate
-from service.gallery.opening import prepare_model
+from service.gallery.opening import open_gallery
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
@@ -73,16 +73,14 @@ async def _through_service(settings: Settings, arguments: Namespace, stack: Asyn
 async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
     store = open_store(settings)
     stack.push_async_callback(store.close)
+    writing = not arguments.dry_run
     try:
-        files = await prepare_model(settings, store)
+        files = await open_gallery(settings, store, create=writing)
     except GalleryInUse:
         raise GalleryInUse(
             f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
             f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
-    writing = not arguments.dry_run
-    if writing:
-        await store.bind(files.contract)
     terms = _terms(settings, files.contract, arguments.faces)
     journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing)))
     if writing and not journal.is_empty() and await _is_empty(store):

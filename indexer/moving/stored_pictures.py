@@ -44,7 +44,7 @@ async def embed_again(engine: Engine, face: StoredFace, picture_side: int) -> Em
         jpeg = base64.b64decode(face.picture, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidImage("The picture is no base64.") from None
-    side = accept(jpeg, _NO_LIMIT, _NO_LIMIT).longer_side
+    side = accept(jpeg, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT).longer_side
     observation = await engine.observe(jpeg, partial(_find, face, side, side < picture_side), Timings())
     if not observation.faces:
         raise FaceNotFound("The face was not found again in its picture.")

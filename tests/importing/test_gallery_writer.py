@@ -57,7 +57,7 @@ def candidate(photo: bytes, faces: int = 1) -> Candidate:
     detection = Detection(Box(0, 0, 50, 50), ((0.0, 0.0),) * 5, 0.99)
     vectors = np.random.default_rng(len(photo)).normal(size=(faces, 512)).astype(np.float32)
     seen = tuple(Face(detection, each / np.float32(np.linalg.norm(each))) for each in vectors)
-    return Candidate(hashlib.sha256(photo).hexdigest(), "picture", seen)
+    return Candidate(sha256=hashlib.sha256(photo).hexdigest(), picture="picture", faces=seen)
 
 
 def stored(candidate: Candidate, remark: str) -> StoredFace:
@@ -69,7 +69,7 @@ def stored(candidate: Candidate, remark: str) -> StoredFace:
 async def test_a_photo_is_registered_once_under_the_number_of_the_api(store: ShakyStore, keeper: GalleryWriter) -> None:
     """So an import after a registration through the service, or the other way round, adds nothing."""
     one = candidate(b"one")
-    face_id = derive_face_id(one.sha256, "Ann")
+    face_id = derive_face_id(one.sha256, remark="Ann")
     assert await keeper.keep([(one, "Ann"), (one, "Ann")]) == [
         [(Outcome.REGISTERED, face_id)],
         [(Outcome.KNOWN, face_id)],
@@ -81,7 +81,7 @@ async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore,
     """The first that of a registration; more of them than fit in one call, and the same ones the second time."""
     crowd = candidate(b"crowd", faces=300)
     (kept,) = await keeper.keep([(crowd, "")])
-    assert kept[0][1] == derive_face_id(crowd.sha256, "")
+    assert kept[0][1] == derive_face_id(crowd.sha256, remark="")
     assert len({face_id for _, face_id in kept}) == await store.count() == 300
     assert [face_id for _, face_id in (await keeper.keep([(crowd, "")]))[0]] == [face_id for _, face_id in kept]
     assert await store.count() == 300
@@ -90,11 +90,11 @@ async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore,
 async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, keeper: GalleryWriter) -> None:
     """Another face sits on the number of the first; the faces around it keep theirs."""
     one, two = candidate(b"one"), candidate(b"two")
-    squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, "Ann"))
+    squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, remark="Ann"))
     await store.add(squatter, two.faces[0].embedding)
     assert await keeper.keep([(one, "Ann"), (two, "Bob")]) == [
-        [(Outcome.REGISTERED, derive_face_id(one.sha256, "Ann", attempt=1))],
-        [(Outcome.REGISTERED, derive_face_id(two.sha256, "Bob"))],
+        [(Outcome.REGISTERED, derive_face_id(one.sha256, remark="Ann", attempt=1))],
+        [(Outcome.REGISTERED, derive_face_id(two.sha256, remark="Bob"))],
     ]
 
 
