@@ -84,7 +84,7 @@ async def _move(work: Reembedding, migration: Migration, drop_old: bool, leave_o
         if work.failed and not leave_out:
             return _refuse(work)
         count = await work.new.count()
-        before_it = await migration.switch(drop_old)
+        before_it = await migration.switch(drop_old=drop_old)
     fate = "was deleted" if drop_old else "is kept"
     print(f"The gallery has its new model, with {count:,} faces; the old one, {before_it}, {fate}.", file=sys.stderr)
     if work.failed:

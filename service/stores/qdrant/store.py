@@ -140,12 +140,12 @@ class QdrantStore:
 
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, True)}
+        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, with_payload=True)}
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
-            if not await self._read([face_id], False):
+            if not await self._read([face_id], with_payload=False):
                 return False
             selector = models.PointIdsList(points=[face_id])
             await self._link.call(lambda client: client.delete(self._collection, selector, ordering=ORDERING))
@@ -192,10 +192,14 @@ class QdrantStore:
         fields = [*IDENTITY, ADDITION]
         async with self._link.within(limit_s):
             # Of many faces those that are there are left out: an import that is taken up again need not send them.
-            there = {each.id for each in await self._read([*points], False, limit_s)} if len(points) > 1 else set()
+            there = (
+                {each.id for each in await self._read([*points], with_payload=False, limit_s=limit_s)}
+                if len(points) > 1
+                else set()
+            )
             for chunk in _chunks(point for face_id, point in points.items() if face_id not in there):
                 await self._link.call(partial(self._insert, chunk), limit_s)
-            present = await self._read([*points], fields, limit_s)
+            present = await self._read([*points], with_payload=fields, limit_s=limit_s)
             await collection.require_writable(self._link, name=self._name, real=self._collection, limit_s=limit_s)
         # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
         owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
@@ -225,19 +229,19 @@ class QdrantStore:
         ]
 
     async def _scroll(
-        self, limit_s: float | None = None, with_payload: bool | list[str] = False, **what: Any
+        self, limit_s: float | None = None, *, with_payload: bool | list[str] = False, **what: Any
     ) -> list[Any]:
         """Records; `Any` because the client's types allow ids and payloads that this store never writes."""
         request = {"with_payload": with_payload, **what}
         return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
     async def _read(
-        self, face_ids: Sequence[int], payload: bool | list[str], limit_s: float | None = None
+        self, face_ids: Sequence[int], *, with_payload: bool | list[str], limit_s: float | None = None
     ) -> list[Any]:
         if not face_ids:
             return []
         records: list[Any] = await self._link.call(
-            lambda client: client.retrieve(self._collection, [*face_ids], with_payload=payload), limit_s
+            lambda client: client.retrieve(self._collection, [*face_ids], with_payload=with_payload), limit_s
         )
         return records
 
