@@ -11,14 +11,16 @@ from indexer.moving.archive import Header, face_line
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.progress import Progress
 from service.errors import StoreUnavailable
-from service.gallery.opening import open_as_is
+from service.gallery.opening import open_existing
 from service.settings import Settings
 from service.stores.store import Store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is told."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="to write; .zst or .gz at its end compresses it")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="file to write, compressed where its name ends in .zst or .gz"
+    )
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -27,7 +29,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
     UnusableArchive where the file can't be written.
     """
-    async with open_as_is(settings) as (store, contract):
+    async with open_existing(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
         header = Header(contract, _place(settings), await store.count())
@@ -37,7 +39,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         there = await store.count()
     print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
     if there != writer.count:
-        print(f"The gallery has {there:,} by now: faces came or went meanwhile.", file=sys.stderr)
+        print(f"The gallery has {there:,} faces now: some were added or removed during the export.", file=sys.stderr)
     return 0
 
 
@@ -45,8 +47,8 @@ async def _copy(store: Store, writer: ArchiveWriter, count: int) -> None:
     """Write the faces that the file doesn't have yet."""
     if writer.count:
         print(
-            f"Going on after the {writer.count:,} faces that are in the file; those that came or went among them since "
-            "are not noticed.",
+            f"The file has {writer.count:,} faces already, and the export goes on after them. What was added or "
+            "removed among these since then is not noticed.",
             file=sys.stderr,
         )
     with Progress(count, "faces", done=writer.count) as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from service.gallery.opening import open_as_is
+from service.gallery.opening import open_existing
 from service.settings import Settings
 from service.stores.store import Figures, Store
 
@@ -22,7 +22,7 @@ async def run(settings: Settings, _: argparse.Namespace) -> int:
     if settings.qdrant_url is not None:
         print("Nothing to do: a Qdrant server builds its index by itself.")
         return 0
-    async with open_as_is(settings) as (store, contract):
+    async with open_existing(settings) as (store, contract):
         if contract is None:
             print(f"There is no gallery in {settings.data} yet.")
         else:

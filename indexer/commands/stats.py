@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from service.gallery.opening import open_as_is
+from service.gallery.opening import open_existing
 from service.settings import Settings
 from service.stores.store import MAX_COUNTED_REMARKS, Figures
 
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(settings: Settings, _: argparse.Namespace) -> int:
     """Print the figures; 0. Raises GalleryInUse while a service has the embedded gallery open."""
     where = settings.qdrant_url or str(settings.data)
-    async with open_as_is(settings) as (store, contract):
+    async with open_existing(settings) as (store, contract):
         if contract is None:
             print(f"There is no gallery in {where} yet.")
             return 0

@@ -29,7 +29,7 @@ CALLERS = 16
 def embedding_section(settings: Settings, files: ModelFiles) -> str:
     """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns, as Markdown."""
     threads = model_threads(settings)
-    embedder = open_embedder(files, "cpu", settings.precision, threads)
+    embedder = open_embedder(files, compute="cpu", precision=settings.precision, threads=threads)
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
     ours, theirs = [], []
     for _ in range(ROUNDS):
@@ -78,7 +78,7 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     lines.append("| ---: | ---: | ---: | ---: | ---: |")
     threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    embedder = open_embedder(files, settings.compute, settings.precision, threads)
+    embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
     embedder.warm()
     limits = Limits.of(settings)
     for max_batch, max_wait_s in ((1, 0.0), (4, 0.0), (8, 0.0), (8, 0.005), (8, 0.02), (16, 0.0), (32, 0.0)):

@@ -14,16 +14,17 @@ from service.processors import model_threads
 from service.settings import Settings
 from service.vision.detector import Detector, crop
 from service.vision.embedder import open_embedder
-from service.vision.images import accept, readable_formats
+from service.vision.engine import Limits
+from service.vision.images import accept
 
 _STAGES = {
     "decode": ("images.py", "decode"),
-    "table of sums": ("area_scaling.py", "integral"),
-    "pyramid": ("pyramid.py", "paint"),
-    "PNet and its windows": ("detector.py", "_propose"),
+    "integral image": ("area_scaling.py", "integral_image"),
+    "pyramid": ("pyramid.py", "render_canvas"),
+    "PNet and its proposals": ("detector.py", "_propose"),
     "RNet": ("detector.py", "_refine"),
-    "ONet": ("detector.py", "_conclude"),
-    "areas for RNet and ONet": ("detector.py", "_cut"),
+    "ONet": ("detector.py", "_output"),
+    "areas for RNet and ONet": ("detector.py", "_crop_and_scale"),
     "all of detection": ("detector.py", "detect"),
     "crop": ("detector.py", "crop"),
     "FaceNet": ("embedder.py", "embed"),
@@ -32,9 +33,9 @@ _STAGES = {
 
 _LIMITS = {
     "decode": "libjpeg, mostly Huffman decoding; one thread",
-    "table of sums": "memory bandwidth: 12 bytes written a pixel",
+    "integral image": "memory bandwidth: 12 bytes written a pixel",
     "pyramid": "four look-ups a canvas pixel; memory latency on large photos",
-    "PNet and its windows": "float32 convolutions of 3 to 32 channels, too few to fill the vector units",
+    "PNet and its proposals": "float32 convolutions of 3 to 32 channels, too few to fill the vector units",
     "RNet": "float32 convolutions over about 35 windows a photo, 75 in rich scenes",
     "ONet": "float32 convolutions, 25 MFLOP a window, 9 windows a photo",
     "FaceNet": "2.84 GFLOP a face: the processor's bfloat16 throughput",
@@ -63,8 +64,12 @@ def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) 
     """The mean of each stage a photo."""
     threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    embedder = open_embedder(files, settings.compute, settings.precision, threads)
-    photos = [accept(path.read_bytes(), settings.max_bytes, settings.max_pixels, readable_formats()) for path in paths]
+    embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
+    limits = Limits.of(settings)
+    photos = [
+        accept(path.read_bytes(), max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, formats=limits.formats)
+        for path in paths
+    ]
 
     def run() -> None:
         for photo in photos:
@@ -82,5 +87,5 @@ def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) 
         stage: sum(entry[3] for (path, _, name), entry in times.items() if (Path(path).name, name) == place)
         for stage, place in _STAGES.items()
     }
-    seconds["PNet and its windows"] -= seconds["pyramid"]  # painted within
+    seconds["PNet and its proposals"] -= seconds["pyramid"]  # rendered within
     return {stage: value * 1000 / len(photos) for stage, value in seconds.items()}

@@ -154,7 +154,7 @@ def measure(facenet: Path, int8: Path, crops: Crops, people: Sequence[str | None
 
 def _largest_face(photo: bytes, detector: Detector, settings: Settings) -> Rgb | None:
     """Its crop, as the service would cut it for an enrolment; raises InvalidImage."""
-    picture = decode(photo, settings.max_bytes, settings.max_pixels, readable_formats())
+    picture = decode(photo, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, formats=readable_formats())
     detections = detector.detect(np.asarray(picture))
     return next((crop(picture, each.box) for each in detections if each.score >= settings.min_score), None)
 

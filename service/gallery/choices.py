@@ -9,25 +9,25 @@ from service.vision.engine import Choice
 
 def largest(min_score: float) -> Choice:
     """Chooses the largest face that the detector is sure of."""
-    return lambda detections: _sure(detections, min_score)[:1]
+    return lambda detections: _confident(detections, min_score)[:1]
 
 
 def every(min_score: float) -> Choice:
     """Chooses all faces that the detector is sure of, the largest first."""
-    return lambda detections: _sure(detections, min_score)
+    return lambda detections: _confident(detections, min_score)
 
 
 def single(min_score: float) -> Choice:
     """Chooses the one face that the detector is sure of; raises MultipleFaces where there are several."""
 
     def choose(detections: list[Detection]) -> list[Detection]:
-        found = _sure(detections, min_score)
-        if len(found) > 1:
-            raise MultipleFaces(f"The image shows {len(found)} faces; send one with a single face.")
-        return found
+        confident = _confident(detections, min_score)
+        if len(confident) > 1:
+            raise MultipleFaces(f"The image shows {len(confident)} faces; send one with a single face.")
+        return confident
 
     return choose
 
 
-def _sure(detections: list[Detection], min_score: float) -> list[Detection]:
+def _confident(detections: list[Detection], min_score: float) -> list[Detection]:
     return [each for each in detections if each.score >= min_score]

@@ -17,7 +17,7 @@ AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[
 """Faces with their embeddings into a store; the answers in their order, see Store.add_many."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A photo whose faces may be enrolled: the hex digest of its bytes, its picture as kept, at least one face."""
 
@@ -40,7 +40,7 @@ class Enrollment:
         """The face as a store keeps it; for `attempt` see derive_face_id."""
         detection = self.candidate.faces[self.nth].detection
         return StoredFace(
-            face_id=derive_face_id(self.candidate.sha256, self.remark, attempt=attempt, nth=self.nth),
+            face_id=derive_face_id(self.candidate.sha256, remark=self.remark, attempt=attempt, nth=self.nth),
             remark=self.remark,
             picture=self.candidate.picture,
             box=detection.box,
@@ -60,13 +60,13 @@ class Enrollment:
 async def observe_candidate(
     engine: Engine, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int
 ) -> Candidate:
-    """Look at a photo for the faces to enroll; `picture_side` is the longer side of the picture kept, in pixels.
+    """Find the faces of a photo that may be enrolled; `picture_side` is the longer side of the picture kept, in pixels.
 
     Raises InvalidImage, FaceNotFound, Overloaded and what `choose` raises.
     """
     observation = await engine.observe(photo, choose, timings, picture_side=picture_side)
     faces = require_faces(observation, engine.min_face)
-    return Candidate(hashlib.sha256(photo).hexdigest(), observation.picture, tuple(faces))
+    return Candidate(sha256=hashlib.sha256(photo).hexdigest(), picture=observation.picture, faces=tuple(faces))
 
 
 def require_faces(observation: Observation, min_face: int) -> list[Face]:
@@ -98,7 +98,7 @@ async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMan
     return [added[index] for index in range(len(enrollments))]
 
 
-def derive_face_id(sha256: str, remark: str, *, attempt: int = 0, nth: int = 0) -> int:
+def derive_face_id(sha256: str, *, remark: str, attempt: int = 0, nth: int = 0) -> int:
     """A positive number below 2^53 that follows from the photo's digest and the remark.
 
     So the same registration, repeated or resumed after a crash, meets itself. Two of a million faces share a number

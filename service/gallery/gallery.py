@@ -38,7 +38,7 @@ class Gallery:
         self._rules = rules
         self._clock = clock
 
-    async def enroll(self, photo: bytes, remark: str, timings: Timings, device_id: str | None = None) -> int:
+    async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the largest face of a photo under a remark; its face_id.
 
         The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, Overloaded or

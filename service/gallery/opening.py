@@ -1,4 +1,4 @@
-"""Opens a gallery together with the model that its faces were made with, or as it is."""
+"""Opens a gallery together with the model that its faces were made with, or alone where no photo will be looked at."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from service.stores.store import Store
 from service.values import ModelContract
 
 
-async def prepare_model(settings: Settings, store: Store) -> ModelFiles:
+async def open_gallery(settings: Settings, store: Store, *, create: bool = True) -> ModelFiles:
     """Open the store, and get the model that its faces were made with; that of the settings for a new gallery.
 
-    Raises StoreUnavailable or ModelUnavailable.
+    A new gallery is made for that model, unless `create` is false: then the gallery stays as it was found, and
+    takes no faces. Raises GalleryInUse, StoreUnavailable, ModelUnavailable or ContractMismatch.
     """
     kept = await store.open()
-    return await asyncio.to_thread(selection.prepare, settings, kept)
+    files = await asyncio.to_thread(selection.prepare, settings, kept)
+    if create:
+        await store.bind(files.contract)
+    return files
 
 
 @asynccontextmanager
-async def open_as_is(settings: Settings) -> AsyncIterator[tuple[Store, ModelContract | None]]:
+async def open_existing(settings: Settings) -> AsyncIterator[tuple[Store, ModelContract | None]]:
     """The gallery of the settings and its contract; None where there is no gallery yet, and none is made.
 
     Raises GalleryInUse while a service has the embedded gallery open, StoreUnavailable.

@@ -16,7 +16,7 @@ from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
 from service.gallery.gallery import Gallery, Rules
-from service.gallery.opening import prepare_model
+from service.gallery.opening import open_gallery
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
 from service.http.device_api import DeviceApi
@@ -116,8 +116,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
 
 async def _open_engine(settings: Settings, store: Store, metrics: Metrics) -> Engine:
     """Open the gallery, and the engine with the model that the gallery was made with."""
-    files = await prepare_model(settings, store)
-    await store.bind(files.contract)
+    files = await open_gallery(settings, store)
     engine = await open_engine(settings, files, metrics.record_batch)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)

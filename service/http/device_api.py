@@ -56,7 +56,7 @@ class DeviceApi:
             raise InvalidRequest("There is no remark; send it in the query (`?remark=…`) or as a form field.")
         if len(remark) > MAX_REMARK:
             raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
-        await request.app[GALLERY].enroll(form.image, remark, request[TIMINGS], request.get(DEVICE_ID))
+        await request.app[GALLERY].enroll(form.image, remark, request[TIMINGS], device_id=request.get(DEVICE_ID))
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:

@@ -21,7 +21,6 @@ from service.vision.networks import BatchNetwork
 Crops = NDArray[np.uint8]
 """Shape (n, 160, 160, 3), RGB, 0 to 255; what the networks do to normalise them is inside the graphs."""
 
-
 _BATCHES = (1, 8)
 """Larger ones are no faster, and each takes 60 MB for its copy of the weights."""
 
@@ -51,7 +50,7 @@ class OpenVinoEmbedder:
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         [embeddings] = self._network(crops, "embeddings")
-        return unit(embeddings)
+        return to_unit_length(embeddings)
 
 
 class TorchEmbedder:
@@ -76,19 +75,19 @@ class TorchEmbedder:
         with torch.inference_mode():
             pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float()
             embeddings: NDArray[np.float32] = self._net((pixels - 127.5) / 128).cpu().numpy()
-        return unit(embeddings)
+        return to_unit_length(embeddings)
 
 
-def open_embedder(files: ModelFiles, device: str, precision: str, threads: int) -> Embedder:
-    """The embedder for FACE_COMPUTE and FACE_PRECISION.
+def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: int) -> Embedder:
+    """The embedder for FACE_COMPUTE (auto, cpu, cuda) and FACE_PRECISION (auto, f32, bf16, int8).
 
     Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
     or is damaged.
     """
-    if device == "cuda" or (device == "auto" and _NVIDIA_DRIVER.exists()):
+    if compute == "cuda" or (compute == "auto" and _NVIDIA_DRIVER.exists()):
         if _torch_finds_gpu():
             return TorchEmbedder(files.weights, "cuda")
-        if device == "cuda":
+        if compute == "cuda":
             raise InvalidSettings(
                 "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
                 "`--build-arg TORCH=cuda` for the image."
@@ -106,6 +105,6 @@ def _torch_finds_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_unit_length(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale each row to length 1; bfloat16 leaves it off by up to a hundredth."""
     return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), dtype=np.float32)

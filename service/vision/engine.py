@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from service.vision.images import accept, readable_formats, to_base64, to_jpeg
 MAX_BATCH = 8
 MAX_WAIT_S = 0.0
 """No batch waits to fill: while one is computed, the next gathers by itself."""
-
-Result = TypeVar("Result")
 
 Choice = Callable[[list[Detection]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise."""
@@ -65,7 +63,7 @@ class Observation:
     picture: str = ""
 
 
-class _Seen(NamedTuple):
+class _Prepared(NamedTuple):
     """What a worker hands to the event loop: some 100 KB, never the photo's pixels."""
 
     size: tuple[int, int]
@@ -108,11 +106,11 @@ class Engine:
         Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
         much is waiting.
         """
-        seen = await self._in_worker(self._look, photo, choose, timings, picture_side)
+        prepared = await self._prepare_in_worker(photo, choose, timings, picture_side)
         with timings.measure("embed"):
-            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in seen.crops))
-        faces = [Face(detection, embedding) for detection, embedding in zip(seen.detections, embeddings, strict=True)]
-        return Observation(seen.size, faces, seen.picture)
+            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
+        faces = [Face(*each) for each in zip(prepared.detections, embeddings, strict=True)]
+        return Observation(prepared.size, faces, prepared.picture)
 
     @property
     def min_face(self) -> int:
@@ -133,13 +131,16 @@ class Engine:
         """Compile what only a burst of requests needs, beside the requests."""
         await asyncio.to_thread(self._embedder.warm)
 
-    async def _in_worker(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Run in a worker what takes milliseconds of processor time. Raises Overloaded where too much waits."""
+    async def _prepare_in_worker(
+        self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None
+    ) -> _Prepared:
+        """What takes milliseconds of processor time, in a worker. Raises Overloaded where too much waits."""
         if self._waiting >= self._limits.max_queue:
             raise Overloaded("Too many photos are waiting; try again in a moment.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._workers, self._prepare, photo, choose, timings, picture_side)
         finally:
             self._waiting -= 1
 
@@ -149,11 +150,12 @@ class Engine:
         self._workers.shutdown(cancel_futures=True)
         self._model_thread.shutdown()
 
-    def _look(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> _Seen:
+    def _prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> _Prepared:
         """A worker's part of `observe`: the one visit in which everything is made of the photo's pixels."""
+        limits = self._limits
         with timings.measure("decode"):
-            accepted = accept(photo, self._limits.max_bytes, self._limits.max_pixels, self._limits.formats)
-            reduction = accepted.reduction_to(self._limits.search_side)
+            accepted = accept(photo, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, formats=limits.formats)
+            reduction = accepted.reduction_to(limits.search_side)
             upright = accepted.decode(reduction)
         with timings.measure("detect"):
             found = choose(self._detector.detect(np.asarray(upright)))
@@ -167,7 +169,7 @@ class Engine:
         if crops and picture_side is not None:
             with timings.measure("picture"):
                 picture = to_base64(to_jpeg(upright, picture_side))
-        return _Seen(accepted.upright_size(upright), detections, crops, picture)
+        return _Prepared(accepted.upright_size(upright), detections, crops, picture)
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
@@ -195,7 +197,9 @@ async def open_engine(
     detector = await asyncio.to_thread(
         Detector, files, threads=threads, min_face=settings.min_face, min_share=settings.min_share
     )
-    embedder = await asyncio.to_thread(open_embedder, files, settings.compute, settings.precision, threads)
+    embedder = await asyncio.to_thread(
+        open_embedder, files, compute=settings.compute, precision=settings.precision, threads=threads
+    )
     limits = Limits.of(settings)
     return Engine(
         detector,

@@ -76,8 +76,8 @@ class Photo:
                 picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
             picture.load()
             picture = _to_rgb(picture)
-            left = reduction // round(max(size) / max(picture.size))  # what no decoder did
-            return _upright(picture.reduce(left) if left > 1 else picture)
+            remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
+            return _upright(picture.reduce(remaining) if remaining > 1 else picture)
         except MemoryError:
             raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
         except _BOMB:
@@ -86,7 +86,7 @@ class Photo:
             raise InvalidImage("The image is damaged or cut short; send it again.") from error
 
 
-def accept(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Photo:
+def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Photo:
     """Check a photo against the limits by its header.
 
     Raises ImageTooLarge beyond `max_bytes` or `max_pixels`, UnsupportedFormat for what is not in `formats`,
@@ -102,9 +102,9 @@ def accept(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ..
     return Photo(photo, formats, (width, height))
 
 
-def decode(photo: bytes, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def decode(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """A photo at full size, with the errors of `accept` and of Photo.decode."""
-    return accept(photo, max_bytes, max_pixels, formats).decode()
+    return accept(photo, max_bytes=max_bytes, max_pixels=max_pixels, formats=formats).decode()
 
 
 def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:

@@ -45,7 +45,7 @@ def test_an_int8_model_agrees_with_float32_and_serves_every_batch(
     assert "| int8 " in printed
     assert "| 80 faces " in printed, "measured on the faces that were kept back"
     crops = np.stack(lfw.crops[:41])  # batches of 32, 8 and 1
-    int8 = open_embedder(unmade, "cpu", "int8", threads=2).embed(crops)
+    int8 = open_embedder(unmade, compute="cpu", precision="int8", threads=2).embed(crops)
     assert int8.shape == (41, 512)
     np.testing.assert_allclose(np.linalg.norm(int8, axis=1), 1, rtol=1e-5)
     assert np.median(precision.cosines(int8, embedder.embed(crops))) >= 0.98

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
@@ -55,33 +55,34 @@ class TestDeriveFaceId:
     def test_is_a_function_of_photo_remark_and_attempt(self) -> None:
         """The same today and after any restart; numbers that galleries hold must not change with the code."""
         digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, "test") == derive_face_id(digest, "test", attempt=0) == KNOWN
+        assert derive_face_id(digest, remark="test") == derive_face_id(digest, remark="test", attempt=0) == KNOWN
         others = {
-            derive_face_id(digest, "test", attempt=1),
-            derive_face_id(digest, "test "),
-            derive_face_id(digest, ""),
-            derive_face_id(hashlib.sha256(b"another").hexdigest(), "test"),
+            derive_face_id(digest, remark="test", attempt=1),
+            derive_face_id(digest, remark="test "),
+            derive_face_id(digest, remark=""),
+            derive_face_id(hashlib.sha256(b"another").hexdigest(), remark="test"),
         }
         assert len(others | {KNOWN}) == 5
 
     def test_a_remark_cannot_imitate_an_attempt(self) -> None:
         """Whatever separators a remark holds, it is not another registration's text."""
         digest = "0" * 64
-        assert derive_face_id(digest, "\n1\nx") != derive_face_id(digest, "x", attempt=1)
-        assert derive_face_id(digest, "1\nx", attempt=1) != derive_face_id(digest, "x", attempt=11)
+        assert derive_face_id(digest, remark="\n1\nx") != derive_face_id(digest, remark="x", attempt=1)
+        assert derive_face_id(digest, remark="1\nx", attempt=1) != derive_face_id(digest, remark="x", attempt=11)
 
     def test_further_faces_of_a_photo_have_numbers_of_their_own(self) -> None:
         """The first has the one that it always had."""
         digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, "test", attempt=0, nth=0) == KNOWN
-        assert (
-            len({derive_face_id(digest, "test", attempt=attempt, nth=nth) for attempt in range(3) for nth in range(3)})
-            == 9
-        )
+        assert derive_face_id(digest, remark="test", attempt=0, nth=0) == KNOWN
+        attempts = product(range(3), range(3))
+        numbers = {derive_face_id(digest, remark="test", attempt=attempt, nth=nth) for attempt, nth in attempts}
+        assert len(numbers) == 9
 
     def test_is_from_one_to_two_to_the_53rd_less_one(self) -> None:
         """All of that range, evenly: of 10,000 numbers none is twice, and their mean is the middle."""
-        numbers = [derive_face_id(f"{number:064x}", "😀\ud800" if number % 2 else "") for number in range(10_000)]
+        numbers = [
+            derive_face_id(f"{number:064x}", remark="😀\ud800" if number % 2 else "") for number in range(10_000)
+        ]
         assert len(set(numbers)) == 10_000
         assert min(numbers) >= 1
         assert max(numbers) < 2**53
@@ -95,7 +96,7 @@ class TestEnroll:
         (face,) = await stored(gallery)
         digest = hashlib.sha256(portraits["obama"]).hexdigest()
         assert (face.face_id, face.remark, face.sha256, face.device_id) == (number, "test", digest, "gate-1")
-        assert number == derive_face_id(digest, "test")
+        assert number == derive_face_id(digest, remark="test")
         assert face.registered_at == START
         assert 0.9 <= face.detection_score <= 1
         width, height = picture(face.picture).size
@@ -122,12 +123,11 @@ class TestEnroll:
         vector = np.zeros(512, dtype=np.float32)
         vector[0] = 1
         for attempt in (0, 1):
-            squatter = replace(somebody, face_id=derive_face_id(digest, "test", attempt=attempt))
+            squatter = replace(somebody, face_id=derive_face_id(digest, remark="test", attempt=attempt))
             assert await store.add(squatter, vector) is Added.NEW
+        third = derive_face_id(digest, remark="test", attempt=2)
         for _ in range(2):
-            assert await gallery.enroll(portraits["obama"], "test", Timings()) == derive_face_id(
-                digest, "test", attempt=2
-            )
+            assert await gallery.enroll(portraits["obama"], "test", Timings()) == third
         assert await store.count() == 3
 
     async def test_what_is_no_usable_face_is_not_kept(

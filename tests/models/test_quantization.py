@@ -30,7 +30,7 @@ def test_the_extra_is_nncf() -> None:
 def test_int8_without_a_model_says_what_makes_it(files: ModelFiles, tmp_path: Path) -> None:
     nothing = replace(files, facenet_int8=tmp_path / "facenet.xml")
     with pytest.raises(ModelUnavailable, match=r"casia-webface was not made yet; `python -m service quantize PHOTOS`"):
-        open_embedder(nothing, "cpu", "int8", threads=1)
+        open_embedder(nothing, compute="cpu", precision="int8", threads=1)
 
 
 @pytest.mark.parametrize("damage", ["flip a bit", "other weights", "older crops"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.vision.area_scaling import MAX_SIDE, areas, average, integral
+from service.vision.area_scaling import MAX_SIDE, integral_image, mean_colours, source_areas
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -15,7 +15,7 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
 
 def scale(photo: NDArray[np.uint8], boxes: list[list[int]], height: int, width: int) -> NDArray[np.float32]:
     """Boxes of a photo (left, top, right, bottom), each scaled to (height, width, 3)."""
-    return average(integral(photo), areas(np.array(boxes), height, width))
+    return mean_colours(integral_image(photo), source_areas(np.array(boxes), height=height, width=width))
 
 
 def torch_area(photo: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ broken_exif = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 def read(photo: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """The decoded pixels, (height, width, 3)."""
-    picture = decode(photo, max_bytes, max_pixels)
+    picture = decode(photo, max_bytes=max_bytes, max_pixels=max_pixels)
     assert picture.mode == "RGB"
     return np.asarray(picture)
 
@@ -307,9 +307,9 @@ def test_heic_is_read_where_pillow_heif_is_installed(portrait: Image.Image, pixe
     pytest.importorskip("pillow_heif", reason="needs pillow-heif, the extra heic")
     formats = readable_formats()
     photo = encode(portrait, "HEIF", quality=95)
-    assert apart(np.asarray(decode(photo, MAX_BYTES, MAX_PIXELS, formats)), pixels) < 5
+    assert apart(np.asarray(decode(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, formats=formats)), pixels) < 5
     with pytest.raises(UnsupportedFormat):
-        decode(photo, MAX_BYTES, MAX_PIXELS, FORMATS)
+        decode(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, formats=FORMATS)
     assert apart(read(encode(portrait, "PNG")), pixels) == 0
 
 
@@ -403,7 +403,7 @@ def test_pillows_warning_of_large_photos_is_not_printed(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from service.errors import InvalidImage; from service.vision.images import decode\n"
         "try:\n"
-        "    decode(Path(sys.argv[1]).read_bytes(), 1000, 120_000_000)\n"
+        "    decode(Path(sys.argv[1]).read_bytes(), max_bytes=1000, max_pixels=120_000_000)\n"
         "except InvalidImage as error:\n"
         "    print(error.code)"
     )
@@ -421,7 +421,7 @@ def test_pillows_warning_of_large_photos_is_not_printed(tmp_path: Path) -> None:
 )
 def test_a_photo_is_reduced_as_little_as_will_do(longer_side: int, reduction: int) -> None:
     for size in [(longer_side, 3), (3, longer_side)]:
-        photo = accept(encode(Image.new("L", size), "PNG"), MAX_BYTES, MAX_PIXELS)
+        photo = accept(encode(Image.new("L", size), "PNG"), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
         assert photo.reduction_to(2400) == reduction
 
 
@@ -446,9 +446,14 @@ def test_a_reduced_photo_is_the_photo_at_that_size(portrait: Image.Image, mode: 
     large = portrait.resize((1203, 901), Image.Resampling.BICUBIC)
     large = large.convert("L").convert(mode) if mode == "I;16" else large.convert(mode)
     photo = encode(large, form)
-    reduced = accept(photo, MAX_BYTES, MAX_PIXELS).decode(reduction)
+    reduced = accept(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS).decode(reduction)
     assert reduced.mode == "RGB"
-    assert apart(np.asarray(reduced), np.asarray(decode(photo, MAX_BYTES, MAX_PIXELS).reduce(reduction))) < 2
+    assert (
+        apart(
+            np.asarray(reduced), np.asarray(decode(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS).reduce(reduction))
+        )
+        < 2
+    )
 
 
 @pytest.mark.parametrize("orientation", [3, 5, 6, 8])
@@ -456,7 +461,7 @@ def test_a_reduced_photo_is_the_photo_at_that_size(portrait: Image.Image, mode: 
 def test_a_reduced_photo_is_upright(portrait: Image.Image, form: str, orientation: int) -> None:
     large = portrait.resize((1200, 900), Image.Resampling.BICUBIC)
     photo = encode(large.transpose(TURNS[orientation]), form, exif=exif(orientation))
-    reduced = accept(photo, MAX_BYTES, MAX_PIXELS).decode(4)
+    reduced = accept(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS).decode(4)
     assert apart(np.asarray(reduced), np.asarray(large.reduce(4))) < 4
 
 
@@ -464,7 +469,7 @@ def test_a_reduced_photo_is_upright(portrait: Image.Image, form: str, orientatio
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_a_long_thin_picture_can_be_reduced(size: tuple[int, int], form: str) -> None:
     """Down to one pixel, not to none."""
-    photo = accept(encode(Image.new("RGB", size, "red"), form), MAX_BYTES, MAX_PIXELS)
+    photo = accept(encode(Image.new("RGB", size, "red"), form), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
     for reduction in (2, 4, 8):
         assert photo.decode(reduction).size == tuple(-(-side // reduction) for side in size)
 
@@ -581,7 +586,7 @@ def test_the_kept_picture_carries_no_metadata(photos: Path, name: str) -> None:
     photo = (photos / name).read_bytes()
     before = Image.open(io.BytesIO(photo)).info
     assert {"exif", "icc_profile", "xmp", "comment"} & set(before)
-    jpeg = to_jpeg(decode(photo, MAX_BYTES, MAX_PIXELS), 480)
+    jpeg = to_jpeg(decode(photo, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS), 480)
     after = Image.open(io.BytesIO(jpeg)).info
     assert set(after) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
 
@@ -600,7 +605,7 @@ def test_a_photo_decodes_reduced_by_the_least_power_of_two_that_fits_a_side(
     whole = Image.open(photos / "obama.jpg").resize((512, 640))
     stored = io.BytesIO()
     whole.save(stored, form)
-    photo = accept(stored.getvalue(), MAX_BYTES, MAX_PIXELS)
+    photo = accept(stored.getvalue(), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
     assert photo.longer_side == 640
     assert photo.reduction_to(side) == reduction
     assert photo.decode(reduction).size == (512 // reduction, 640 // reduction)
@@ -611,4 +616,4 @@ def test_a_reduced_photo_is_upright_by_its_exif(photos: Path) -> None:
     exif[0x0112] = 6  # a quarter turn
     stored = io.BytesIO()
     Image.open(photos / "obama.jpg").resize((600, 400)).save(stored, "JPEG", exif=exif)
-    assert accept(stored.getvalue(), MAX_BYTES, MAX_PIXELS).decode(2).size == (200, 300)
+    assert accept(stored.getvalue(), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS).decode(2).size == (200, 300)

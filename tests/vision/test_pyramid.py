@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from service.settings import Settings
-from service.vision.area_scaling import integral
-from service.vision.pyramid import CANVASES, CanvasLayout, Level, layouts, paint, plan, smallest_face
+from service.vision.area_scaling import integral_image
+from service.vision.pyramid import CANVASES, CanvasLayout, Level, lay_out, map_canvas, render_canvas, smallest_face
 from tests.vision.test_area_scaling import noise, torch_area
 
 SIZES = [(64, 48), (250, 250), (533, 800), (800, 533), (1200, 626), (2048, 1991), (4000, 5000), (100, 10_000), (60, 61)]
@@ -30,7 +30,7 @@ def facenet_scales(height: int, width: int) -> list[float]:
 
 
 def levels_of(height: int, width: int, smallest: float) -> list[Level]:
-    return [level for layout in layouts(height, width, smallest) for level in layout.levels]
+    return [level for layout in lay_out(height, width, smallest) for level in layout.levels]
 
 
 @pytest.mark.slow
@@ -38,8 +38,8 @@ def levels_of(height: int, width: int, smallest: float) -> list[Level]:
 @pytest.mark.parametrize("size", [(250, 250), (533, 800), (1200, 626), (100, 3000)])
 def test_a_canvas_shows_each_copy_in_its_place_and_nothing_elsewhere(size: tuple[int, int]) -> None:
     photo = noise(*size)
-    for layout in layouts(*size, 20):
-        canvas = paint(plan(layout, *size), integral(photo))
+    for layout in lay_out(*size, 20):
+        canvas = render_canvas(map_canvas(layout, *size), integral_image(photo))
         assert canvas.shape == (1, layout.height, layout.width, 3)
         for level in layout.levels:
             place = canvas[0, level.top : level.top + level.height, level.left : level.left + level.width]
@@ -72,7 +72,7 @@ def test_a_search_for_larger_faces_leaves_out_the_finest_copies_alone(height: in
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (19, 19), (1, 500), (500, 19), (10_000, 5)])
 def test_a_photo_too_small_for_any_face_has_no_copies(height: int, width: int) -> None:
-    assert layouts(height, width, 20) == ()
+    assert lay_out(height, width, 20) == ()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def check(layout: CanvasLayout) -> None:
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("smallest", [20, 32, 100])
 def test_copies_on_a_canvas_do_not_overlap(height: int, width: int, smallest: float) -> None:
-    for layout in layouts(height, width, smallest):
+    for layout in lay_out(height, width, smallest):
         check(layout)
 
 
@@ -122,8 +122,8 @@ def test_photos_of_ordinary_shapes_need_few_canvases_and_of_known_sizes() -> Non
         height, width = longer, max(40, int(longer * chance.uniform(0.5, 1)))
         if chance.random() < 0.5:
             height, width = width, height
-        smallest = smallest_face(height, width, defaults.min_face, defaults.min_share)
-        laid_out = layouts(height, width, smallest)
+        smallest = smallest_face(height, width, min_face=defaults.min_face, share=defaults.min_share)
+        laid_out = lay_out(height, width, smallest)
         assert 1 <= len(laid_out) <= 4
         for layout in laid_out:
             assert (layout.height, layout.width) in CANVASES, (height, width)
