@@ -1,24 +1,46 @@
-# The service with its model inside. TORCH is the build of torch (cpu, cuda), MODEL the weights (FACE_MODEL's values).
+# The service with its model inside.
 #
 #     docker build -t face-service:cpu .
 #     docker run -p 5055:5055 -v faces:/data face-service:cpu      # with the embedded gallery, kept in the volume `faces`
+#     docker run --rm face-service:cpu face-service --help         # the commands of the service; face-indexer has others
 #
-# docker-compose.yml runs it with a Qdrant server.
+# Build arguments: MODEL, the weights (FACE_MODEL's values); TORCH, none or cuda, which runs FaceNet on an NVIDIA GPU;
+# EXTRAS, extras of pyproject.toml, like "int8 ray"; VERSION, for the label. docker-compose.yml runs it with a Qdrant
+# server.
 
-FROM python:3.12-slim AS build
-ARG TORCH=cpu
-ARG MODEL=auto
+FROM python:3.12-slim AS base
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY pyproject.toml requirements.lock ./
 COPY scripts/__init__.py scripts/install.py ./scripts/
-# Without the lock's tools of development; redis is for FACE_NONCES_URL.
-RUN python scripts/install.py --torch "$TORCH" --extra redis /opt/venv
-COPY scripts/fetch_models.py ./scripts/
+
+# What only builds stays behind: torch, which converts the model, and hatchling, which makes the wheel.
+FROM base AS build
+ARG MODEL=auto
+RUN python scripts/install.py --torch cpu --group build /opt/build
+COPY README.md LICENSE ./
 COPY service ./service
-RUN FACE_MODEL="$MODEL" /opt/venv/bin/python -m scripts.fetch_models
+COPY indexer ./indexer
+# Readable for the last stage's user whatever the umask of the checkout.
+RUN chmod -R a+rX service indexer \
+    && /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
+    && FACE_MODEL="$MODEL" /opt/build/bin/python -m service prepare
+
+# The lock's packages for a service whose model is converted; redis is for FACE_NONCES_URL.
+FROM base AS environment
+ARG TORCH=none
+ARG EXTRAS=
+RUN python scripts/install.py --torch "$TORCH" $(printf -- '--extra %s ' redis $EXTRAS) /opt/venv
+COPY --from=build /app/wheels wheels
+RUN /opt/venv/bin/pip install --quiet --no-deps --no-index wheels/*.whl
 
 FROM python:3.12-slim
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="face-service" \
+      org.opencontainers.image.description="Face recognition over REST: MTCNN and FaceNet on a CPU or GPU, faces kept in Qdrant" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.12-slim"
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -28,12 +50,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face \
     && install --directory --owner=face --group=face /data
 WORKDIR /app
-COPY --from=build /opt/venv /opt/venv
+COPY --from=environment /opt/venv /opt/venv
 COPY --from=build /app/models ./models
-COPY service ./service
-COPY indexer ./indexer
-# Readable for the user below whatever the umask of the checkout, and compiled, since that user can't write here.
-RUN chmod -R a+rX service indexer && python -m compileall -q service indexer
 USER 10001:10001
 EXPOSE 5055
 STOPSIGNAL SIGTERM
@@ -43,4 +61,4 @@ import http.client, os, sys; \
 service = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('FACE_PORT') or 5055), timeout=8); \
 service.request('GET', '/readyz'); \
 sys.exit(service.getresponse().status != 200)"]
-CMD ["python", "-m", "service"]
+CMD ["face-service"]

@@ -5,6 +5,7 @@ TORCH ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
@@ -19,7 +20,7 @@ $(INSTALLED): requirements.lock pyproject.toml scripts/install.py
 	@touch $@
 
 setup: $(INSTALLED)  ## make .venv, install the pinned packages, fetch the model
-	@$(BIN)/python -m scripts.fetch_models
+	@$(BIN)/python -m service prepare
 
 run: setup  ## start the service on http://0.0.0.0:5055
 	@$(BIN)/python -m service
@@ -47,11 +48,13 @@ index: setup  ## import a folder of photos: DIR=photos; ARGS="--help" lists opti
 	@$(BIN)/python -m indexer index $(if $(DIR),"$(DIR)",$(if $(ARGS),,--help)) $(ARGS)
 
 up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs
+	@! env | sed -n 's/^\(FACE_[A-Z_]*\)=.*/\1/p' | grep . >&2 \
+		|| { echo "The containers take settings from .env alone: write there what is set in the shell." >&2; exit 1; }
 	@touch .env && chmod 600 .env
 	@grep -q '^QDRANT_API_KEY=.' .env \
 		|| printf '\nQDRANT_API_KEY=%s\n' "$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >> .env
 	@grep -q '^COMPOSE_PROFILES=.' .env || printf 'COMPOSE_PROFILES=%s\n' '$(or $(PROFILE),cpu)' >> .env
-	$(if $(PROFILE),COMPOSE_PROFILES=$(PROFILE) )$(COMPOSE) up --build --detach
+	IMAGE_VERSION=$(VERSION) $(if $(PROFILE),COMPOSE_PROFILES=$(PROFILE) )$(COMPOSE) up --build --detach
 	@echo "http://localhost:5055 is the service, http://localhost:6333/dashboard Qdrant; its API key is in .env."
 
 down:  ## stop them; the faces stay in their volume

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from importlib import import_module
 
+from service import __version__
 from service.errors import FaceServiceError
 from service.logs import configure
 from service.memory import return_memory
@@ -36,8 +37,9 @@ STOPPED = 130
 """What shells expect of a program that was told to stop."""
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 success, 1 some of the work failed, 2 could not run, 130 stopped."""
+    argv = sys.argv[1:] if argv is None else argv
     arguments = _parser(argv).parse_args(argv)
     return_memory()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of every cluster that it starts
@@ -59,11 +61,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Knows every command's name, and the arguments of the one that is wanted, so that the others aren't loaded."""
     parser = argparse.ArgumentParser(
-        prog="python -m indexer",
+        prog="face-indexer",
         description="Work on whole galleries. Settings are the service's environment variables:",
         epilog=manual(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"face-indexer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
@@ -81,4 +84,4 @@ async def _until_told(work: Coroutine[None, None, int]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

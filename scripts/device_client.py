@@ -52,7 +52,7 @@ def signed_headers(
     at = str(int(time.time()) if timestamp is None else timestamp)
     nonce = nonce or secrets.token_urlsafe(24)
     digest = hashlib.sha256(image).hexdigest()
-    text = "\n".join(["v1", method, path, query, device_id, at, nonce, digest])
+    text = f"v1\n{method}\n{path}\n{query}\n{device_id}\n{at}\n{nonce}\n{digest}"
     return {
         "X-Device-Id": device_id,
         "X-Timestamp": at,

@@ -199,7 +199,7 @@ def pip_install(python: Path, *what: str) -> bool:
 
 
 def succeeds(command: list[str], stdout: int | None = None) -> bool:
-    return subprocess.run(command, stdout=stdout).returncode == 0  # noqa: S603 - the arguments are this file's own
+    return subprocess.run(command, check=False, stdout=stdout).returncode == 0  # noqa: S603 - the arguments are this file's own
 
 
 if __name__ == "__main__":

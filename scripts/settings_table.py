@@ -1,31 +1,71 @@
-"""Writes the table of settings into README.md, from the code.
+"""Writes the tables of settings into docs/settings.md, from the code.
 
 python -m scripts.settings_table
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from scripts.generated import DOCS, write_part
+from service.settings import Described, described
 
-from service.settings import described
+PAGE = DOCS / "settings.md"
+COMMAND = "python -m scripts.settings_table"
 
-README = Path(__file__).parents[1] / "README.md"
-PLACE = re.compile(r"(<!-- settings: python -m scripts\.settings_table -->\n).*?(<!-- end -->)", re.DOTALL)
+GROUPS = {
+    "The address": ("HOST", "PORT", "TRUSTED_PROXIES", "RECEIVE_S"),
+    "The gallery in a folder": ("DATA",),
+    "The gallery on a Qdrant server": (
+        "QDRANT_URL",
+        "QDRANT_API_KEY",
+        "QDRANT_GRPC_PORT",
+        "QDRANT_COLLECTION",
+        "QDRANT_SHARDS",
+        "QDRANT_REPLICAS",
+        "QDRANT_WRITE_CONSISTENCY",
+        "QDRANT_QUANTIZE",
+    ),
+    "The model": ("MODEL", "WEIGHTS", "MODEL_DIR", "COMPUTE", "PRECISION", "THREADS"),
+    "Photos and faces": (
+        "MAX_BYTES",
+        "MAX_PIXELS",
+        "MAX_QUEUE",
+        "PICTURE_SIDE",
+        "SEARCH_SIDE",
+        "MIN_FACE",
+        "MIN_SHARE",
+        "MIN_SCORE",
+    ),
+    "Answers": ("THRESHOLD", "DELETE_BY_GET"),
+    "Devices": ("DEVICES", "DEVICE_RATE", "NONCES_URL"),
+    "The log": ("LOG_FORMAT", "LOG_LEVEL"),
+}
+"""Heading: the settings below it, without FACE_. One that is in none of them comes last, under OTHERS."""
+
+OTHERS = "Others"
 
 
 def main() -> None:
-    text = README.read_text("utf-8")
-    README.write_text(PLACE.sub(lambda found: f"{found[1]}{table()}\n{found[2]}", text), "utf-8")
+    """Write the page anew."""
+    write_part(PAGE, COMMAND, tables())
 
 
-def table() -> str:
-    """Markdown, one row a setting."""
-    rows = ["| Variable | Default | Meaning | Allowed |", "| --- | --- | --- | --- |"]
-    for each in described():
+def tables() -> str:
+    """Markdown: a heading and a table for each group, one row for each setting."""
+    settings = {each.variable: each for each in described()}
+    parts = []
+    for heading, names in GROUPS.items():
+        parts.append(_table(heading, [settings.pop(f"FACE_{name}") for name in names]))
+    if settings:
+        parts.append(_table(OTHERS, list(settings.values())))
+    return "\n\n".join(parts)
+
+
+def _table(heading: str, settings: list[Described]) -> str:
+    lines = [f"### {heading}", "", "| Variable | Default | Meaning | Allowed |", "| --- | --- | --- | --- |"]
+    for each in settings:
         default = f"`{each.default}`" if each.default else ""
-        rows.append(f"| `{each.variable}` | {default} | {each.meaning} | {each.allowed} |")
-    return "\n".join(rows)
+        lines.append(f"| `{each.variable}` | {default} | {each.meaning} | {each.allowed} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

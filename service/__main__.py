@@ -1,38 +1,71 @@
-"""The command line: `python -m service` runs the service, `devices` changes who may use it, `--help` lists settings."""
+"""The command line: `python -m service` runs the service, `--help` lists its commands and its settings."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
+import platform
 import sys
+from collections.abc import Sequence
 
+from service import __version__
+from service.commands import prepare, quantize
 from service.devices import commands as device_commands
-from service.errors import FaceServiceError, InvalidSettings
+from service.errors import FaceServiceError
 from service.http.app import create_app
 from service.http.serving import serve
 from service.logs import configure
 from service.memory import return_memory
+from service.models.runtimes import openvino_version
 from service.settings import Settings, manual
 
+log = logging.getLogger(__name__)
 
-def main() -> int:
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or Ctrl-C, or do one command; the exit status, 1 where that isn't possible."""
+    options = _parser().parse_args(argv)
+    if options.command is None:
+        return _serve()
+    try:
+        settings = Settings.from_env(os.environ)
+        if options.command == "prepare":
+            return prepare.run(settings)
+        if options.command == "quantize":
+            return quantize.run(options, settings)
+        return device_commands.run(options, settings.devices)
+    except FaceServiceError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service",
+        prog="face-service",
         description="Face recognition over REST. Settings are environment variables:",
         epilog=manual(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"face-service {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     device_commands.describe(commands.add_parser("devices", help="who may send requests, in the file FACE_DEVICES"))
-    options = parser.parse_args()
-    if options.command == "devices":
-        return _change_devices(options)
+    commands.add_parser("prepare", help="fetch and convert the model, so that the service starts at once")
+    quantize.describe(commands.add_parser("quantize", help="make the model of FACE_PRECISION=int8 from face photos"))
+    return parser
+
+
+def _serve() -> int:
+    """Run the service until it is told to stop."""
     return_memory()
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level)
+        log.info(
+            "Face service %s, Python %s, OpenVINO %s, %s %s.",
+            *(__version__, platform.python_version(), openvino_version(), platform.system(), platform.machine()),
+        )
         asyncio.run(serve(create_app(settings), settings.host, settings.port))
     except FaceServiceError as error:
         print(f"The service can't start: {error}", file=sys.stderr)
@@ -44,14 +77,6 @@ def main() -> int:
         )
         return 1
     return 0
-
-
-def _change_devices(options: argparse.Namespace) -> int:
-    try:
-        return device_commands.run(options, Settings.from_env(os.environ).devices)
-    except InvalidSettings as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 if __name__ == "__main__":

@@ -33,3 +33,4 @@ def configure(log_format: str, level: str) -> None:
         handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    logging.getLogger("PIL").setLevel(logging.INFO)  # at DEBUG it writes down who took a photo, when and where

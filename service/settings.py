@@ -119,7 +119,7 @@ class Settings:
     precision: Precision = Field(
         default="auto",
         description="Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
-        "`int8` needs a model made by scripts/quantize.py.",
+        "`int8` needs a model made by `python -m service quantize`.",
     )
     threads: int = Field(
         default=0,

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from service import __version__
 from service.settings import Settings
 from service.variables import variable
 
@@ -50,8 +52,20 @@ def answering(status: int) -> Iterator[int]:
         thread.join()
 
 
+def rendered(folder: Path, profile: str, env: str) -> subprocess.CompletedProcess[str]:
+    """What docker-compose makes of docker-compose.yml beside a `.env` that says this."""
+    if shutil.which("docker-compose") is None:
+        pytest.skip("needs docker-compose, Debian's package of that name")
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    (folder / ".env").write_text(env)
+    ours = ("QDRANT", "FACE", "COMPOSE", "IMAGE")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    command = ["docker-compose", "--profile", profile, "config"]
+    return subprocess.run(command, check=False, cwd=folder, env=environ, capture_output=True, text=True)
+
+
 def exit_status(command: list[str], **environ: str) -> int:
-    return subprocess.run(command, env=os.environ | environ, capture_output=True, timeout=20).returncode
+    return subprocess.run(command, check=False, env=os.environ | environ, capture_output=True, timeout=20).returncode
 
 
 class TestCompose:
@@ -60,17 +74,29 @@ class TestCompose:
     @pytest.mark.parametrize("profile", ["cpu", "gpu"])
     def test_docker_compose_accepts_it(self, tmp_path: Path, profile: str) -> None:
         """The file is valid with a key; without one, nothing starts, and the line says what to do."""
-        if shutil.which("docker-compose") is None:
-            pytest.skip("needs docker-compose, Debian's package of that name")
-        shutil.copy(ROOT / "docker-compose.yml", tmp_path)
-        environ = {
-            name: value for name, value in os.environ.items() if not name.startswith(("QDRANT", "FACE", "COMPOSE"))
-        }
-        command = ["docker-compose", "--profile", profile, "config", "-q"]
-        for key, accepted in (({"QDRANT_API_KEY": "k"}, True), ({"QDRANT_API_KEY": ""}, False), ({}, False)):
-            said = subprocess.run(command, cwd=tmp_path, env=environ | key, capture_output=True, text=True)
+        for key, accepted in (("QDRANT_API_KEY=k\n", True), ("QDRANT_API_KEY=\n", False), ("", False)):
+            said = rendered(tmp_path, profile, key)
             assert (said.returncode == 0) is accepted, said.stderr
             assert accepted or "run make up" in said.stderr
+
+    @pytest.mark.parametrize(("profile", "service"), [("cpu", "service"), ("gpu", "service-gpu")])
+    def test_every_setting_of_env_reaches_the_service(self, tmp_path: Path, profile: str, service: str) -> None:
+        """Also one that doesn't exist, so that the service refuses it; the key alone has another name there."""
+        settings = {variable(each.name): f"value-of-{each.name}" for each in fields(Settings)} | {"FACE_PORT": "8080"}
+        environ = {**settings, "FACE_TRESHOLD": "0.6", "QDRANT_API_KEY": "the-key"}
+        said = rendered(tmp_path, profile, "".join(f"{name}={value}\n" for name, value in environ.items()))
+        assert said.returncode == 0, said.stderr
+        block = said.stdout.partition(f"\n  {service}:\n")[2].partition("\n    environment:\n")[2]
+        there = dict(re.findall(r"^      (\w+): '?([^'\n]*)'?$", block.partition("\n    image:")[0], re.MULTILINE))
+        assert there | environ == there | {"FACE_QDRANT_API_KEY": environ["FACE_QDRANT_API_KEY"]}
+        assert there["FACE_QDRANT_API_KEY"] == "the-key"
+        assert "8080" in said.stdout.partition(f"\n  {service}:\n")[2].partition("\n    ports:\n")[2][:60]
+
+    def test_what_env_leaves_out_has_a_default(self, tmp_path: Path) -> None:
+        """Qdrant beside it, JSON in the log, and on a GPU's machine the GPU."""
+        said = rendered(tmp_path, "gpu", "QDRANT_API_KEY=k\n")
+        for line in ("FACE_QDRANT_URL: http://qdrant:6333", "FACE_LOG_FORMAT: json", "FACE_COMPUTE: cuda"):
+            assert f"\n      {line}\n" in said.stdout
 
     def test_images_are_pinned(self) -> None:
         """An image that isn't built here has its whole version, and Qdrant's minor one is the client's."""
@@ -88,8 +114,8 @@ class TestCompose:
         assert (
             len(re.findall(r"API_KEY: \$\{QDRANT_API_KEY:\?", COMPOSE)) == len(re.findall(r"API_KEY: ", COMPOSE)) == 2
         )
-        public = [port for port in re.findall(r'^ +- "([\d.:]+)"$', COMPOSE, re.MULTILINE) if "127.0.0.1:" not in port]
-        assert public == ["5055:5055"]
+        ports = re.findall(r'^ +- "(\S+:\S+)"$', COMPOSE, re.MULTILINE)
+        assert [port for port in ports if "127.0.0.1:" not in port] == ["${FACE_PORT:-5055}:${FACE_PORT:-5055}"]
 
     def test_settings_exist(self) -> None:
         """Every FACE_* variable that it names is one."""
@@ -133,7 +159,28 @@ class TestDockerfile:
         """What it installs names no group of pyproject.toml."""
         installs = re.findall(r"scripts/install\.py (.+)$", DOCKERFILE, re.MULTILINE)
         assert installs
-        assert not [options for options in installs if "--group" in options]
+        assert not [options for options in installs if "--group dev" in options]
+
+    def test_what_builds_stays_behind(self) -> None:
+        """The last stage takes the environment and the models from others; neither torch nor hatchling is in those."""
+        last = DOCKERFILE.rpartition("\nFROM ")[2]
+        assert set(re.findall(r"^COPY --from=(\w+) (\S+)", last, re.MULTILINE)) == {
+            ("environment", "/opt/venv"),
+            ("build", "/app/models"),
+        }
+        assert "RUN python scripts" not in last
+        [environment] = re.findall(r"scripts/install\.py (.*) /opt/venv$", DOCKERFILE, re.MULTILINE)
+        assert "--group" not in environment
+        assert "\nARG TORCH=none\n" in DOCKERFILE
+
+    def test_it_says_what_it_is(self) -> None:
+        """The standard labels, with what pyproject.toml says; `make up` gives the version."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', DOCKERFILE))
+        assert labels["title"] == project["name"]
+        assert labels["description"] == project["description"]
+        assert labels["licenses"] == project["license"]
+        assert labels["version"] == "$VERSION"
 
     def test_health_check(self) -> None:
         """Healthy is a service that answers /readyz with 200, whatever proxy the container has."""
@@ -169,6 +216,22 @@ class TestMakeUp:
         assert keys[0][0] in self.up(folders[0])
         assert self.up(folders[0]).count("QDRANT_API_KEY") == 1
         assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+    def test_tells_the_image_its_version(self, tmp_path: Path) -> None:
+        """For its label, out of the one place where it is written."""
+        (tmp_path / "service").mkdir()
+        shutil.copy(ROOT / "service" / "__init__.py", tmp_path / "service")
+        shutil.copy(ROOT / "Makefile", tmp_path)
+        done = subprocess.run(["make", "-n", "up"], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert f"\nIMAGE_VERSION={__version__} " in done.stdout
+
+    def test_refuses_a_setting_of_the_shell(self, tmp_path: Path) -> None:
+        """It would not reach the containers: with FACE_DEVICES, the door would stand open."""
+        shutil.copy(ROOT / "Makefile", tmp_path)
+        command, environ = ["make", "up", "COMPOSE=true"], {**os.environ, "FACE_DEVICES": "devices.toml"}
+        done = subprocess.run(command, check=False, cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "FACE_DEVICES\nThe containers take settings from .env alone" in done.stderr
 
     def test_leaves_alone_what_is_there(self, tmp_path: Path) -> None:
         """A key and settings of one's own stay, even where the last line lacks its end."""

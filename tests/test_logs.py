@@ -88,3 +88,20 @@ def test_other_errors_of_the_server_keep_their_traceback() -> None:
     """
     lines = written("text", "INFO", script)
     assert lines[-1].startswith("ZeroDivisionError")
+
+
+def test_a_photos_metadata_is_never_logged() -> None:
+    """Not even at DEBUG, where Pillow would write down who took it."""
+    script = """
+        import io
+        from PIL import Image
+        exif = Image.Exif()
+        exif[0x013B] = "Jane Roe"
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(out, "TIFF", exif=exif)
+        assert Image.open(io.BytesIO(out.getvalue())).getexif()[0x013B] == "Jane Roe"
+        log.debug("decoded")
+    """
+    lines = written("text", "DEBUG", script)
+    assert lines[-1].endswith("decoded")
+    assert "Jane Roe" not in "\n".join(lines)

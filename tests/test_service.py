@@ -19,11 +19,10 @@ import pytest
 from aiohttp import ClientSession
 from PIL import Image
 
-from scripts.settings_table import README
 from service.models.selection import ModelFiles
 from tests.conftest import MODELS
 from tests.support.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
-from tests.support.processes import Running, gallery_process, kill_gallery_process, launch, listening
+from tests.support.processes import ROOT, Running, gallery_process, kill_gallery_process, launch, listening
 
 BURST = 200
 """Requests at once."""
@@ -343,7 +342,7 @@ class TestReadme:
     ) -> None:
         """Registered, recognised, listed, deleted: only the address and the folder of the photo are the test's own."""
         service = await start(environ)
-        block = README.read_text("utf-8").partition("PHOTO=me.jpg")[2].partition("```")[0]
+        block = (ROOT / "README.md").read_text("utf-8").partition("PHOTO=me.jpg")[2].partition("```")[0]
         session = "PHOTO=me.jpg" + block.replace("http://127.0.0.1:5055", service.url)
         shutil.copy(photos / "obama.jpg", tmp_path / "me.jpg")
         done = await asyncio.create_subprocess_exec("sh", "-c", session, cwd=tmp_path, stdout=PIPE, stderr=PIPE)

@@ -182,4 +182,4 @@ async def _index_if_large(opened: OpenTarget) -> None:
 
 
 def _report_path(settings: Settings) -> Path:
-    return settings.data / "reports" / f"index-{datetime.now():%Y%m%d-%H%M%S}.jsonl"
+    return settings.data / "reports" / f"index-{datetime.now().astimezone():%Y%m%d-%H%M%S}.jsonl"

@@ -79,7 +79,7 @@ async def _move(work: Reembedding, migration: Migration, drop_old: bool, leave_o
     await work.new.optimize()
     if work.failed and not leave_out:
         return _refuse(work)
-    async with migration.hold():
+    async with migration.block_writes():
         await work.catch_up()
         if work.failed and not leave_out:
             return _refuse(work)

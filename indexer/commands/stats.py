@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.gallery.opening import open_existing
 from service.settings import Settings
-from service.stores.store import MAX_REMARKS, Figures
+from service.stores.store import MAX_COUNTED_REMARKS, Figures
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ async def run(settings: Settings, _: argparse.Namespace) -> int:
             print(f"There is no gallery in {where} yet.")
             return 0
         figures = await store.figures()
-    more = " or more" if figures.remarks == MAX_REMARKS else ""
+    more = " or more" if figures.remarks == MAX_COUNTED_REMARKS else ""
     print(f"gallery  {where}")
     print(f"model    {contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})")
     print(f"faces    {figures.faces:,}")

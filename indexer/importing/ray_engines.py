@@ -15,6 +15,7 @@ from typing import Any
 from indexer.importing.local_engine import in_flight, local_engine
 from indexer.importing.pipeline import Look
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
+from service.extras import install_command
 from service.gallery.enrollment import Candidate
 from service.models import selection
 from service.settings import Settings
@@ -57,6 +58,13 @@ class RemoteEngine:
             return error
 
 
+def import_our_packages() -> None:
+    """What a worker runs first; that it is found is all that counts.
+
+    Later Ray puts the working folder in front of the path, where a folder may hold a `service.py` of its own.
+    """
+
+
 @asynccontextmanager
 async def ray_engines(
     settings: Settings, contract: ModelContract, faces: str, engines: int | None
@@ -68,9 +76,9 @@ async def ray_engines(
     """
     ray = _ray()
     packages = [str(Path(__file__).parents[1]), str(Path(selection.__file__).parents[1])]
-    ray.init(
-        runtime_env={"py_modules": packages}, include_dashboard=False, logging_level="WARNING", log_to_driver=False
-    )
+    hook = f"{import_our_packages.__module__}.{import_our_packages.__name__}"
+    environment = {"py_modules": packages, "worker_process_setup_hook": hook}
+    ray.init(runtime_env=environment, include_dashboard=False, logging_level="WARNING", log_to_driver=False)
     try:
         engines = engines or len([node for node in ray.nodes() if node["Alive"]])
         threads = settings.threads or max(1, int(ray.cluster_resources().get("CPU", 1)) // engines)
@@ -131,7 +139,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise InvalidSettings(
-            "--ray needs the package ray; install it with `.venv/bin/pip install ray==2.60.0`."
-        ) from None
+        raise InvalidSettings(f"--ray needs the package ray; install it with `{install_command('ray')}`.") from None
     return ray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from indexer.moving.archive import Header, end_line, face_id_of, header_line, read_header
 from indexer.moving.compression import codec_of
 from service.errors import UnusableArchive
-from service.stores.edge.folder import fsync
+from service.files import lock, rename_durably
 
 BLOCK_BYTES = 1 << 20
 """Lines of about so many bytes are compressed and written together."""
@@ -66,8 +65,7 @@ class ArchiveWriter:
         self._append(end_line(self.count, self._digest.hexdigest()))
         self._flush()
         os.fsync(self._file.fileno())
-        self._part.rename(self._path)
-        fsync(self._path.absolute().parent)
+        rename_durably(self._part, self._path)
 
     def close(self) -> None:
         """Keep what there is, for the next time; safe to call after `finish`."""
@@ -87,7 +85,7 @@ class ArchiveWriter:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file.fileno())
         except BlockingIOError:
             raise UnusableArchive(f"{self._part} is being written by another export; wait until it is done.") from None
 

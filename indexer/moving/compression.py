@@ -51,11 +51,11 @@ def _pack_gzip(lines: bytes) -> bytes:
 
 
 def _open_gzip(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path))
+    return cast("BinaryIO", gzip.open(path))
 
 
 def _open_zstd(path: Path) -> BinaryIO:
-    return cast(BinaryIO, zstd.open(path))
+    return cast("BinaryIO", zstd.open(path))
 
 
 def _members(file: BinaryIO, begin: Callable[[], Any]) -> Iterator[tuple[bytes, int]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.bench.pipelines import Measured
+from service.commands.precision import Pairs
 
 Vector = NDArray[np.float32]
 Embeddings = Mapping[str, Vector | None]
@@ -16,26 +17,6 @@ Embeddings = Mapping[str, Vector | None]
 
 NO_FACE = -1.0
 """The similarity of a pair with a photo without a face: such a pair is called different."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Similarities of pairs of photos, and whether they show the same person; both of shape (pairs,)."""
-
-    similarities: NDArray[np.float64]
-    same: NDArray[np.bool_]
-
-    def accuracy(self, threshold: float) -> float:
-        """Share of pairs told right when those of at least `threshold` are called the same person."""
-        return float(((self.similarities >= threshold) == self.same).mean())
-
-    def best_threshold(self) -> float:
-        """The threshold of highest accuracy; the middle one where several are as good."""
-        values = np.unique(self.similarities)
-        candidates = np.concatenate([[-1.0], (values[1:] + values[:-1]) / 2, [1.0]])
-        accuracies = np.array([self.accuracy(threshold) for threshold in candidates])
-        best = np.flatnonzero(accuracies == accuracies.max())
-        return float(candidates[best[len(best) // 2]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.bench.environments import BENCH
-from scripts.bench.report import table
 from scripts.bench.stalls import Stalls, watched
+from service.commands.markdown import table
 from service.stores.edge.store import EdgeStore
 from service.values import Box, ModelContract, StoredFace
 

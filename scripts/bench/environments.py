@@ -73,7 +73,7 @@ def _base_python(environment: Environment) -> str:
     for minor in range(newest[1], 8, -1):
         found = shutil.which(f"python3.{minor}")
         # Asked for its version too, since pyenv leaves a shim on the path for every Python, in use or not.
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:  # noqa: S603
+        if found and subprocess.run([found, "--version"], check=False, capture_output=True).returncode == 0:  # noqa: S603
             return found
     raise CannotInstallError(
         f"{environment.package} needs Python {newest[0]}.{newest[1]} or older, and none is installed."
@@ -81,7 +81,7 @@ def _base_python(environment: Environment) -> str:
 
 
 def _run(*command: str) -> None:
-    finished = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own fixed commands
+    finished = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own fixed commands
     if finished.returncode != 0:
         last = (finished.stderr.strip() or finished.stdout.strip()).splitlines()[-1:]
         raise CannotInstallError(f"`{' '.join(command)}` failed: {' '.join(last)}")

@@ -18,7 +18,7 @@ from scripts.bench.answers import reference_answers
 from scripts.bench.ours import Ours, ours_started
 from scripts.bench.photos import FACES, rows_of
 from scripts.bench.pipelines import Measured
-from scripts.bench.report import table
+from service.commands.markdown import table
 
 CHOICES = ["center", "largest"]
 """See scripts.bench.accuracy.chosen."""

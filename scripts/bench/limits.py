@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scripts.bench.precision import has_bf16
-from service.models.runtimes import import_openvino
+from service.models.runtimes import has_bf16, import_openvino
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
@@ -37,8 +36,10 @@ def limits_section(settings: Settings, files: ModelFiles) -> str:
     lines = [
         "## What the processor allows",
         "",
-        f"Each network alone with {threads} threads, against the product of two {SIDE}×{SIDE} matrices "
-        f"({', '.join(f'{name}: {peak:.0f} GFLOP/s' for name, peak in peaks.items())}).",
+        (
+            f"Each network alone with {threads} threads, against the product of two {SIDE}×{SIDE} matrices "
+            f"({', '.join(f'{name}: {peak:.0f} GFLOP/s' for name, peak in peaks.items())})."
+        ),
         "",
         "| network | arithmetic | GFLOP | ms | GFLOP/s | of the peak |",
         "| --- | --- | ---: | ---: | ---: | ---: |",

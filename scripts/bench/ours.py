@@ -1,4 +1,4 @@
-"""This service's engine as one of the pipelines: in this process, with the settings that the service would have."""
+"""Our service's engine as one of the pipelines: in this process, with the settings that the service would have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.vision.engine import Engine, open_engine
 
 @contextlib.contextmanager
 def ours_started(environ: Mapping[str, str]) -> Iterator[list[Ours]]:
-    """The engine of the FACE_* variables, and the same in int8 where scripts/quantize.py has made that model."""
+    """The engine of the FACE_* variables, and the same in int8 where that model was made."""
     settings = Settings.from_env(environ)
     with contextlib.ExitStack() as running:
         ours = [running.enter_context(Ours.started(OURS, settings))]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from scripts.bench.agreement import LEAST_SHARE, LEAST_SIDE, Agreement
 from scripts.bench.machine import load, machine, packages
 from scripts.bench.photos import PhotoSet
 from scripts.bench.pipelines import STAGES, Pipeline
 from scripts.bench.timing import Timing
+from service.commands.markdown import table
 
 OURS = "this service"
 OURS_INT8 = f"{OURS}, int8"
@@ -26,7 +27,7 @@ def heading(pipelines: Sequence[Pipeline]) -> str:
         "",
         "Made by `make bench`: every pipeline on the same photos, one photo at a time, in turns within one run.",
         "",
-        f"- {date.today().isoformat()}, {machine()}",
+        f"- {datetime.now().astimezone():%Y-%m-%d}, {machine()}",
         f"- {OURS}: {packages()}",
     ]
     if busy > _BUSY:
@@ -99,18 +100,6 @@ def agreement_section(agreements: Mapping[str, Agreement]) -> str:
             *missed,
         ]
     ).rstrip()
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table with the columns lined up; all but the first are numbers and stand to the right."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    aligned = [
-        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        for row in lines
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [aligned[0], rule, *aligned[1:]])
 
 
 def _figure(photos: PhotoSet, timing: Timing) -> float:

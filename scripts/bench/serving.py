@@ -1,5 +1,6 @@
 """What serving adds to the engine: recognitions a second over HTTP against the bare engine, the event loop's longest
-stall meanwhile, the time to the first answer, and the memory after many photos of random sizes."""
+stall meanwhile, the time to the first answer, and the memory after many photos of random sizes.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from scripts.bench.client import recognise
 from scripts.bench.embedding import bare_engine
 from scripts.bench.stalls import Stalls, watched
 from service.http.app import create_app
+from service.http.connections import Runner
 from service.models import selection
 from service.settings import Settings
 from service.vision.engine import open_engine
@@ -77,7 +79,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[str]:
     """The whole application in this process, so that its event loop can be watched; its address."""
-    runner = web.AppRunner(create_app(settings), access_log=None)
+    runner = Runner(create_app(settings), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, settings.host, 0).start()
     try:

@@ -20,9 +20,9 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from scripts.bench.report import table
 from scripts.bench.serving import running
 from scripts.device_client import signed_headers
+from service.commands.markdown import table
 from service.settings import Settings
 
 PAIRS = 1000
@@ -46,7 +46,8 @@ async def signing_section(settings: Settings, photos: Sequence[Path]) -> str:
 
 async def _in_turns(open_url: str, locked_url: str, photos: Sequence[bytes]) -> list[tuple[float, float]]:
     """Milliseconds of each photo's recognition, unsigned and signed, one right after the other, in turns as to which
-    is first."""
+    is first.
+    """
     took = []
     async with aiohttp.ClientSession() as session:
         for number, photo in enumerate(itertools.islice(itertools.cycle(photos), _WARM_UP + PAIRS)):

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
-import os
 import secrets
-import stat
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +12,7 @@ import tomlkit
 
 from service.devices.registry import ID, MAX_SECRETS, OPERATIONS, read_devices
 from service.errors import FaceServiceError, InvalidDevices
+from service.files import locked, replace_file
 
 _SECRET_BYTES = 32
 
@@ -26,7 +21,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `devices` its commands."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="add|list|disable|enable|rotate")
     add = commands.add_parser("add", help="make a device and its secret; makes the file where there is none")
-    add.add_argument("--operations", type=_operations, metavar="LIST", help=f"some of {','.join(OPERATIONS)}; all else")
+    add.add_argument("--operations", type=_operations, metavar="LIST", help=f"of {','.join(OPERATIONS)}; default: all")
     add.add_argument("--note", default="", help="where the device stands, say")
     commands.add_parser("list", help="show the devices without their secrets")
     disable = commands.add_parser("disable", help="refuse a device from now on")
@@ -67,13 +62,15 @@ def _list(path: Path) -> None:
 def _change(path: Path, options: argparse.Namespace) -> None:
     """Carry out one change, and show the secret that it made once it is on the disk."""
     path = path.resolve()  # what a link points to is replaced, not the link
-    with _exclusively(path.parent):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # so that no command undoes what another has just written
         new = options.action == "add" and not path.exists()
         if not new:
             read_devices(path)  # nothing is built on a file that can't be used
         document = tomlkit.document() if new else tomlkit.parse(path.read_text("utf-8"))
         secret = _ACTIONS[options.action](document, options)
-        _replace(path, tomlkit.dumps(document))
+        # A new file is its owner's alone; nothing takes the old one's place that isn't a good file of devices.
+        replace_file(path, tomlkit.dumps(document), new_mode=0o600, check=read_devices)
     if secret is None:
         print(f"Done; a running service takes {path} up within two seconds.", file=sys.stderr)
     else:
@@ -118,43 +115,6 @@ def _table(document: tomlkit.TOMLDocument, device_id: str) -> Any:
     if device_id not in document:
         raise InvalidDevices(f"There is no device {device_id}; `python -m service devices list` shows them.")
     return document[device_id]
-
-
-@contextlib.contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
-    """Hold the folder against other commands, so that none undoes what another has just written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put the text in the file's place at once, with the file's owner and rights; a new one is its owner's alone.
-
-    Raises InvalidDevices, and leaves the file as it is, where the text would not be a good file of devices.
-    """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        written = Path(folder) / path.name
-        written.touch(0o600)
-        with written.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            read_devices(written)
-            if path.exists():
-                status = path.stat()
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-            os.fsync(file.fileno())
-        written.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _operations(text: str) -> list[str]:

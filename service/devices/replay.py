@@ -13,6 +13,7 @@ from typing import Protocol
 
 from service.devices.signatures import WINDOW_S
 from service.errors import InvalidSettings, NoncesUnavailable, RateExceeded
+from service.extras import install_command
 
 KEPT_S = 2 * WINDOW_S
 """Seconds that a nonce is remembered: a clock that is ahead by WINDOW_S signs what holds for so long."""
@@ -126,7 +127,7 @@ class RedisReplayMemory:
             from redis.backoff import NoBackoff
         except ImportError:
             raise InvalidSettings(
-                "FACE_NONCES_URL needs the package redis; install it with `pip install 'face-service[redis]'`."
+                f"FACE_NONCES_URL needs the package redis; install it with `{install_command('redis')}`."
             ) from None
         self._failures = (redis.RedisError, OSError)
         self._redis = redis.asyncio.from_url(

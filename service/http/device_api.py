@@ -71,13 +71,13 @@ class DeviceApi:
                     "Deleting by this path is switched off; use `/delete_registration_face?face_id=…`."
                 )
             return await self.delete(request)
-        offset = _number(request, "offset", 0, smallest=0)
-        limit = _number(request, "limit", None, smallest=0)
+        offset = _number(request, "offset", default=0, smallest=0)
+        limit = _number(request, "limit", default=None, smallest=0)
         return await _stream(request, request.app[GALLERY].list(offset or 0, limit))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget one face."""
-        face_id = _number(request, "face_id", None, smallest=1)
+        face_id = _number(request, "face_id", default=None, smallest=1)
         if face_id is None:
             raise InvalidRequest("There is no face_id; send it in the query (`?face_id=…`).")
         await request.app[GALLERY].remove(face_id, request[TIMINGS])
@@ -134,7 +134,7 @@ def _remark(request: web.Request, in_form: str | None) -> str | None:
     return request.query.get("remark", in_form)
 
 
-def _number(request: web.Request, name: str, default: int | None, smallest: int) -> int | None:
+def _number(request: web.Request, name: str, *, default: int | None, smallest: int) -> int | None:
     """A whole number from the query. Raises InvalidRequest for anything else."""
     text = request.query.get(name)
     if text is None:

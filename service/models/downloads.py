@@ -52,6 +52,8 @@ CASIA_WEBFACE = PublishedWeights(  # David Sandberg's 20180408-102900, in https:
     size=94_022_009,
     digest="704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78",
 )
+MTCNN_DIGEST = "743721dfef3c9612636462a252c4e3d23c1fab4031274a9692fe3c587dbf1fe5"
+"""SHA-256 over the weights of PNet, RNet and ONet, one after another, in facenet-pytorch 2.6.0."""
 KNOWN_DIGESTS = {
     VGGFACE2.digest: VGGFACE2.model,
     "bb5be6a565fae149843c58b44a062eb9400e7e636682da24c1f26c2ef849c6e4": VGGFACE2.model,  # as float16, BatchNorm folded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -12,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from service.files import locked
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,8 @@ def _make(place: Path, wanted: Manifest, names: Sequence[str], make: Callable[[P
 def _only_process(folder: Path) -> Iterator[None]:
     """Hold `folder` against other processes; the lock goes with the process, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("Another process is preparing models in %s; waiting for it.", folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(
+        folder / ".lock",
+        on_wait=lambda: log.info("Another process is preparing models in %s; waiting for it.", folder),
+    ):
         yield

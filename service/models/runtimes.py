@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+
+from service.errors import ModelUnavailable
+from service.extras import install_command
+
+_CONVERTER = ("torch", "torchvision", "safetensors", "requests", "facenet_pytorch")
 
 
 def import_openvino() -> ModuleType:
@@ -15,6 +23,40 @@ def import_openvino() -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")
+
+
+def openvino_version() -> str:
+    """Of the package, which is not imported for it."""
+    return version("openvino")
+
+
+def has_bf16() -> bool:
+    """Whether the processor computes in bfloat16, which OpenVINO then does where a precision isn't set."""
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def require_converter() -> None:
+    """Raise ModelUnavailable where a package that conversion needs isn't installed; none is imported for it."""
+    for package in _CONVERTER:
+        if find_spec(package) is None:
+            raise ModelUnavailable(
+                f"Converting a model needs the package {package}; {install_converter()}, or set FACE_MODEL_DIR to a "
+                "folder of converted models."
+            )
+
+
+def install_converter() -> str:
+    """How to install what conversion needs. No extra could ask for facenet-pytorch, whose own pins are too old."""
+    without_pins = f"{sys.executable} -m pip install --no-deps facenet-pytorch"
+    return f"install it with `{install_command('torch')} && {without_pins}`"
+
+
+def package_folder(package: str) -> Path:
+    """Where an installed package lies, which is not imported for it."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable(f"The package {package} is not installed; {install_converter()}.")
+    return Path(spec.origin).parent
 
 
 def import_facenet() -> ModuleType:

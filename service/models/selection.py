@@ -3,14 +3,13 @@
 The models folder (FACE_MODEL_DIR) holds the converted files, which folder and conversion describe:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
-    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where scripts/quantize.py was run
+    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where `python -m service quantize` was run
     mtcnn-<digest>/{pnet,rnet,onet}.xml, .bin           the detector
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -21,12 +20,14 @@ from service.models import conversion
 from service.models.downloads import (
     CASIA_WEBFACE,
     KNOWN_DIGESTS,
+    MTCNN_DIGEST,
     VGGFACE2,
     PublishedWeights,
     packaged_file,
     torch_checkpoint,
 )
 from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
+from service.models.runtimes import install_converter, package_folder, require_converter
 from service.settings import Settings
 from service.values import ModelContract
 
@@ -44,7 +45,7 @@ class ModelFiles:
 
     contract: ModelContract
     facenet: Path
-    facenet_int8: Path  # made by scripts/quantize.py, not always there
+    facenet_int8: Path  # made by quantization, not always there
     weights: Path
     pnet: Path
     rnet: Path
@@ -62,7 +63,7 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
     models = settings.model_dir
     try:
         chosen, facenet = _first_available(_candidates(settings, kept, vggface2), models)
-        mtcnn = _ready(models, conversion.MTCNN_FILES, conversion.convert_mtcnn, model="mtcnn", digest=_mtcnn_digest())
+        mtcnn = _ready(models, conversion.MTCNN_FILES, _make_mtcnn, model="mtcnn", digest=MTCNN_DIGEST)
     except OSError as error:
         raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={models} ({error}).") from error
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
@@ -84,7 +85,7 @@ def int8_graph(files: ModelFiles) -> Path:
     if not intact(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES):
         fault = "is damaged or of an older version" if files.facenet_int8.exists() else "was not made yet"
         raise ModelUnavailable(
-            f"The int8 model of {files.contract.model} {fault}; `python -m scripts.quantize PHOTOS` makes it."
+            f"The int8 model of {files.contract.model} {fault}; `python -m service quantize PHOTOS` makes it."
         )
     return files.facenet_int8
 
@@ -157,6 +158,7 @@ def _users_own(path: Path, model_setting: str) -> _Candidate:
     origin = f"FACE_WEIGHTS={path}"
 
     def make(folder: Path) -> None:
+        require_converter()
         _convert(conversion.state_dict_of_file(path), folder, model=model, digest=digest, origin=origin)
 
     return _Candidate(model=model, digest=digest, reason=f"from {origin}", make=make)
@@ -182,6 +184,7 @@ def _published(weights: PublishedWeights, reason: str, *, probe: bool = False) -
     """A model that can be downloaded; with `probe`, only from a host that answers quickly."""
 
     def make(folder: Path) -> None:
+        require_converter()
         if weights == CASIA_WEBFACE:
             origin, state_dict = weights.origin, conversion.state_dict_of_graph(packaged_file(weights))
         else:
@@ -197,10 +200,12 @@ def _convert(state_dict: conversion.StateDict, folder: Path, *, model: str, dige
     conversion.convert_facenet(state_dict, folder, {"model": model, "digest": digest, "origin": origin}, origin=origin)
 
 
-def _mtcnn_digest() -> str:
-    """SHA-256 over the three networks' weights in facenet_pytorch, which is not imported for it."""
-    package = importlib.util.find_spec("facenet_pytorch")
-    if package is None or package.origin is None:
-        raise ModelUnavailable("The package facenet-pytorch is not installed; run `make setup`.")
-    weights = [Path(package.origin).parent / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
-    return hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest()
+def _make_mtcnn(folder: Path) -> None:
+    """Convert the detector's three networks; raises ModelUnavailable where their weights are not the published ones."""
+    require_converter()
+    weights = [package_folder("facenet_pytorch") / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
+    if hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest() != MTCNN_DIGEST:
+        raise ModelUnavailable(
+            f"MTCNN's weights in {weights[0].parent} are damaged or of another version; {install_converter()}."
+        )
+    conversion.convert_mtcnn(folder)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from service.values import StoredFace
 
-PAGE = 100
+FACES_AT_ONCE = 100
 """Faces read at once while listing: some megabytes with their pictures."""
 
-SKIP = 2000
+SKIPPED_AT_ONCE = 2000
 """Faces skipped at once, of which only the keys are read."""
 
-KEYS = 2000
+KEYS_AT_ONCE = 2000
 """Keys read at once while galleries are compared."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ Key = tuple[int, int]
 """A face's place in the list: (registered_at in microseconds since 1970, face_id)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaceReader:
     """What the engine is asked for.
 
@@ -41,13 +41,13 @@ async def scan(reader: FaceReader, offset: int, limit: int | None) -> AsyncItera
     """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
     after: Key | None = None
     while offset > 0:
-        keys = await _keys(reader, after, min(offset, SKIP))
+        keys = await _keys(reader, after, min(offset, SKIPPED_AT_ONCE))
         if not keys:
             return
         offset -= len(keys)
         after = keys[-1]
     while limit is None or limit > 0:
-        size = PAGE if limit is None else min(limit, PAGE)
+        size = FACES_AT_ONCE if limit is None else min(limit, FACES_AT_ONCE)
         keys = await _keys(reader, after, size)
         faces = await reader.fetch([face_id for _, face_id in keys]) if keys else {}
         for _, face_id in keys:
@@ -77,11 +77,11 @@ async def _keys(reader: FaceReader, after: Key | None, limit: int) -> list[Key]:
     return keys + await reader.keys_at(cut, 0, limit - len(keys))
 
 
-def key(face_id: int, registered_at: datetime) -> Key:
+def key_of(face_id: int, registered_at: datetime) -> Key:
     """A face's key."""
     return (registered_at - _EPOCH) // timedelta(microseconds=1), face_id
 
 
-def moment(microseconds: int) -> datetime:
+def time_of(microseconds: int) -> datetime:
     """The time that a key tells."""
     return _EPOCH + timedelta(microseconds=microseconds)

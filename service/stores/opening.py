@@ -22,7 +22,8 @@ def open_store(settings: Settings) -> Store:
 
     from service.stores.qdrant.store import QdrantStore
 
-    return QdrantStore(*_server(settings, settings.qdrant_url))
+    connect, collection_settings = _server(settings, settings.qdrant_url)
+    return QdrantStore(connect, settings.qdrant_collection, collection_settings=collection_settings)
 
 
 def open_migration(settings: Settings) -> Migration:
@@ -34,18 +35,20 @@ def open_migration(settings: Settings) -> Migration:
 
     from service.stores.qdrant.migration import QdrantMigration
 
-    return QdrantMigration(*_server(settings, settings.qdrant_url))
+    connect, collection_settings = _server(settings, settings.qdrant_url)
+    return QdrantMigration(connect, settings.qdrant_collection, collection_settings=collection_settings)
 
 
-def _server(settings: Settings, url: str) -> tuple[Connect, str, CollectionSettings]:
-    """How to reach the gallery on a Qdrant server, its name, and what a new collection is made with."""
+def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:
+    """How to reach the Qdrant server at `url`, and the settings of a new collection on it."""
     from service.stores.qdrant.collection import CollectionSettings
     from service.stores.qdrant.link import connector
 
-    layout = CollectionSettings(
+    collection_settings = CollectionSettings(
         shards=settings.qdrant_shards,
         replicas=settings.qdrant_replicas,
         write_consistency=settings.qdrant_write_consistency,
         int8=settings.qdrant_quantize == "int8",
     )
-    return connector(url, settings.qdrant_grpc_port, settings.qdrant_api_key), settings.qdrant_collection, layout
+    connect = connector(url=url, grpc_port=settings.qdrant_grpc_port, api_key=settings.qdrant_api_key)
+    return connect, collection_settings

@@ -53,12 +53,12 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         landmarks=tuple((x, y) for x, y in (payload["landmarks"][name] for name in _LANDMARKS)),
         detection_score=payload["detection_score"],
         sha256=payload["sha256"],
-        registered_at=to_moment(payload),
+        registered_at=to_time(payload),
         device_id=payload["device_id"],
     )
 
 
-def to_moment(payload: Mapping[str, Any]) -> datetime:
+def to_time(payload: Mapping[str, Any]) -> datetime:
     """When a face was registered."""
     return datetime.fromisoformat(payload[REGISTERED_AT])
 
@@ -82,6 +82,6 @@ def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Adde
     return Added.KNOWN if all(owner[key] == payload[key] for key in IDENTITY) else Added.TAKEN
 
 
-def to_text(moment: datetime) -> str:
-    """ISO 8601 in UTC, always with microseconds, so that the texts sort as the moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def to_text(time: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds, so that the texts sort as the times do."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -22,16 +22,16 @@ class Added(Enum):
     """Its face_id belongs to another photo or remark; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """A gallery's size: faces, different remarks (MAX_REMARKS at most), and how many faces the index covers."""
+    """A gallery's size: faces, different remarks (MAX_COUNTED_REMARKS at most), and how many faces the index covers."""
 
     faces: int
     remarks: int
     indexed: int
 
 
-MAX_REMARKS = 1_000_000
+MAX_COUNTED_REMARKS = 1_000_000
 """More different remarks aren't counted: it would take a store too much memory."""
 
 
@@ -108,11 +108,11 @@ class Migration(Protocol):
     async def begin(self, contract: ModelContract) -> Store:
         """The gallery that is to take its place, with the faces that an earlier try has brought there."""
 
-    def hold(self) -> AbstractAsyncContextManager[None]:
-        """As long as the block runs, no face that is added to or removed from the old gallery counts as done."""
+    def block_writes(self) -> AbstractAsyncContextManager[None]:
+        """As long as the block runs, no adding to the old gallery and no removing from it is answered as done."""
 
     async def switch(self, drop_old: bool) -> str:
-        """Put the new one in the old one's place, from within `hold`; in words, where the old one is or was."""
+        """Put the new one in the old one's place, from within `block_writes`; in words, where the old one is or was."""
 
     async def close(self) -> None:
         """Let go of both; safe to call twice."""

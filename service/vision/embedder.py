@@ -5,6 +5,7 @@ torch on the processor is the reference: the two agree to a cosine of 0.9999 or 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,7 +89,8 @@ def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: i
             return TorchEmbedder(files.weights, "cuda")
         if compute == "cuda":
             raise InvalidSettings(
-                "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build."
+                "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
+                "`--build-arg TORCH=cuda` for the image."
             )
     if precision == "int8":
         return OpenVinoEmbedder(int8_graph(files), threads)
@@ -96,6 +98,8 @@ def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: i
 
 
 def _torch_finds_gpu() -> bool:
+    if find_spec("torch") is None:  # in the image for processors, say
+        return False
     import torch
 
     return torch.cuda.is_available()

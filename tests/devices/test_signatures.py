@@ -34,7 +34,7 @@ VECTORS = json.loads((DOCS / "device-authentication-vectors.json").read_text())
 NOW = 1_764_000_000.0
 
 PAIRS = 4000
-PLANES = (*range(0x20, 0x7F), *range(0, 0x20), 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF)
+PLANES = (*range(0x20, 0x7F), *range(0x20), 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF)
 """Code points that must be there: all of ASCII, and where the lengths of UTF-8 change."""
 
 

@@ -1,5 +1,6 @@
 """How well the whole does its work with the vggface2 weights: known faces are found again among 240, and the vectors
-are those that facenet-pytorch computes in an environment of its own."""
+are those that facenet-pytorch computes in an environment of its own.
+"""
 
 from __future__ import annotations
 

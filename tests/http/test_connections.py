@@ -65,6 +65,20 @@ async def test_a_malformed_request(service: Client, logged: pytest.LogCaptureFix
     assert SECRET not in f"{head!r} {body!r} {everything(logged)}"
 
 
+async def test_an_expectation_that_nobody_can_meet(service: Client, logged: pytest.LogCaptureFixture) -> None:
+    """HTTP's own 417, which aiohttp gives before any handler: known and unknown paths alike, one line each."""
+    assert service.port is not None
+    for path in ("/healthz", "/nowhere"):
+        sent = f"GET {path} HTTP/1.1\r\nHost: x\r\nExpect: {SECRET}\r\n\r\n"
+        head, body = await exchange(service.port, sent.encode())
+        assert head.startswith(b"HTTP/1.1 417 ")
+        line = of_requests(logged)[-1]
+        assert (line["route"], line["code"], line["reason"]) == ("unknown", "417", "malformed_request")
+        assert f"X-Request-Id: {line['request_id']}" in head.decode()
+        assert SECRET not in f"{head!r} {body!r} {everything(logged)}"
+    assert len(of_requests(logged)) == 2
+
+
 async def test_the_requests_before_it_are_answered(service: Client) -> None:
     """On the same connection, which the malformed one ends."""
     assert service.port is not None

@@ -21,15 +21,20 @@ from tests.conftest import MODELS
 from tests.support import qdrant
 from tests.support.processes import ROOT
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs Ray: .venv/bin/pip install ray==2.60.0"
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra ray")
 
 
 @needs_ray
 @pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
 async def test_two_engines_fill_the_gallery_of_a_server(tmp_path: Path, album: Path, files: ModelFiles) -> None:
-    """Every photo once, broken ones named, and nothing is left to do for a second run without Ray."""
+    """Every photo once, broken ones named, and nothing is left to do for a second run without Ray.
+
+    The engines find our packages, not those that happen to lie in the working folder.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("service", "indexer"):
+        (elsewhere / f"{name}.py").write_text('raise SystemExit("A module of the working folder was imported.")')
     (album / "broken.jpg").write_bytes(b"broken")
     server = qdrant.Qdrant(api_key="secret")
     await server.start()
@@ -53,7 +58,9 @@ async def test_two_engines_fill_the_gallery_of_a_server(tmp_path: Path, album: P
     words = ["index", str(album), "--ray", "--workers", "2", "--report", str(tmp_path / "report.jsonl")]
     # In a process of its own: Ray leaves threads and open files behind.
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "indexer", *words), cwd=ROOT, env={**os.environ, **environ}
+        *(sys.executable, "-P", "-m", "indexer", *words),
+        cwd=elsewhere,
+        env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
     )
     try:
         assert await asyncio.wait_for(process.wait(), 300) == 1
@@ -84,5 +91,5 @@ async def _remarks(settings: Settings) -> list[str]:
 async def test_without_ray_a_sentence_says_what_to_install(settings: Settings, album: Path) -> None:
     parser = argparse.ArgumentParser()
     index.arguments(parser)
-    with pytest.raises(InvalidSettings, match=r"pip install ray=="):
+    with pytest.raises(InvalidSettings, match=r"pip install 'face-service\[ray\]'"):
         await index.run(replace(settings, threads=1), parser.parse_args([str(album), "--ray"]))

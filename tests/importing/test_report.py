@@ -32,7 +32,11 @@ def test_json_lines_hold_everything(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in path.read_text("ascii").splitlines()]
     assert [row["path"] for row in rows] == [line.path for line in LINES]
     assert rows[0] == {
-        **{"path": LINES[0].path, "outcome": "registered", "face_id": 2**53 - 1, "reason": "", "milliseconds": 12.3},
+        "path": LINES[0].path,
+        "outcome": "registered",
+        "face_id": 2**53 - 1,
+        "reason": "",
+        "milliseconds": 12.3,
     }
     assert rows[1]["face_id"] is None
 

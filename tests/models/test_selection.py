@@ -108,6 +108,7 @@ def torch_embeddings(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.flo
 # Conversion
 
 
+@pytest.mark.torch
 def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     casia: ModelFiles, casia_graph: bytes, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     assert (torch_embeddings(casia.weights, pixels) * original).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("net", "shape", "outputs"),
     [
@@ -148,6 +150,7 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
         np.testing.assert_allclose(graph[name], tensor.numpy(), atol=1e-5)
 
 
+@pytest.mark.torch
 def test_a_half_precision_file_is_known_by_its_digest() -> None:
     """The float16 file keeps its precision on the disk and is vggface2 whatever its name."""
     if not SHARED_WEIGHTS.exists():
@@ -214,6 +217,7 @@ def write_not_finite(path: Path, casia: ModelFiles) -> None:
     torch.save(tensors, path)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     "write",
     [
@@ -238,6 +242,7 @@ def test_unusable_weights_are_refused_by_a_sentence_that_names_the_setting(
     assert not [each for each in (tmp_path / "models").glob("*") if each.name != ".lock"]
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("end", [".safetensors", ".pb"])
 def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end: str) -> None:
     path = tmp_path / f"weights{end}"
@@ -246,6 +251,7 @@ def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end
         selection.prepare(Settings(weights=path, model_dir=tmp_path / "models"), kept=None)
 
 
+@pytest.mark.torch
 def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFiles, casia: ModelFiles) -> None:
     assert custom.contract.model == "custom"
     assert custom.contract.digest == model_folder.sha256(casia.weights)
@@ -256,12 +262,14 @@ def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFil
 # Which model
 
 
+@pytest.mark.torch
 def test_auto_keeps_the_gallerys_model(casia: ModelFiles, folder: Path, unreachable: PublishedWeights) -> None:
     assert (
         selection.prepare(Settings(model_dir=folder), casia.contract, vggface2=unreachable).contract == casia.contract
     )
 
 
+@pytest.mark.torch
 def test_auto_keeps_a_gallerys_own_weights_from_the_models_folder(custom: ModelFiles) -> None:
     """Once converted, FACE_WEIGHTS need not be set for ever."""
     assert selection.prepare(Settings(model_dir=custom.facenet.parents[1]), custom.contract) == custom
@@ -273,6 +281,7 @@ def test_auto_refuses_a_gallery_whose_model_is_nowhere(folder: Path) -> None:
         selection.prepare(Settings(model_dir=folder), kept)
 
 
+@pytest.mark.torch
 def test_auto_does_not_replace_the_gallerys_model_when_it_is_out_of_reach(
     folder: Path, unreachable: PublishedWeights
 ) -> None:
@@ -354,6 +363,28 @@ def test_a_prepared_model_needs_neither_torch_nor_openvino(casia: ModelFiles) ->
     assert not {"torch", "torchvision", "facenet_pytorch", "openvino"} & set(json.loads(done.stdout))
 
 
+def test_what_is_converted_needs_no_converter_and_what_is_not_says_how_to_install_it(
+    casia: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image for processors, which has neither torch nor facenet_pytorch."""
+    for package in ("torch", "torchvision", "facenet_pytorch"):
+        monkeypatch.setitem(sys.modules, package, None)
+    settings = Settings(model="casia-webface", model_dir=casia.facenet.parents[1])
+    assert selection.prepare(settings, None) == casia
+    with pytest.raises(
+        ModelUnavailable, match=r"needs the package torch; .*'face-service\[torch\]' && .*FACE_MODEL_DIR"
+    ):
+        selection.prepare(replace(settings, model_dir=tmp_path), None)
+
+
+@pytest.mark.torch
+def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its graphs would carry a digest that isn't theirs."""
+    monkeypatch.setattr(selection, "MTCNN_DIGEST", "0" * 64)
+    with pytest.raises(ModelUnavailable, match=r"MTCNN's weights in .* are damaged or of another version"):
+        selection.prepare(Settings(model="casia-webface", model_dir=folder), None)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
 def test_damaged_files_are_made_anew(
     folder: Path, unreachable: PublishedWeights, damage: str, caplog: pytest.LogCaptureFixture
@@ -387,7 +418,7 @@ def test_a_killed_preparation_leaves_nothing_half_made(tmp_path: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "ready(Path(sys.argv[1]) / 'model', {'version': 1}, ['half'], make)"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL
     assert list(tmp_path.glob("*/*"))
     assert not list(tmp_path.glob("model"))

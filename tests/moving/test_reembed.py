@@ -19,8 +19,7 @@ from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
 from service.gallery.gallery import Gallery
 from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.stores.edge.folder import exchange, read_contract
-from service.stores.edge.shard import Shard
+from service.stores.edge.folder import read_contract
 from service.stores.edge.store import EdgeStore
 from service.stores.opening import open_store
 from service.stores.qdrant.collection import CollectionSettings, real_name
@@ -33,10 +32,10 @@ from service.vision.engine import Engine
 from service.vision.images import to_base64, to_jpeg
 from tests.conftest import MODELS, Start
 from tests.gallery.test_gallery import RULES, START
-from tests.stores.test_stores import embedding, face
 from tests.support.device import Device, jpeg
 from tests.support.processes import launch
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.stored_faces import embedding, face
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
@@ -216,34 +215,6 @@ class TestEdge:
         assert alike(await contents(new), {each.face_id: (each, vector) for each in faces}, LEAST)
         await new.close()
 
-    @pytest.mark.parametrize("renames", range(4))
-    def test_the_exchange_cut_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
-        """After any number of its renames, what opens next is the old gallery or the new one, never an empty one."""
-        other = replace(FORMER, model="new")
-        for name, contract in (("gallery", FORMER), ("gallery.new", other)):
-            shard = Shard(tmp_path / name)
-            shard.bind(contract)
-            shard.close()
-        rename = Path.rename
-        done: list[Path] = []
-
-        def cut_off(path: Path, target: Path) -> Path:
-            if len(done) == renames:
-                raise KeyboardInterrupt
-            done.append(path)
-            return rename(path, target)
-
-        monkeypatch.setattr(Path, "rename", cut_off)
-        try:
-            exchange(tmp_path / "gallery", tmp_path / "gallery.new")
-        except KeyboardInterrupt:
-            assert len(done) == renames < 3
-        monkeypatch.undo()
-        shard = Shard(tmp_path / "gallery")
-        assert shard.contract == (FORMER if renames < 2 else other)
-        assert shard.count() == 0
-        shard.close()
-
 
 def subfolders(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
@@ -262,7 +233,7 @@ class TestServer:
     """A gallery on a Qdrant server: the services go on meanwhile."""
 
     async def move(self, server: Qdrant, settings: Settings, drop_old: bool = False) -> int:
-        migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0.2)
+        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0.2)
         try:
             return await reembed.reembed(settings, migration, drop_old, leave_out=False)
         finally:
@@ -334,10 +305,10 @@ class TestServer:
         faces = [each for each, _ in known.values()]
         replica = await make(QdrantStore(server.connect, "faces"), faces)
         for killed in (False, True):
-            migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0)
+            migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0)
             await migration.open()
             await migration.begin(files.contract)
-            holding = migration.hold()
+            holding = migration.block_writes()
             await holding.__aenter__()
             with pytest.raises(StoreUnavailable, match="just moving to another model"):
                 await replica.add(face(1), embedding(1))
@@ -359,7 +330,7 @@ class TestServer:
         """Removed and registered again it has the same number, and its new payload comes along."""
         first, *others = (each for each, _ in known.values())
         replica = await make(QdrantStore(server.connect, "faces"), [first, *others])
-        migration = QdrantMigration(server.connect, "faces", CollectionSettings(), grace_s=0)
+        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0)
         await migration.open()
         new = await migration.begin(files.contract)
         await new.add_many([(each, embedding(1)) for each in (first, face(77))])

@@ -30,9 +30,9 @@ from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
 from service.values import Embedding, ModelContract, StoredFace
-from tests.stores.test_stores import CONTRACT, embedding, face
 from tests.support.processes import ROOT, launch, until
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.stored_faces import CONTRACT, embedding, face
 
 SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst"]
 
@@ -455,8 +455,9 @@ class TestCommandLine:
     async def test_what_cannot_run(self, tmp_path: Path) -> None:
         """Exit status 2 and one sentence, for a bad setting as well as for a bad file."""
         for environ, word in (({}, "none.jsonl"), ({"FACE_PORT": "x"}, "FACE_PORT")):
-            environ = {"FACE_DATA": str(tmp_path), **environ}
-            running = await launch(environ, "import", str(tmp_path / "none.jsonl"), module="indexer")
+            running = await launch(
+                {"FACE_DATA": str(tmp_path), **environ}, "import", str(tmp_path / "none.jsonl"), module="indexer"
+            )
             assert await running.ended() == 2
             assert word in running.log
             assert running.log.count("\n") == 1

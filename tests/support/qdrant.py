@@ -24,6 +24,9 @@ URL = os.environ.get("QDRANT_TEST_URL")
 API_KEY = os.environ.get("QDRANT_TEST_API_KEY")
 GRPC_PORT = int(os.environ.get("QDRANT_TEST_GRPC_PORT", "6334"))
 
+KEY = "the-key-to-the-faces"
+"""What the servers of tests are asked with that want a key."""
+
 LOCAL_MODE_WARNINGS = (
     "ignore:Payload indexes have no effect in the local Qdrant:UserWarning",
     "ignore:Local mode performs exact .brute-force. search:UserWarning",
@@ -34,7 +37,7 @@ LOCAL_MODE_WARNINGS = (
 @asynccontextmanager
 async def real_server(url: str) -> AsyncIterator[tuple[Connect, str]]:
     """How to connect to the server at QDRANT_TEST_URL, and a name of our own; what was made of it is removed."""
-    connect, name = connector(url, GRPC_PORT, API_KEY), f"test-{uuid.uuid4().hex}"
+    connect, name = connector(url=url, grpc_port=GRPC_PORT, api_key=API_KEY), f"test-{uuid.uuid4().hex}"
     yield connect, name
     client = connect()
     for each in (await client.get_collections()).collections:
@@ -129,7 +132,7 @@ class Qdrant:
 
     @property
     def connect(self) -> Connect:
-        return connector(self.url, self.port, self.api_key or None)
+        return connector(url=self.url, grpc_port=self.port, api_key=self.api_key or None)
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""

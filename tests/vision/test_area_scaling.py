@@ -27,6 +27,7 @@ def torch_area(photo: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
     return np.asarray(scaled.numpy(), dtype=np.float32)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("size", [(24, 24), (48, 48), (7, 11), (1, 1), (97, 133), (98, 134), (200, 300)])
 def test_a_photo_is_scaled_as_torch_scales_it(size: tuple[int, int]) -> None:
     """Down, up and not at all, whether or not the sizes divide."""
@@ -34,6 +35,7 @@ def test_a_photo_is_scaled_as_torch_scales_it(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(scale(photo, [[0, 0, 133, 97]], *size)[0], torch_area(photo, *size), atol=1e-4)
 
 
+@pytest.mark.torch
 def test_several_boxes_are_scaled_as_each_alone() -> None:
     """The whole photo, single pixels, its rows and its corners."""
     photo = noise(97, 133)
@@ -42,6 +44,7 @@ def test_several_boxes_are_scaled_as_each_alone() -> None:
         np.testing.assert_allclose(scaled, torch_area(photo[top:bottom, left:right].copy(), 24, 24), atol=1e-4)
 
 
+@pytest.mark.torch
 def test_thousands_of_boxes_are_scaled_at_once() -> None:
     """As many as PNet proposes in a photo full of texture."""
     photo = noise(97, 133)
@@ -60,6 +63,7 @@ def test_a_large_bright_photo_does_not_overflow() -> None:
     np.testing.assert_allclose(corner, photo[3990:, 4990:], atol=1e-4)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(("height", "width"), [(3, MAX_SIDE), (MAX_SIDE, 3)])
 def test_the_longest_side_is_scaled_right_to_its_end(height: int, width: int) -> None:
     photo = noise(height, width)

@@ -82,6 +82,7 @@ def test_without_boxes_nothing_is_left() -> None:
     assert to_square(apply_regression(none, none)).shape == (0, 4)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("seed", range(5))
 def test_nested_boxes_go_as_in_facenet_pytorch(detect_face: Any, seed: int) -> None:
     boxes, scores = some_boxes(60, seed)
@@ -97,6 +98,7 @@ def test_a_box_inside_a_better_one_goes_and_around_a_better_one_too() -> None:
     assert non_max_suppression_by_smaller(boxes, np.array([0.8, 0.9, 0.95], dtype=np.float32), 0.7).tolist() == [2, 1]
 
 
+@pytest.mark.torch
 def test_boxes_move_as_in_facenet_pytorch(detect_face: Any) -> None:
     import torch
 
@@ -106,6 +108,7 @@ def test_boxes_move_as_in_facenet_pytorch(detect_face: Any) -> None:
     np.testing.assert_allclose(apply_regression(boxes, regression, extra=1), expected, rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.torch
 def test_a_squared_box_keeps_its_centre_and_its_longer_side(detect_face: Any) -> None:
     import torch
 

@@ -53,6 +53,7 @@ def test_photos_of_one_person_are_more_alike_than_of_two(embedder: OpenVinoEmbed
     assert alike[3, 4] < 0.5
 
 
+@pytest.mark.torch
 def test_openvino_and_torch_agree(exact: OpenVinoEmbedder, in_torch: TorchEmbedder, crops: NDArray[np.uint8]) -> None:
     """So a gallery made on a GPU can be searched on a processor."""
     assert (exact.embed(crops) * in_torch.embed(crops)).sum(axis=1).min() > 0.9999

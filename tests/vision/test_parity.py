@@ -18,6 +18,8 @@ from service.vision.images import decode
 from tests.support import facenet
 from tests.support.facenet import Reference
 
+pytestmark = pytest.mark.torch
+
 PHOTOS = [
     "obama.jpg",
     "obama2.jpg",

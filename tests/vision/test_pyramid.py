@@ -33,6 +33,7 @@ def levels_of(height: int, width: int, smallest: float) -> list[Level]:
     return [level for layout in lay_out(height, width, smallest) for level in layout.levels]
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("size", [(250, 250), (533, 800), (1200, 626), (100, 3000)])
 def test_a_canvas_shows_each_copy_in_its_place_and_nothing_elsewhere(size: tuple[int, int]) -> None:
     photo = noise(*size)

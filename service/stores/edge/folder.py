@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -10,33 +9,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.errors import GalleryInUse, StoreUnavailable
+from service.files import fsync, lock, open_lock, rename_durably, replace_file
 from service.stores.contracts import from_mapping, to_mapping
 from service.values import ModelContract
 
-LOCK_PATIENCE_S = 3.0
+LOCK_LIMIT_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
 
 
-def lock(folder: Path) -> int:
-    """The descriptor of the lock file; the system lets go of it when this process ends, however it ends.
+def acquire(folder: Path) -> int:
+    """The descriptor of the folder's lock; the system gives it up when this process ends, however it ends.
 
-    Raises GalleryInUse when another process keeps it for longer than LOCK_PATIENCE_S.
+    Raises GalleryInUse when another process keeps it for longer than LOCK_LIMIT_S.
     """
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            os.close(descriptor)
-            raise GalleryInUse(
-                f"The gallery in {folder} is open in another process; stop that one, or give this one a folder of its "
-                "own with FACE_DATA."
-            ) from None
-        return descriptor
+    descriptor = open_lock(folder / "lock")
+    try:
+        lock(descriptor, LOCK_LIMIT_S)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise GalleryInUse(
+            f"The gallery in {folder} is open in another process; stop that one, or give this one a folder of its "
+            "own with FACE_DATA."
+        ) from None
+    return descriptor
 
 
 def read_contract(folder: Path) -> ModelContract | None:
@@ -59,79 +54,46 @@ def read_contract(folder: Path) -> ModelContract | None:
 
 def write_contract(folder: Path, contract: ModelContract) -> None:
     """Write `contract.json`: either all of it is on disk afterwards, or none."""
-    path = folder / "contract.json"
-    draft = folder / "contract.json.new"
-    draft.write_text(json.dumps(to_mapping(contract), indent=2) + "\n", "utf-8")
-    fsync(draft)
-    draft.replace(path)
-    fsync(folder)
+    replace_file(folder / "contract.json", json.dumps(to_mapping(contract), indent=2) + "\n")
 
 
-def exchange(folder: Path, draft: Path) -> Path:
-    """Put the gallery in `draft` in the place of the one in `folder`; where that one is afterwards.
+def replace_gallery(folder: Path, new: Path) -> Path:
+    """Put the gallery in the folder `new` in the place of the one in `folder`; where that one is afterwards.
 
-    Both must be closed. Cut off at any moment, `folder` is the old one, or it is nothing and `adopt` makes it the new
-    one. Raises GalleryInUse for a gallery that was opened meanwhile.
+    Both must be closed. Cut off at any moment, `folder` is the old one, or it is nothing and `finish_replacement` makes
+    it the new one. Raises GalleryInUse for a gallery that was opened meanwhile.
     """
-    for path in (*draft.rglob("*"), draft):
+    for path in (*new.rglob("*"), new):
         fsync(path)
-    before = folder.with_name(f"{folder.name}.old-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-    descriptor = lock(folder)
+    old = folder.with_name(f"{folder.name}.old-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    descriptor = acquire(folder)
     try:
-        draft.rename(_heir(folder))
-        fsync(folder.parent)
-        folder.rename(before)
-        adopt(folder)
+        rename_durably(new, _staged(folder))
+        folder.rename(old)
+        finish_replacement(folder)
     finally:
         os.close(descriptor)
-    return before
+    return old
 
 
-def adopt(folder: Path) -> None:
-    """Finish an `exchange` that was cut off when the old gallery was away and the new one not yet in its place."""
-    heir = _heir(folder)
-    if not heir.exists() or (folder.exists() and any(each.name != "lock" for each in folder.iterdir())):
+def finish_replacement(folder: Path) -> None:
+    """Finish a `replace_gallery` that was cut off when the old gallery was away and the new one not yet in place."""
+    staged = _staged(folder)
+    if not staged.exists() or (folder.exists() and any(each.name != "lock" for each in folder.iterdir())):
         return
     with suppress(FileNotFoundError):  # all that a service that started at that moment could leave
         (folder / "lock").unlink()
         folder.rmdir()
-    heir.rename(folder)
-    fsync(folder.parent)
+    rename_durably(staged, folder)
 
 
-def take_back(folder: Path, draft: Path) -> None:
-    """Go back to the draft that an `exchange` was cut off with before it touched the old gallery in `folder`."""
-    heir = _heir(folder)
-    if heir.exists():
-        heir.rename(draft)
+def undo_replacement(folder: Path, new: Path) -> None:
+    """Go back to the folder `new` of a `replace_gallery` that was cut off before it touched the gallery in `folder`."""
+    staged = _staged(folder)
+    if staged.exists():
+        staged.rename(new)
 
 
-def _heir(folder: Path) -> Path:
-    """The name of a draft that is whole and about to take the gallery's place."""
+def _staged(folder: Path) -> Path:
+    """The name of a new gallery that is whole and about to take the place of the one in `folder`."""
     return folder.with_name(f"{folder.name}.next")
-
-
-def fsync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def fsync_all(folder: Path) -> None:
-    """Wait until every file of a folder, and their names, are on disk.
-
-    Begun again where a file is gone: Edge makes the next file of its log under a passing name, in a thread of its own.
-    Raises FileNotFoundError where the folder itself is gone.
-    """
-    while True:
-        try:
-            for path in (*folder.iterdir(), folder):
-                fsync(path)
-        except FileNotFoundError:
-            if not folder.exists():
-                raise
-            continue
-        return

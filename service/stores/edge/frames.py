@@ -18,29 +18,29 @@ def pack(message: object) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-class Inbox:
-    """The frames that arrive on a descriptor."""
+class FrameReader:
+    """Reads the frames that arrive on a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._bytes = bytearray()
+        self._received = bytearray()
 
     def ready(self, timeout_s: float) -> bool:
-        """Whether `take` has something to read within that time."""
-        return bool(self._bytes) or bool(select.select([self._descriptor], [], [], timeout_s)[0])
+        """Whether something arrives within that time, or has arrived before."""
+        return bool(self._received) or bool(select.select([self._descriptor], [], [], timeout_s)[0])
 
-    def take(self) -> Any | None:
+    def read(self) -> Any | None:
         """The next message, None at the end of the stream."""
         header = self._exactly(HEADER.size)
         body = self._exactly(HEADER.unpack(header)[0]) if header else None
         return pickle.loads(body) if body else None  # noqa: S301 - from our own parent
 
     def _exactly(self, size: int) -> bytes | None:
-        while len(self._bytes) < size:
+        while len(self._received) < size:
             chunk = os.read(self._descriptor, 1 << 20)
             if not chunk:
                 return None
-            self._bytes += chunk
-        taken = bytes(self._bytes[:size])
-        del self._bytes[:size]
-        return taken
+            self._received += chunk
+        exactly = bytes(self._received[:size])
+        del self._received[:size]
+        return exactly

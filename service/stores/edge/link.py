@@ -11,10 +11,12 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from service.errors import StoreUnavailable
+from service.retry import Backoff
 from service.stores.edge.frames import HEADER, pack
+from service.stores.edge.requests import Bind, Request
 from service.values import ModelContract
 
 log = logging.getLogger(__name__)
@@ -25,25 +27,33 @@ START_LIMIT_S = 120.0
 STOP_LIMIT_S = 10.0
 """Time that the process gets to flush before it is killed."""
 
-LONGEST_PAUSE_S = 30.0
-"""Upper end of the pause between two starts that failed."""
+RESTARTS = Backoff(first_s=0.25, longest_s=30.0)
+"""The pauses after starts that failed."""
 
 _CLOSED = "The gallery is closed."
+
+Answer = TypeVar("Answer")
+
+_RUN_MODULE = (
+    "import runpy, sys; root, module = sys.argv.pop(1), sys.argv.pop(1); "
+    "root in sys.path or sys.path.insert(0, root); runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
+"""What `python -m` does, with a module that is found where this one lies, and never in the working folder."""
 
 
 class EdgeLink:
     """One gallery process, replaced as soon as it dies.
 
     Calls made while a new one starts wait for it. When a start fails, calls fail at once, and the next try is made by
-    a call after a pause that doubles with each failure.
+    a call after a pause that grows with each failure.
     """
 
-    def __init__(self, folder: Path, request_limit_s: float) -> None:
+    def __init__(self, folder: Path, *, request_limit_s: float) -> None:
         self._folder = folder.absolute()
         self._limit = request_limit_s
         self._process: _EdgeProcess | None = None
         self._contract: ModelContract | None = None
-        self._revival: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._failure = ""
         self._failures = 0
         self._next_try = 0.0
@@ -54,33 +64,33 @@ class EdgeLink:
         Raises GalleryInUse or StoreUnavailable.
         """
         process = await _EdgeProcess.start(self._folder)
-        self._adopt(process)
+        self._use(process)
         self._contract = process.contract
         return process.contract
 
-    async def call(self, method: str, *arguments: object, limit_s: float | None = None) -> Any:
-        """Ask the process; raises what it raised, or StoreUnavailable where no answer can be had in time."""
+    async def call(self, request: Request[Answer], limit_s: float | None = None) -> Answer:
+        """The process's answer; raises what it raised, or StoreUnavailable where no answer can be had in time."""
         limit_s = limit_s or self._limit
         try:
             async with asyncio.timeout(limit_s):
-                return await (await self._running()).request(method, arguments)
+                return await (await self._running()).request(request)
         except TimeoutError:
-            log.warning("The gallery's process gave no answer to %s within %g s", method, limit_s)
+            log.warning("The gallery's process gave no answer to %s within %g s", type(request).__name__, limit_s)
             raise StoreUnavailable(
                 f"The gallery gave no answer within {limit_s:g} s; repeating the request is safe."
             ) from None
 
     async def bind(self, contract: ModelContract) -> None:
         """Ask for the binding, and hold later processes to it."""
-        await self.call("bind", contract)
+        await self.call(Bind(contract))
         self._contract = contract
 
     async def close(self) -> None:
         """Let the process finish what it was asked, and wait until it is gone."""
         process, self._process = self._process, None
-        if self._revival:
-            self._revival.cancel()
-            await asyncio.wait([self._revival])
+        if self._restarting:
+            self._restarting.cancel()
+            await asyncio.wait([self._restarting])
         if process:
             await process.stop()
 
@@ -89,38 +99,38 @@ class EdgeLink:
             raise StoreUnavailable(_CLOSED)
         if self._process.ended.done():
             if asyncio.get_running_loop().time() >= self._next_try:
-                self._revive()
-            if self._revival:
-                await asyncio.wait([self._revival])
+                self._begin_restart()
+            if self._restarting:
+                await asyncio.wait([self._restarting])
         if self._process is None or self._process.ended.done():
             raise StoreUnavailable(self._failure or _CLOSED)
         return self._process
 
-    def _adopt(self, process: _EdgeProcess) -> None:
+    def _use(self, process: _EdgeProcess) -> None:
         self._process = process
         self._failures = 0
-        process.ended.add_done_callback(self._revive)
+        process.ended.add_done_callback(self._begin_restart)
 
-    def _revive(self, _: object = None) -> None:
-        running = self._revival is not None and not self._revival.done()
+    def _begin_restart(self, _: object = None) -> None:
+        running = self._restarting is not None and not self._restarting.done()
         if self._process is not None and not running:
-            self._revival = asyncio.get_running_loop().create_task(self._start_again())
+            self._restarting = asyncio.get_running_loop().create_task(self._restart())
 
-    async def _start_again(self) -> None:
+    async def _restart(self) -> None:
         try:
             process = await _EdgeProcess.start(self._folder)
             if self._contract not in (None, process.contract):
                 await process.stop()
-                raise StoreUnavailable("The gallery's folder was exchanged under the service; restart the service.")
+                raise StoreUnavailable("The gallery's folder was replaced while the service ran; restart the service.")
         except (StoreUnavailable, OSError) as error:
-            pause = min(LONGEST_PAUSE_S, 0.25 * 2**self._failures)
             self._failures += 1
-            self._next_try = asyncio.get_running_loop().time() + pause
+            pause_s = RESTARTS.pause_s(self._failures)
+            self._next_try = asyncio.get_running_loop().time() + pause_s
             self._failure = str(error) if isinstance(error, StoreUnavailable) else "The gallery can't be started."
-            log.error("The gallery's process can't be started, next try in %g s: %s", pause, error)
+            log.error("The gallery's process can't be started, next try in %.1f s: %s", pause_s, error)
         else:
             log.info("The gallery's process was started again")
-            self._adopt(process)
+            self._use(process)
 
 
 class _EdgeProcess:
@@ -130,8 +140,8 @@ class _EdgeProcess:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._requests = cast(asyncio.StreamWriter, process.stdin)
-        self._answers = cast(asyncio.StreamReader, process.stdout)
+        self._requests = cast("asyncio.StreamWriter", process.stdin)
+        self._answers = cast("asyncio.StreamReader", process.stdout)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
@@ -143,11 +153,10 @@ class _EdgeProcess:
     @classmethod
     async def start(cls, folder: Path) -> _EdgeProcess:
         """Start one and wait until it has opened the gallery."""
-        # The package is found from its parent folder, wherever the service itself was started.
         root = Path(__file__).parents[3]
         module = "service.stores.edge.process"
-        command = (sys.executable, "-m", module, str(folder))
-        self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=root))
+        command = (sys.executable, "-P", "-c", _RUN_MODULE, str(root), module, str(folder))
+        self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 self.contract = await self._greeting
@@ -159,14 +168,14 @@ class _EdgeProcess:
             raise
         return self
 
-    async def request(self, method: str, arguments: tuple[object, ...]) -> Any:
+    async def request(self, request: Request[Answer]) -> Answer:
         """Send one request and wait for its answer; what the caller gives up on is forgotten here."""
         number = next(self._numbers)
-        answer = self._expect(number)
+        answer: asyncio.Future[Answer] = self._expect(number)  # what Request says, whatever the pickle holds
         try:
             async with self._sending:
                 if not answer.done():
-                    self._requests.write(pack((number, method, arguments)))
+                    self._requests.write(pack((number, request)))
                     # One frame at a time: a process that doesn't read must not fill the memory with requests.
                     with suppress(ConnectionError):  # its end reaches us through `answer`
                         await self._requests.drain()
@@ -213,12 +222,12 @@ class _EdgeProcess:
             log.exception("The gallery's process sent something that can't be read")
         finally:
             self._requests.close()
-            reason = self._obituary(await self._left())
+            reason = self._explain_exit(await self._exit_status())
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(StoreUnavailable(reason))
 
-    async def _left(self) -> int:
+    async def _exit_status(self) -> int:
         """Its exit status; a process that closed its end of the pipe is of no use, so it gets little time to leave."""
         try:
             return await asyncio.wait_for(self._process.wait(), timeout=2)
@@ -226,7 +235,7 @@ class _EdgeProcess:
             self._process.kill()
             return await self._process.wait()
 
-    def _obituary(self, status: int) -> str:
+    def _explain_exit(self, status: int) -> str:
         """Log how the process ended, and return the sentence for those who still wait for it."""
         if self._stopping:
             return _CLOSED

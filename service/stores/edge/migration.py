@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from service.stores.edge.folder import exchange, take_back
+from service.stores.edge.folder import replace_gallery, undo_replacement
 from service.stores.edge.store import EdgeStore
 from service.values import ModelContract
 
@@ -32,7 +32,7 @@ class EdgeMigration:
 
     async def begin(self, contract: ModelContract) -> EdgeStore:
         """See Migration.begin."""
-        take_back(self._folder, self._draft)
+        undo_replacement(self._folder, self._draft)
         self._new = EdgeStore(self._draft)
         kept = await self._new.open()
         if kept not in (None, contract):  # begun for a third model, and never finished
@@ -44,17 +44,17 @@ class EdgeMigration:
         return self._new
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """See Migration.hold."""
+    async def block_writes(self) -> AsyncIterator[None]:
+        """See Migration.block_writes."""
         yield
 
     async def switch(self, drop_old: bool) -> str:
         """See Migration.switch."""
         await self.close()
-        before = await asyncio.to_thread(exchange, self._folder, self._draft)
+        old_folder = await asyncio.to_thread(replace_gallery, self._folder, self._draft)
         if drop_old:
-            await asyncio.to_thread(shutil.rmtree, before)
-        return f"the folder {before}"
+            await asyncio.to_thread(shutil.rmtree, old_folder)
+        return f"the folder {old_folder}"
 
     async def close(self) -> None:
         """See Migration.close."""

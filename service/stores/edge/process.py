@@ -1,9 +1,9 @@
 """The process that owns the embedded gallery, run as `python -m service.stores.edge.process FOLDER`.
 
-Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests
-(number, method, arguments) come in on stdin and are worked off one after another; answers (number, whether it went
-well, value or exception) leave on stdout; the first answer, number 0, is the gallery's contract. The end of stdin is
-the end of the process, so that a killed service leaves no orphan that holds the gallery.
+Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests (number,
+requests.Request) come in on stdin and are carried out one after another; answers (number, whether it went well, value
+or exception) leave on stdout; the first answer, number 0, is the gallery's contract. The end of stdin is the end of the
+process, so that a killed service leaves no orphan that holds the gallery.
 """
 
 from __future__ import annotations
@@ -13,73 +13,69 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.errors import FaceServiceError, StoreUnavailable
-from service.stores.edge.frames import Inbox, pack
+from service.stores.edge.frames import FrameReader, pack
+from service.stores.edge.requests import Request
 
-if TYPE_CHECKING:  # the service itself imports this module for `pack` and `HEADER`, and should not load Edge
+if TYPE_CHECKING:  # `main` imports it once signals and descriptors are in order
     from service.stores.edge.shard import Shard
 
 log = logging.getLogger(__name__)
 
-WRITES = frozenset({"add_many", "remove"})
-"""The methods whose answer waits until their effect is on disk."""
-
-GROUP = 64
+MAX_UNSYNCED = 64
 """Writes that may share one wait for the disk."""
 
 IDLE_S = 2.0
 """Quiet time after which writes are flushed into the segments."""
 
 Answer = tuple[int, bool, Any]
+"""Its request's number, whether that went well, and the value or the exception."""
 
 
-def serve(shard: Shard, inbox: Inbox, send: Callable[[Answer], None]) -> None:
+def serve(shard: Shard, frames: FrameReader, send: Callable[[Answer], None]) -> None:
     """Answer until the stream ends; writes that wait together share one wait for the disk."""
-    held: list[Answer] = []
+    unsynced: list[Answer] = []
     while True:
-        if held and (len(held) >= GROUP or not inbox.ready(0)):
-            _release(shard, held, send)
-        if shard.has_unflushed and not inbox.ready(IDLE_S):
-            _flush(shard)
-        request = inbox.take()
-        if request is None:
+        if unsynced and (len(unsynced) >= MAX_UNSYNCED or not frames.ready(0)):
+            _sync_and_send(shard, unsynced, send)
+        if shard.has_unflushed and not frames.ready(IDLE_S):
+            _attempt(0, "flush", shard.flush)
+        frame: tuple[int, Request[Any]] | None = frames.read()
+        if frame is None:
             break
-        number, method, arguments = request
-        answer = _attempt(number, getattr(shard, method), arguments)
-        if method in WRITES and answer[1]:
-            held.append(answer)
+        number, request = frame
+        answer = _attempt(number, type(request).__name__, partial(request.carry_out, shard))
+        if request.writes and answer[1]:
+            unsynced.append(answer)
         else:
             send(answer)
-    if held:
-        _release(shard, held, send)
+    if unsynced:
+        _sync_and_send(shard, unsynced, send)
 
 
-def _attempt(number: int, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
-    """Call, and turn what is raised into an answer; a panic of Edge is none and ends the process, as it must."""
+def _attempt(number: int, name: str, work: Callable[[], object]) -> Answer:
+    """Do the work, and turn what it raises into an answer; a panic of Edge is none and ends the process, as it must."""
     try:
-        return number, True, method(*arguments)
+        return number, True, work()
     except (FaceServiceError, ValueError) as error:
         return number, False, error
     except Exception as error:
         # Not the whole message: Edge quotes what it was given in some.
-        log.error("%s failed: %s: %.200s", method.__name__, type(error).__name__, error)
+        log.error("%s failed: %s: %.200s", name, type(error).__name__, error)
         sentence = "The gallery could not carry this out; its log says why, and repeating the request is safe."
         return number, False, StoreUnavailable(sentence)
 
 
-def _release(shard: Shard, held: list[Answer], send: Callable[[Answer], None]) -> None:
+def _sync_and_send(shard: Shard, unsynced: list[Answer], send: Callable[[Answer], None]) -> None:
     """Send the answers that waited for the disk; if the disk fails them, they say so."""
-    _, went_well, failure = _attempt(0, shard.sync, ())
-    for number, _, value in held:
+    _, went_well, failure = _attempt(0, "sync", shard.sync)
+    for number, _, value in unsynced:
         send((number, went_well, value if went_well else failure))
-    held.clear()
-
-
-def _flush(shard: Shard) -> None:
-    _attempt(0, shard.flush, ())
+    unsynced.clear()
 
 
 def main(folder: Path) -> None:
@@ -107,7 +103,7 @@ def main(folder: Path) -> None:
         return
     try:
         send((0, True, shard.contract))
-        serve(shard, Inbox(0), send)
+        serve(shard, FrameReader(0), send)
     except BrokenPipeError:
         pass  # the service is gone; what was written is on disk
     finally:

@@ -13,9 +13,10 @@ import numpy as np
 import qdrant_edge as qdrant
 
 from service.errors import GalleryInUse, StoreUnavailable
+from service.files import fsync_files, rename_durably
 from service.stores.contracts import require
-from service.stores.edge.folder import adopt, fsync, fsync_all, lock, read_contract, write_contract
-from service.stores.listing import Key, key, moment
+from service.stores.edge.folder import acquire, finish_replacement, read_contract, write_contract
+from service.stores.listing import Key, key_of, time_of
 from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
@@ -24,11 +25,11 @@ from service.stores.payload import (
     score_threshold,
     to_face,
     to_matches,
-    to_moment,
     to_payload,
     to_text,
+    to_time,
 )
-from service.stores.store import MAX_REMARKS, Added, Figures
+from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
 from service.values import Embedding, Match, ModelContract, StoredFace
 
 log = logging.getLogger(__name__)
@@ -56,9 +57,9 @@ class Shard:
         self._edge: qdrant.EdgeShard | None = None
         self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
         self._unflushed = 0
-        adopt(folder)
+        finish_replacement(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(folder)
+        self._lock = acquire(folder)
         self.contract = read_contract(folder)
         if self.contract is not None:
             self._load(self.contract)
@@ -93,7 +94,7 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, limit: int, threshold: float) -> list[Match]:
+    def search(self, embedding: Embedding, *, limit: int, threshold: float) -> list[Match]:
         """See Store.search; exact until the shard is optimized, then through HNSW."""
         if limit < 1:
             return []
@@ -103,7 +104,7 @@ class Shard:
         )
         return to_matches(self._open().query(request), threshold)
 
-    def keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
+    def keys_from(self, microseconds: int | None, *, limit: int) -> list[Key]:
         """See listing.FaceReader."""
         start = None if microseconds is None else _iso(microseconds)
         order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, start)
@@ -111,7 +112,7 @@ class Shard:
         records: list[Any] = self._open().scroll(request)[0]
         return [(record.order_value, record.id) for record in records]
 
-    def keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
+    def keys_at(self, microseconds: int, *, first_id: int, limit: int) -> list[Key]:
         """See listing.FaceReader."""
         exactly = qdrant.RangeDateTime(gte=_iso(microseconds), lte=_iso(microseconds))
         ties = qdrant.Filter(must=[qdrant.FieldCondition(REGISTERED_AT, range=exactly)])
@@ -119,22 +120,22 @@ class Shard:
         records: list[Any] = self._open().scroll(request)[0]
         return [(microseconds, record.id) for record in records]
 
-    def fetch(self, face_ids: list[int]) -> dict[int, StoredFace]:
+    def fetch(self, face_ids: Sequence[int]) -> dict[int, StoredFace]:
         """See listing.FaceReader."""
         records: list[Any] = self._open().retrieve([*face_ids], True, False)
         return {record.id: to_face(record.id, record.payload) for record in records}
 
-    def page_embedded(self, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
+    def page_embedded(self, *, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
         """The next `limit` faces past a face_id, by face_id, with their embeddings."""
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
         records: list[Any] = self._open().scroll(request)[0]
         return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
 
-    def page_keys(self, after: int, limit: int) -> list[Key]:
+    def page_keys(self, *, after: int, limit: int) -> list[Key]:
         """The keys of the next `limit` faces past a face_id, by face_id."""
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=[REGISTERED_AT], with_vector=False)
         records: list[Any] = self._open().scroll(request)[0]
-        return [key(each.id, to_moment(each.payload)) for each in records]
+        return [key_of(each.id, to_time(each.payload)) for each in records]
 
     def remove(self, face_id: int) -> bool:
         """See Store.remove; on disk once `sync` has returned."""
@@ -149,8 +150,9 @@ class Shard:
 
     def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_REMARKS, exact=True))
-        return Figures(self.count(), len(remarks.hits), self._open().info().indexed_vectors_count)
+        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_COUNTED_REMARKS, exact=True))
+        indexed = self._open().info().indexed_vectors_count
+        return Figures(faces=self.count(), remarks=len(remarks.hits), indexed=indexed)
 
     def optimize(self) -> None:
         """Build the index over what isn't indexed yet."""
@@ -164,7 +166,7 @@ class Shard:
         """
         if not self._unsynced:
             return
-        fsync_all(self._folder / "shard" / "wal")
+        fsync_files(self._folder / "shard" / "wal")
         self._unsynced = False
         if self._unflushed >= FLUSH_EVERY:
             self.flush()
@@ -227,9 +229,8 @@ def _create(path: Path, dimension: int) -> None:
     shard.update(qdrant.UpdateOperation.create_field_index(REGISTERED_AT, qdrant.PayloadSchemaType.Datetime))
     shard.flush()
     shard.close()
-    draft.rename(path)
-    fsync(path.parent)
+    rename_durably(draft, path)
 
 
 def _iso(microseconds: int) -> str:
-    return to_text(moment(microseconds))
+    return to_text(time_of(microseconds))

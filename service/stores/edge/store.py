@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from service.stores import listing
+from service.stores.edge import requests
 from service.stores.edge.link import EdgeLink
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
@@ -24,10 +24,9 @@ OPTIMIZE_LIMIT_S = 24 * 3600.0
 class EdgeStore:
     """See service.stores.store.Store; the answers come from `service.stores.edge.process`."""
 
-    def __init__(self, folder: Path, request_limit_s: float = REQUEST_LIMIT_S) -> None:
-        self._link = EdgeLink(folder, request_limit_s)
-        call = self._link.call
-        self._reader = listing.FaceReader(partial(call, "keys_from"), partial(call, "keys_at"), partial(call, "fetch"))
+    def __init__(self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S) -> None:
+        self._link = EdgeLink(folder, request_limit_s=request_limit_s)
+        self._reader = listing.FaceReader(keys_from=self._keys_from, keys_at=self._keys_at, fetch=self.fetch)
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
@@ -44,13 +43,12 @@ class EdgeStore:
     async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """See Store.add_many; all of them wait for the disk once. Raises ValueError like `add`, and adds none then."""
         exact = [(face, np.asarray(embedding, np.float32)) for face, embedding in faces]
-        added: list[Added] = await self._link.call("add_many", exact)
-        return added
+        return await self._link.call(requests.AddMany(exact))
 
     async def search(self, embedding: Embedding, limit: int, threshold: float = -1.0) -> list[Match]:
         """See Store.search."""
-        matches: list[Match] = await self._link.call("search", np.asarray(embedding, np.float32), limit, threshold)
-        return matches
+        exact = np.asarray(embedding, np.float32)
+        return await self._link.call(requests.Search(embedding=exact, limit=limit, threshold=threshold))
 
     def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
@@ -58,41 +56,44 @@ class EdgeStore:
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while page := await self._link.call("page_embedded", after, listing.PAGE):
+        while page := await self._link.call(requests.PageEmbedded(after=after, limit=listing.FACES_AT_ONCE)):
             for each in page:
                 yield each
             after = page[-1][0].face_id
 
     async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while page := await self._link.call("page_keys", after, listing.KEYS):
+        while page := await self._link.call(requests.PageKeys(after=after, limit=listing.KEYS_AT_ONCE)):
             for each in page:
                 yield each
             after = page[-1][1]
 
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        return await self._reader.fetch([*face_ids])
+        return await self._link.call(requests.Fetch([*face_ids]))
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove."""
-        removed: bool = await self._link.call("remove", face_id)
-        return removed
+        return await self._link.call(requests.Remove(face_id))
 
     async def count(self) -> int:
         """See Store.count."""
-        count: int = await self._link.call("count")
-        return count
+        return await self._link.call(requests.Count())
 
     async def figures(self) -> Figures:
         """See Store.figures."""
-        figures: Figures = await self._link.call("figures")
-        return figures
+        return await self._link.call(requests.ReadFigures())
 
     async def optimize(self) -> None:
         """See Store.optimize; no other call is answered meanwhile."""
-        await self._link.call("optimize", limit_s=OPTIMIZE_LIMIT_S)
+        await self._link.call(requests.Optimize(), limit_s=OPTIMIZE_LIMIT_S)
 
     async def close(self) -> None:
         """See Store.close."""
         await self._link.close()
+
+    async def _keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
+        return await self._link.call(requests.KeysFrom(microseconds=microseconds, limit=limit))
+
+    async def _keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
+        return await self._link.call(requests.KeysAt(microseconds=microseconds, first_id=first_id, limit=limit))

@@ -21,7 +21,7 @@ SEARCH = models.SearchParams(quantization=models.QuantizationSearchParams(rescor
 """In a collection with int8, twice the faces are looked at, and ranked by their exact embeddings."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionSettings:
     """What a new collection is made with; `shards` 0 leaves their number to Qdrant, one for each node."""
 
@@ -32,15 +32,15 @@ class CollectionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A collection that is there: its real name, and the contract that it keeps, None where it keeps none."""
+class ExistingCollection:
+    """A collection that exists: its real name, and the contract that it keeps, None where it keeps none."""
 
     name: str
     contract: ModelContract | None
     info: models.CollectionInfo
 
 
-async def find(link: QdrantLink, name: str) -> Found | None:
+async def find(link: QdrantLink, name: str) -> ExistingCollection | None:
     """The collection that a name or an alias stands for, None where there is none."""
     listed = (await link.call(lambda client: client.get_collections())).collections
     aliases = (await link.call(lambda client: client.get_aliases())).aliases
@@ -50,7 +50,7 @@ async def find(link: QdrantLink, name: str) -> Found | None:
     info = await link.call(lambda client: client.get_collection(real))
     kept = (info.config.metadata or {}).get(MODEL)
     try:
-        return Found(real, from_mapping(kept) if kept is not None else None, info)
+        return ExistingCollection(real, from_mapping(kept) if kept is not None else None, info)
     except (TypeError, ValueError) as error:
         raise StoreUnavailable(
             f"What the metadata of Qdrant's collection {real} say about the model can't be read; restore them, or name "
@@ -58,20 +58,25 @@ async def find(link: QdrantLink, name: str) -> Found | None:
         ) from error
 
 
-async def make(link: QdrantLink, name: str, contract: ModelContract, layout: CollectionSettings) -> None:
-    """Make a collection for this contract, and let the name stand for it."""
-    await point(link, name, await prepare(link, name, contract, layout))
+async def create(link: QdrantLink, name: str, contract: ModelContract, collection_settings: CollectionSettings) -> None:
+    """Create a collection for this contract, and make the name its alias."""
+    real = await create_without_alias(link, name, contract, collection_settings)
+    await _update_aliases(link, _create_alias(name, real))
 
 
-async def prepare(link: QdrantLink, name: str, contract: ModelContract, layout: CollectionSettings) -> str:
-    """Make a collection for this contract, for which no name stands yet; its real name.
+async def create_without_alias(
+    link: QdrantLink, name: str, contract: ModelContract, collection_settings: CollectionSettings
+) -> str:
+    """Create a collection for this contract, for which no name stands yet; its real name.
 
-    Whatever another replica, or a service that was killed, has done of it already stays.
+    What another replica, or a service that was killed, has created of it already stays.
     """
     real = real_name(name, contract)
     if await find(link, real) is None:
         try:
-            await link.call(lambda client: _create(client, real, contract, layout), BULK_LIMIT_S)
+            await link.call(
+                lambda client: _create_collection(client, real, contract, collection_settings), BULK_LIMIT_S
+            )
         except StoreUnavailable:
             if await find(link, real) is None:  # else another one was quicker
                 raise
@@ -85,71 +90,66 @@ def real_name(name: str, contract: ModelContract) -> str:
     return f"{name}-{digest[:8]}"
 
 
-async def point(link: QdrantLink, name: str, real: str) -> None:
-    """Let a name stand for a collection from now on, in one step."""
-    await _change(link, _named(name, real))
+async def switch_alias(link: QdrantLink, name: str, *, old: str, new: str) -> None:
+    """Make the name the new collection's alias and let the old one be written to again, in one step."""
+    await _update_aliases(link, _create_alias(name, new), _delete_alias(_block(old)))
 
 
-async def hold(link: QdrantLink, real: str) -> None:
-    """Let no more faces be added to a collection or removed from it: see `require_current`."""
-    await _change(link, _named(_held(real), real))
+async def block_writes(link: QdrantLink, real: str) -> None:
+    """Let no more faces be added to a collection or removed from it: see `require_writable`."""
+    await _update_aliases(link, _create_alias(_block(real), real))
 
 
-async def release(link: QdrantLink, real: str) -> None:
-    """Undo `hold`, where it was called."""
-    if _held(real) in await _names(link, real):
-        await _change(link, _unnamed(_held(real)))
+async def allow_writes(link: QdrantLink, real: str) -> None:
+    """Undo `block_writes`, where it was called."""
+    if _block(real) in await _aliases(link, real):
+        await _update_aliases(link, _delete_alias(_block(real)))
 
 
-async def hand_over(link: QdrantLink, name: str, old: str, new: str) -> None:
-    """Let a name stand for the new collection and undo `hold` of the old one, in one step."""
-    await _change(link, _named(name, new), _unnamed(_held(old)))
-
-
-async def require_current(link: QdrantLink, name: str, real: str, limit_s: float | None = None) -> None:
-    """Raise StoreUnavailable unless the name stands for this collection and it is not being held.
+async def require_writable(link: QdrantLink, *, name: str, real: str, limit_s: float | None = None) -> None:
+    """Raise StoreUnavailable unless the name stands for this collection and writing to it isn't blocked.
 
     A name that is the collection's own needs no looking up: nothing can take its place.
     """
     if name == real:
         return
-    names = await _names(link, real, limit_s)
-    if name not in names:
+    aliases = await _aliases(link, real, limit_s)
+    if name not in aliases:
         raise StoreUnavailable(
             "The gallery has moved to another model; restart the service with that one, and repeat the request."
         )
-    if _held(real) in names:
+    if _block(real) in aliases:
         raise StoreUnavailable(
             "The gallery is just moving to another model; repeat the request in a moment, or run "
             "`python -m indexer reembed` again if that was cut off."
         )
 
 
-async def _names(link: QdrantLink, real: str, limit_s: float | None = None) -> set[str]:
-    """The aliases of a collection."""
+async def _aliases(link: QdrantLink, real: str, limit_s: float | None = None) -> set[str]:
     answer = await link.call(lambda client: client.get_collection_aliases(real), limit_s)
     return {alias.alias_name for alias in answer.aliases}
 
 
-async def _change(link: QdrantLink, *changes: models.AliasOperations) -> None:
-    """All of the changes in one step."""
+async def _update_aliases(link: QdrantLink, *changes: models.AliasOperations) -> None:
+    """Make all of the changes in one step."""
     await link.call(lambda client: client.update_collection_aliases([*changes]), BULK_LIMIT_S)
 
 
-def _held(real: str) -> str:
+def _block(real: str) -> str:
+    """A collection that has this alias too must not be written to; every service on every machine sees it there."""
     return f"{real}-held"
 
 
-def _named(name: str, real: str) -> models.CreateAliasOperation:
+def _create_alias(name: str, real: str) -> models.CreateAliasOperation:
     return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=real, alias_name=name))
 
 
-def _unnamed(name: str) -> models.DeleteAliasOperation:
+def _delete_alias(name: str) -> models.DeleteAliasOperation:
     return models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
 
 
-async def adopt(link: QdrantLink, found: Found, contract: ModelContract) -> None:
-    """Write the contract into a collection that somebody made for us; only an empty one of the right shape can be.
+async def write_contract(link: QdrantLink, found: ExistingCollection, contract: ModelContract) -> None:
+    """Write the contract into a collection that an operator made; it must be empty and of the right shape.
 
     Raises StoreUnavailable.
     """
@@ -183,14 +183,16 @@ async def add_indexes(link: QdrantLink, real: str, present: dict[str, models.Pay
             )
 
 
-async def _create(client: AsyncQdrantClient, real: str, contract: ModelContract, layout: CollectionSettings) -> None:
+async def _create_collection(
+    client: AsyncQdrantClient, real: str, contract: ModelContract, collection_settings: CollectionSettings
+) -> None:
     """Choices after Qdrant's guides «Optimizing performance» and «Memory tiers» (qdrant.tech/documentation).
 
     A recognition looks for a handful among all faces, by their embedding alone, and a wrong neighbour is a wrong
     person: precision and speed first, memory for the embeddings, none for the pictures, of which an answer reads five.
     """
     # With int8 the small copies stay in RAM whatever happens, and the exact embeddings wait on disk to rank the best.
-    vectors = models.Memory.COLD if layout.int8 else models.Memory.CACHED
+    vectors = models.Memory.COLD if collection_settings.int8 else models.Memory.CACHED
     scalar = models.ScalarQuantizationConfig(
         type=models.ScalarType.INT8,
         quantile=0.99,  # outliers must not coarsen all others
@@ -206,9 +208,9 @@ async def _create(client: AsyncQdrantClient, real: str, contract: ModelContract,
             payload_m=0,
         ),
         payload=models.PayloadStorageParams(memory=models.Memory.COLD),
-        quantization_config=models.ScalarQuantization(scalar=scalar) if layout.int8 else None,
-        shard_number=layout.shards or None,
-        replication_factor=layout.replicas,
-        write_consistency_factor=layout.write_consistency,
+        quantization_config=models.ScalarQuantization(scalar=scalar) if collection_settings.int8 else None,
+        shard_number=collection_settings.shards or None,
+        replication_factor=collection_settings.replicas,
+        write_consistency_factor=collection_settings.write_consistency,
         metadata={MODEL: to_mapping(contract)},
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 
 from service.errors import StoreUnavailable
+from service.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +26,15 @@ REQUEST_LIMIT_S = 4.5
 BULK_LIMIT_S = 60.0
 """Batches, and work on whole collections; that a server is gone is noticed long before."""
 
-PAUSES_S = (0.1, 0.3, 0.9)
-"""Before a request is repeated, on average. Every request of the store may be: see QdrantStore."""
+BACKOFF = Backoff(first_s=0.1, longest_s=0.9, factor=3.0)
+"""The pauses before a request is repeated. Every request of the store may be: see QdrantStore."""
 
-PATIENCE_S = 3.0
+MAX_ATTEMPTS = 4
+
+RETRY_LIMIT_S = 3.0
 """What fails later than that is not repeated, so that batches too learn within 5 s that nobody is there."""
 
-PASSING = {StatusCode.UNAVAILABLE, StatusCode.ABORTED, StatusCode.RESOURCE_EXHAUSTED}
+TRANSIENT = {StatusCode.UNAVAILABLE, StatusCode.ABORTED, StatusCode.RESOURCE_EXHAUSTED}
 """Refusals that may be over soon: no connection, a cluster that elects a leader, a rate limit."""
 
 HINTS = {
@@ -62,7 +63,7 @@ Connect = Callable[[], AsyncQdrantClient]
 Request = Callable[[AsyncQdrantClient], Awaitable[T]]
 
 
-def connector(url: str, grpc_port: int, api_key: str | None) -> Connect:
+def connector(*, url: str, grpc_port: int, api_key: str | None) -> Connect:
     """What makes a client of that server; nothing is sent until it is used."""
 
     def connect() -> AsyncQdrantClient:
@@ -86,7 +87,7 @@ def connector(url: str, grpc_port: int, api_key: str | None) -> Connect:
 class QdrantLink:
     """One client, which connects again by itself as often as it takes."""
 
-    def __init__(self, connect: Connect, request_limit_s: float) -> None:
+    def __init__(self, connect: Connect, *, request_limit_s: float) -> None:
         self._connect = connect
         self._limit = request_limit_s
         self._client: AsyncQdrantClient | None = None
@@ -116,27 +117,22 @@ class QdrantLink:
             ) from None
 
     async def call(self, request: Request[T], limit_s: float | None = None) -> T:
-        """Make a request, and repeat it while its failure may pass. Raises StoreUnavailable."""
+        """Make a request, and repeat it while its failure is transient. Raises StoreUnavailable."""
         try:
             async with self.within(limit_s):
-                answer = await self._persist(request)
+                answer = await retry(
+                    lambda: self._once(request),
+                    BACKOFF,
+                    transient=_is_transient,
+                    limit_s=RETRY_LIMIT_S,
+                    max_attempts=MAX_ATTEMPTS,
+                )
         except (RpcError, QdrantException) as error:
             raise self._explain(error) from None
         if self._away:
             log.info("Qdrant answers again")
             self._away = False
         return answer
-
-    async def _persist(self, request: Request[T]) -> T:
-        begin = time.monotonic()
-        for pause_s in PAUSES_S:
-            try:
-                return await self._once(request)
-            except (RpcError, QdrantException) as error:
-                if _code(error) not in PASSING or time.monotonic() - begin > PATIENCE_S:
-                    raise
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - so that replicas don't keep step
-        return await self._once(request)
 
     async def _once(self, request: Request[T]) -> T:
         if self._client is None:
@@ -157,7 +153,7 @@ class QdrantLink:
         code = _code(error)
         # Never all of it: Qdrant quotes what it was given in some.
         details = f"{code.name if code else type(error).__name__}: {_details(error):.200}"
-        if code in PASSING:
+        if code in TRANSIENT:
             self._note(details)
             return StoreUnavailable(
                 "Qdrant can't be reached at FACE_QDRANT_URL, or is too busy; repeating the request is safe."
@@ -169,6 +165,10 @@ class QdrantLink:
         """Log that Qdrant is away: once, not for each request."""
         log.log(logging.DEBUG if self._away else logging.WARNING, "Qdrant is away: %s", details)
         self._away = True
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RpcError | QdrantException) and _code(error) in TRANSIENT
 
 
 def _code(error: Exception) -> StatusCode | None:

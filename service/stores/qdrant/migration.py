@@ -14,23 +14,26 @@ from service.stores.qdrant.store import QdrantStore
 from service.values import ModelContract
 
 GRACE_S = 5.0
-"""After this long all nodes of a cluster know that the old collection is held, and what was being written is there."""
+"""After this long all nodes of a cluster know that writes to the old collection are blocked, earlier ones there."""
 
 
 class QdrantMigration:
     """See service.stores.store.Migration.
 
     Services with the old model go on answering from the old collection until they are restarted. What they register
-    or remove once it is held they answer with an error, so that nothing is promised which the new one wouldn't have.
+    or remove once writes are blocked they answer with an error, so that nothing is promised which the new collection
+    wouldn't have.
     """
 
-    def __init__(self, connect: Connect, name: str, layout: CollectionSettings, grace_s: float = GRACE_S) -> None:
-        """`name` is the gallery's alias; `layout` is what the new collection is made with."""
-        self.old = QdrantStore(connect, name, layout)
-        self._link = QdrantLink(connect, REQUEST_LIMIT_S)
+    def __init__(
+        self, connect: Connect, name: str, *, collection_settings: CollectionSettings, grace_s: float = GRACE_S
+    ) -> None:
+        """`name` is the gallery's alias; `collection_settings` are those of the new collection."""
+        self.old = QdrantStore(connect, name)
+        self._link = QdrantLink(connect, request_limit_s=REQUEST_LIMIT_S)
         self._connect = connect
         self._name = name
-        self._layout = layout
+        self._collection_settings = collection_settings
         self._grace_s = grace_s
         self._old_name = self._new_name = ""
         self._new: QdrantStore | None = None
@@ -49,30 +52,33 @@ class QdrantMigration:
                 "import it with another FACE_QDRANT_COLLECTION."
             )
         self._old_name = found.name
-        await collection.release(self._link, found.name)  # should the last try have been killed while holding
+        # The last try may have been killed while writes were blocked.
+        await collection.allow_writes(self._link, found.name)
         return kept
 
     async def begin(self, contract: ModelContract) -> QdrantStore:
         """See Migration.begin."""
-        self._new_name = await collection.prepare(self._link, self._name, contract, self._layout)
+        self._new_name = await collection.create_without_alias(
+            self._link, self._name, contract, self._collection_settings
+        )
         self._new = QdrantStore(self._connect, self._new_name)
         await self._new.open()
         await self._new.bind(contract)
         return self._new
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """See Migration.hold."""
-        await collection.hold(self._link, self._old_name)
+    async def block_writes(self) -> AsyncIterator[None]:
+        """See Migration.block_writes."""
+        await collection.block_writes(self._link, self._old_name)
         try:
             await asyncio.sleep(self._grace_s)
             yield
         finally:
-            await collection.release(self._link, self._old_name)
+            await collection.allow_writes(self._link, self._old_name)
 
     async def switch(self, drop_old: bool) -> str:
         """See Migration.switch."""
-        await collection.hand_over(self._link, self._name, self._old_name, self._new_name)
+        await collection.switch_alias(self._link, self._name, old=self._old_name, new=self._new_name)
         if drop_old:
             await self._link.call(lambda client: client.delete_collection(self._old_name), BULK_LIMIT_S)
         return f"the collection {self._old_name}"

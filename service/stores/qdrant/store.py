@@ -14,7 +14,7 @@ from qdrant_client import AsyncQdrantClient, models
 from service.errors import StoreUnavailable
 from service.stores import listing
 from service.stores.contracts import require
-from service.stores.listing import Key, key, moment
+from service.stores.listing import Key, key_of, time_of
 from service.stores.payload import (
     IDENTITY,
     REGISTERED_AT,
@@ -22,13 +22,13 @@ from service.stores.payload import (
     score_threshold,
     to_face,
     to_matches,
-    to_moment,
     to_payload,
+    to_time,
 )
 from service.stores.qdrant import collection
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
-from service.stores.store import MAX_REMARKS, Added, Figures
+from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
 from service.values import Embedding, Match, ModelContract, StoredFace
 
 OLDEST = (1, 19)
@@ -58,15 +58,16 @@ class QdrantStore:
         self,
         connect: Connect,
         name: str,
-        layout: CollectionSettings | None = None,
+        *,
+        collection_settings: CollectionSettings | None = None,
         request_limit_s: float = REQUEST_LIMIT_S,
     ) -> None:
-        """`name` is an alias, or the name of a collection; `layout` is what a new one is made with."""
-        self._link = QdrantLink(connect, request_limit_s)
+        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one."""
+        self._link = QdrantLink(connect, request_limit_s=request_limit_s)
         self._name = name
-        self._layout = layout or CollectionSettings()
+        self._collection_settings = collection_settings or CollectionSettings()
         self._real: str | None = None
-        self._reader = listing.FaceReader(self._keys_from, self._keys_at, self.fetch)
+        self._reader = listing.FaceReader(keys_from=self._keys_from, keys_at=self._keys_at, fetch=self.fetch)
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
@@ -80,12 +81,12 @@ class QdrantStore:
     async def bind(self, contract: ModelContract) -> None:
         """See Store.bind; a collection of that name without faces and contract is taken as it is."""
         if await collection.find(self._link, self._name) is None:
-            await collection.make(self._link, self._name, contract, self._layout)
+            await collection.create(self._link, self._name, contract, self._collection_settings)
         found = await collection.find(self._link, self._name)
         if found is None:
             raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
         if found.contract is None:
-            await collection.adopt(self._link, found, contract)
+            await collection.write_contract(self._link, found, contract)
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
         await collection.add_indexes(self._link, found.name, found.info.payload_schema)
@@ -122,7 +123,7 @@ class QdrantStore:
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         while records := await self._scroll(
-            BULK_LIMIT_S, offset=after + 1, limit=listing.PAGE, with_payload=True, with_vectors=True
+            BULK_LIMIT_S, offset=after + 1, limit=listing.FACES_AT_ONCE, with_payload=True, with_vectors=True
         ):
             for record in records:
                 yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
@@ -131,10 +132,10 @@ class QdrantStore:
     async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         while records := await self._scroll(
-            BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS, with_payload=[REGISTERED_AT]
+            BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
         ):
             for record in records:
-                yield key(record.id, to_moment(record.payload))
+                yield key_of(record.id, to_time(record.payload))
             after = records[-1].id
 
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
@@ -148,7 +149,7 @@ class QdrantStore:
                 return False
             selector = models.PointIdsList(points=[face_id])
             await self._link.call(lambda client: client.delete(self._collection, selector, ordering=ORDERING))
-            await collection.require_current(self._link, self._name, self._collection)
+            await collection.require_writable(self._link, name=self._name, real=self._collection)
             return True
 
     async def count(self) -> int:
@@ -158,10 +159,11 @@ class QdrantStore:
     async def figures(self) -> Figures:
         """See Store.figures."""
         remarks = await self._link.call(
-            lambda client: client.facet(self._collection, "remark", limit=MAX_REMARKS, exact=True), BULK_LIMIT_S
+            lambda client: client.facet(self._collection, "remark", limit=MAX_COUNTED_REMARKS, exact=True), BULK_LIMIT_S
         )
         about = await self._link.call(lambda client: client.get_collection(self._collection))
-        return Figures(await self.count(), len(remarks.hits), about.indexed_vectors_count or 0)
+        indexed = about.indexed_vectors_count or 0
+        return Figures(faces=await self.count(), remarks=len(remarks.hits), indexed=indexed)
 
     async def optimize(self) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
@@ -194,7 +196,7 @@ class QdrantStore:
             for chunk in _chunks(point for face_id, point in points.items() if face_id not in there):
                 await self._link.call(partial(self._insert, chunk), limit_s)
             present = await self._read([*points], fields, limit_s)
-            await collection.require_current(self._link, self._name, self._collection, limit_s)
+            await collection.require_writable(self._link, name=self._name, real=self._collection, limit_s=limit_s)
         # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
         owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
         owners |= {record.id: record.payload for record in present}
@@ -211,12 +213,12 @@ class QdrantStore:
         await client.upsert(self._collection, points, wait=True, ordering=ORDERING, update_mode=mode)
 
     async def _keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
-        start = None if microseconds is None else moment(microseconds)
+        start = None if microseconds is None else time_of(microseconds)
         order = models.OrderBy(key=REGISTERED_AT, direction=models.Direction.ASC, start_from=start)
         return [(each.order_value, each.id) for each in await self._scroll(limit=limit, order_by=order)]
 
     async def _keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
-        exactly = models.DatetimeRange(gte=moment(microseconds), lte=moment(microseconds))
+        exactly = models.DatetimeRange(gte=time_of(microseconds), lte=time_of(microseconds))
         ties = models.Filter(must=[models.FieldCondition(key=REGISTERED_AT, range=exactly)])
         return [
             (microseconds, each.id) for each in await self._scroll(scroll_filter=ties, offset=first_id, limit=limit)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.bench.accuracy import Pairs
-from scripts.bench.report import table
-from service.models.runtimes import import_openvino
+from service.commands.markdown import table
 from service.vision.embedder import Crops, Embedder
 
 LEAST_PEOPLE = 20
@@ -26,9 +24,24 @@ _ROUNDS = 15
 _SEED = 20180
 
 
-def has_bf16() -> bool:
-    """Whether the processor computes in bfloat16."""
-    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Similarities of pairs of photos, and whether they show the same person; both of shape (pairs,)."""
+
+    similarities: NDArray[np.float64]
+    same: NDArray[np.bool_]
+
+    def accuracy(self, threshold: float) -> float:
+        """Share of pairs told right when those of at least `threshold` are called the same person."""
+        return float(((self.similarities >= threshold) == self.same).mean())
+
+    def best_threshold(self) -> float:
+        """The threshold of highest accuracy; the middle one where several are as good."""
+        values = np.unique(self.similarities)
+        candidates = np.concatenate([[-1.0], (values[1:] + values[:-1]) / 2, [1.0]])
+        accuracies = np.array([self.accuracy(threshold) for threshold in candidates])
+        best = np.flatnonzero(accuracies == accuracies.max())
+        return float(candidates[best[len(best) // 2]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.stores.edge.folder import fsync_all
+from service.files import fsync_files
 
 
 def test_a_file_that_is_renamed_meanwhile_does_not_fail_the_write(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_file_that_is_renamed_meanwhile_does_not_fail_the_write(tmp_path: Path
     renaming.start()
     try:
         for _ in range(50):
-            fsync_all(tmp_path)
+            fsync_files(tmp_path)
     finally:
         stop.set()
         renaming.join()
@@ -33,4 +33,4 @@ def test_a_file_that_is_renamed_meanwhile_does_not_fail_the_write(tmp_path: Path
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        fsync_all(tmp_path / "gone")
+        fsync_files(tmp_path / "gone")

@@ -1,0 +1,78 @@
+"""Who may open the embedded gallery's folder, what may be wrong with it, and how another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.errors import GalleryInUse, StoreUnavailable
+from service.stores.edge.folder import replace_gallery
+from service.stores.edge.shard import Shard
+from service.stores.edge.store import EdgeStore
+from tests.support.stored_faces import CONTRACT, face, fill
+
+
+async def test_only_one_owner(edge: EdgeStore, folder: Path) -> None:
+    """A second service on the same folder is told so, in a sentence with the folder's name."""
+    second = EdgeStore(folder)
+    with pytest.raises(GalleryInUse) as refusal:
+        await second.open()
+    assert str(folder) in str(refusal.value)
+    await second.close()
+    await fill(edge, [face(1)])
+
+
+async def test_two_at_once_on_a_new_folder_never_both_win(folder: Path) -> None:
+    """The lock holds from the opening on, before there is anything to own."""
+    stores = [EdgeStore(folder), EdgeStore(folder)]
+    outcomes = await asyncio.gather(*(store.open() for store in stores), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["GalleryInUse", "NoneType"]
+    for store in stores:
+        await store.close()
+
+
+async def test_a_shard_without_its_contract_is_left_alone(edge: EdgeStore, folder: Path) -> None:
+    """Faces of an unknown model are neither searched nor thrown away."""
+    await edge.close()
+    (folder / "contract.json").unlink()
+    with pytest.raises(StoreUnavailable, match=r"contract\.json is missing"):
+        await EdgeStore(folder).open()
+    assert (folder / "shard").exists()
+
+
+async def test_a_path_that_is_no_folder_is_said_to_be() -> None:
+    """A mistyped FACE_DATA is a sentence, not a traceback."""
+    with pytest.raises(StoreUnavailable, match="test_folder"):
+        await EdgeStore(Path(__file__)).open()
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_replacement_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
+    """After any number of its renames, what opens next is the old gallery or the new one, never an empty one."""
+    other = replace(CONTRACT, model="new")
+    for name, contract in (("gallery", CONTRACT), ("gallery.new", other)):
+        shard = Shard(tmp_path / name)
+        shard.bind(contract)
+        shard.close()
+    rename = Path.rename
+    done: list[Path] = []
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", cut_off)
+    try:
+        replace_gallery(tmp_path / "gallery", tmp_path / "gallery.new")
+    except KeyboardInterrupt:
+        assert len(done) == renames < 3
+    monkeypatch.undo()
+    shard = Shard(tmp_path / "gallery")
+    assert shard.contract == (CONTRACT if renames < 2 else other)
+    assert shard.count() == 0
+    shard.close()

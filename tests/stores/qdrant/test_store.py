@@ -1,0 +1,143 @@
+"""What the shared store does beyond every store's contract: its peers, and what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from service.stores.qdrant.link import connector
+from service.stores.qdrant.store import QdrantStore
+from service.stores.store import Added
+from tests.support.availability import fails
+from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.stored_faces import embedding, face, numbers
+
+pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
+
+
+class TestPeers:
+    """Several services on one gallery."""
+
+    async def test_two_register_the_same_photo_at_once(self, server: Qdrant, opened: Any) -> None:
+        """One face, one of them made it, the other one is told that it is known."""
+        one, two = await opened(server.connect), await opened(server.connect)
+        for number in range(1, 31):
+            outcomes = await asyncio.gather(*(each.add(face(number), embedding(number)) for each in (one, two)))
+            assert set(outcomes) == {Added.NEW, Added.KNOWN}
+        assert await one.count() == 30
+
+    async def test_two_want_the_same_number_for_different_photos(self, server: Qdrant, opened: Any) -> None:
+        """One gets it, the other is told that it is taken, and nothing is overwritten."""
+        one, two = await opened(server.connect), await opened(server.connect)
+        for number in range(1, 31):
+            mine, yours = face(number), face(number, remark="somebody else")
+            outcomes = await asyncio.gather(one.add(mine, embedding(1)), two.add(yours, embedding(2)))
+            assert set(outcomes) == {Added.NEW, Added.TAKEN}
+            winner = mine if outcomes[0] is Added.NEW else yours
+            assert [each async for each in one.scan(number - 1)] == [winner]
+
+    async def test_two_import_the_same_faces_at_once(self, server: Qdrant, opened: Any) -> None:
+        """Each face counts as new for exactly one of them."""
+        one, two = await opened(server.connect), await opened(server.connect)
+        batch = [(face(n), embedding(n)) for n in range(1, 101)]
+        first, second = await asyncio.gather(one.add_many(batch), two.add_many(batch))
+        assert all({mine, yours} == {Added.NEW, Added.KNOWN} for mine, yours in zip(first, second, strict=True))
+
+
+class TestRequests:
+    """What is sent, how often, and how much of it."""
+
+    @pytest.mark.parametrize("code", [StatusCode.UNAVAILABLE, StatusCode.ABORTED, StatusCode.RESOURCE_EXHAUSTED])
+    async def test_what_may_pass_is_tried_again(self, server: Qdrant, opened: Any, code: StatusCode) -> None:
+        store = await opened(server.connect)
+        for method in ("Upsert", "Get", "Scroll", "Query", "Count", "Delete"):
+            server.failures[method] = [code, code]
+        assert await store.add(face(1), embedding(1)) is Added.NEW
+        assert len(await store.search(embedding(1), 5)) == 1
+        assert await numbers(store.scan()) == [1]
+        assert await store.count() == 1
+        assert await store.remove(1)
+        assert not any(server.failures.values())
+
+    async def test_what_will_not_pass_is_not_tried_again(self, server: Qdrant, opened: Any) -> None:
+        store = await opened(server.connect)
+        server.failures["Count"] = [StatusCode.INVALID_ARGUMENT]
+        assert await fails(store.count(), "log says why") < 0.1
+        assert server.calls["Count"] == 1
+
+    async def test_a_lost_answer_changes_nothing(self, server: Qdrant, opened: Any) -> None:
+        """What was carried out before the connection broke is neither done twice nor denied."""
+        store = await opened(server.connect)
+        server.lost_answers = {"Upsert": 2, "Delete": 1}
+        assert await store.add(face(1), embedding(1)) is Added.NEW
+        assert server.calls["Upsert"] == 3
+        assert await store.count() == 1
+        assert await store.remove(1) is True
+        assert await store.count() == 0
+
+    async def test_pictures_below_the_threshold_are_not_fetched(self, server: Qdrant, opened: Any) -> None:
+        """The server leaves them out by itself."""
+        store = await opened(server.connect)
+        await store.add(face(1), embedding(1))
+        assert await store.search(embedding(2), 5, threshold=0.6) == []
+        assert server.last["Query"].score_threshold == pytest.approx(0.6, abs=1e-5)
+        assert server.last["Query"].limit == 5
+        assert server.last["Query"].params.quantization.rescore
+
+    async def test_large_pictures_go_in_several_requests(self, server: Qdrant, opened: Any) -> None:
+        """Qdrant takes 32 MB at a time."""
+        store = await opened(server.connect)
+        batch = [(face(n, picture="p" * 3 * 2**20), embedding(n)) for n in range(1, 8)]
+        assert await store.add_many(batch) == [Added.NEW] * 7
+        assert server.calls["Upsert"] == 4
+
+    async def test_a_slow_server_fails_a_request_but_not_a_batch(self, server: Qdrant, opened: Any) -> None:
+        """A person waits for the one, nobody for the other."""
+        store = await opened(server.connect, request_limit_s=0.3)
+        server.delay_s = 0.4
+        assert await fails(store.add(face(1), embedding(1)), r"within 0\.3 s") < 0.5
+        assert await fails(store.count(), "safe") < 0.5
+        assert await store.add_many([(face(n), embedding(n)) for n in range(2, 5)]) == [Added.NEW] * 3
+        server.delay_s = 0
+        assert await store.count() in (3, 4)
+
+    async def test_a_wrong_key_is_told_and_shown_nowhere(
+        self, server: Qdrant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        store = QdrantStore(connector(url=server.url, grpc_port=server.port, api_key="wrong-secret"), "faces")
+        await fails(store.open(), "FACE_QDRANT_API_KEY")
+        await store.close()
+        assert "wrong-secret" not in caplog.text
+
+    async def test_logs_hold_no_faces(self, server: Qdrant, opened: Any, caplog: pytest.LogCaptureFixture) -> None:
+        """Pictures, embeddings, remarks and the key stay out of the logs, failures included."""
+        caplog.set_level(logging.DEBUG)
+        store = await opened(server.connect)
+        await fails(store.add(face(1, picture="secret" * 99), embedding(1)[:100]))
+        await server.stop()
+        await fails(store.add(face(1, picture="secret" * 99), embedding(1)))
+        for word in ("secret", "person 1", KEY):
+            assert word not in caplog.text
+
+    async def test_closing_fails_what_waits(self, server: Qdrant, opened: Any) -> None:
+        """Nobody hangs, and nobody is told that he gave up himself."""
+        store = await opened(server.connect)
+        server.delay_s = 2
+        waiting = asyncio.create_task(store.count())
+        await asyncio.sleep(0.1)
+        await store.close()
+        assert await fails(waiting, "closed") < 1
+
+    async def test_whoever_gives_up_is_let_go(self, server: Qdrant, opened: Any) -> None:
+        store = await opened(server.connect)
+        server.delay_s = 1
+        waiting = asyncio.create_task(store.count())
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting

@@ -1,0 +1,259 @@
+"""What every store must hold to.
+
+The shared store is tested three times: in Qdrant's local mode, over gRPC, and on the server at QDRANT_TEST_URL, if any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from service.errors import ContractMismatch, StoreUnavailable
+from service.stores.edge.store import EdgeStore
+from service.stores.store import Added, Store
+from tests.stores.conftest import MakeStore
+from tests.support import qdrant
+from tests.support.stored_faces import CONTRACT, START, embedding, face, fill, numbers
+
+
+@pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
+class TestEveryStore:
+    """The contract, without regard to what is behind it."""
+
+    async def test_a_face_comes_back_as_it_was_added(self, store: Store) -> None:
+        """Every field returns unchanged, from a search and from a scan."""
+        for each in (face(1), face(2**53 - 1, registered_at=START + timedelta(microseconds=2))):
+            assert await store.add(each, embedding(each.face_id)) is Added.NEW
+            assert [match.face for match in await store.search(embedding(each.face_id), 1)] == [each]
+        assert [each async for each in store.scan()] == [
+            face(1),
+            face(2**53 - 1, registered_at=START + timedelta(microseconds=2)),
+        ]
+
+    async def test_the_same_photo_and_remark_are_known(self, store: Store) -> None:
+        """Adding a face again succeeds and changes nothing, not even its time."""
+        await fill(store, [face(1)])
+        assert await store.add(face(1, registered_at=START), embedding(9)) is Added.KNOWN
+        assert [each async for each in store.scan()] == [face(1)]
+        assert (await store.search(embedding(1), 1))[0].similarity == pytest.approx(1)
+
+    async def test_a_number_in_use_is_taken(self, store: Store) -> None:
+        """A face_id never changes hands."""
+        await fill(store, [face(1)])
+        assert await store.add(face(1, remark="somebody else"), embedding(2)) is Added.TAKEN
+        assert await store.add(face(1, sha256="f" * 64), embedding(2)) is Added.TAKEN
+        assert [each async for each in store.scan()] == [face(1)]
+
+    async def test_many_are_added_in_one_go(self, store: Store) -> None:
+        """Each gets the answer that it would have got alone, in the order given, also when a face comes twice."""
+        await fill(store, [face(3), face(5)])
+        batch = [face(n) for n in (9, 3, 1, 9, 5, 2**53 - 1, 1)]
+        batch[4] = replace(batch[4], remark="somebody else")
+        batch[6] = replace(batch[6], sha256="f" * 64)
+        new, known, taken = Added.NEW, Added.KNOWN, Added.TAKEN
+        assert await store.add_many([(each, embedding(each.face_id)) for each in batch]) == [
+            *(new, known, new, known, taken, new, taken)
+        ]
+        assert await numbers(store.scan()) == [1, 3, 5, 9, 2**53 - 1]
+        assert [match.face for match in await store.search(embedding(9), 1)] == [face(9)]
+        assert await store.add_many([]) == []
+
+    async def test_a_large_batch_is_added_whole(self, store: Store) -> None:
+        """256 faces with pictures are one call, and concurrent batches of the same faces add each once."""
+        batch = [(face(n, picture="p" * 8000), embedding(n)) for n in range(1, 257)]
+        outcomes = await asyncio.gather(*(store.add_many(batch) for _ in range(4)))
+        for each in zip(*outcomes, strict=True):
+            assert sorted(each, key=lambda one: one.value) == [Added.KNOWN] * 3 + [Added.NEW]
+        assert await store.count() == 256
+
+    async def test_a_batch_with_half_a_surrogate_pair_adds_nothing(self, store: Store) -> None:
+        """So the caller knows what became of the others."""
+        with pytest.raises(ValueError, match="surrogate"):
+            await store.add_many([(face(1), embedding(1)), (face(2, remark="\ud800"), embedding(2))])
+        assert await store.count() == 0
+
+    async def test_faces_come_with_their_embeddings(self, store: Store) -> None:
+        """Every face by its number, whatever its time, complete, with the vector that was added; from anywhere on."""
+        faces = [face(n, registered_at=START - timedelta(seconds=n * 7 % 41)) for n in range(2, 502, 2)]
+        await store.add_many([(each, embedding(each.face_id)) for each in faces])
+        pairs = [pair async for pair in store.scan_embedded()]
+        assert [each for each, _ in pairs] == faces
+        for each, vector in pairs:
+            assert vector.dtype == np.float32
+            assert np.abs(vector - embedding(each.face_id)).max() < 1e-6
+        for after in (1, 2, 3, 200, 201, 499, 500, 2**53 - 1):
+            assert [each.face_id async for each, _ in store.scan_embedded(after)] == [
+                each.face_id for each in faces if each.face_id > after
+            ]
+
+    async def test_keys_and_faces_are_for_comparing(self, store: Store) -> None:
+        """By rising face_id, each with its time in microseconds; of the faces asked for, those that are there."""
+        faces = [face(n) for n in (2**53 - 1, 7, 5)]
+        await fill(store, [replace(each, registered_at=START) for each in faces[:1]])
+        await fill(store, faces[1:])
+        begin = int(START.timestamp()) * 1_000_000
+        assert [key async for key in store.scan_keys()] == [(begin + 5, 5), (begin + 7, 7), (begin, 2**53 - 1)]
+        assert [key async for key in store.scan_keys(after=7)] == [(begin, 2**53 - 1)]
+        assert await store.fetch([5, 6, 7]) == {5: face(5), 7: face(7)}
+        assert await store.fetch([]) == {}
+
+    async def test_figures_count_faces_and_different_remarks(self, store: Store) -> None:
+        """Exactly, removed ones no more; no index is claimed over more faces than there are."""
+        await fill(store, [face(number, remark="same" if number > 1 else "other") for number in range(1, 5)])
+        await store.remove(4)
+        figures = await store.figures()
+        assert (figures.faces, figures.remarks) == (3, 2)
+        assert figures.indexed <= 3
+
+    async def test_optimizing_changes_no_answer(self, store: Store) -> None:
+        """It may be asked for at any time, and the faces are the same afterwards."""
+        await store.optimize()
+        await store.add_many([(face(n), embedding(n)) for n in range(1, 201)])
+        before = await store.search(embedding(7), 5)
+        await store.optimize()
+        assert [match.face for match in await store.search(embedding(7), 5)] == [match.face for match in before]
+        assert await numbers(store.scan()) == list(range(1, 201))
+
+    async def test_search_returns_cosines_best_first(self, store: Store) -> None:
+        """The similarity is the dot product of the unit vectors, and the order and the cut follow it."""
+        await fill(store, [face(number) for number in range(1, 51)])
+        probe = embedding(7) + 0.2 * embedding(3)
+        probe /= np.linalg.norm(probe)
+        expected = sorted(((float(probe @ embedding(n)), n) for n in range(1, 51)), reverse=True)[:5]
+        matches = await store.search(probe, 5)
+        assert [match.face.face_id for match in matches] == [number for _, number in expected]
+        assert [match.similarity for match in matches] == pytest.approx([cosine for cosine, _ in expected], abs=1e-5)
+
+    async def test_search_ranges_from_minus_one_to_one(self, store: Store) -> None:
+        """Opposite vectors are found too, and rounding never leaves the range."""
+        for number in range(1, 21):
+            await store.add(face(number), embedding(number))
+            assert 1 - 1e-5 <= (await store.search(embedding(number), 1))[0].similarity <= 1
+            assert -1 <= (await store.search(-embedding(number), number))[-1].similarity <= -1 + 1e-5
+
+    async def test_search_leaves_out_what_is_below_the_threshold(self, store: Store) -> None:
+        """A match is at least as similar as the threshold; -1 admits everything."""
+        await fill(store, [face(number) for number in range(1, 21)])
+        everything = await store.search(embedding(1), 20)
+        assert len(everything) == 20
+        for threshold in (-1.0, (everything[9].similarity + everything[10].similarity) / 2, 0.999):
+            expected = [match.face for match in everything if match.similarity >= threshold]
+            assert [match.face for match in await store.search(embedding(1), 20, threshold)] == expected
+
+    async def test_search_returns_what_there_is(self, store: Store) -> None:
+        """Fewer faces than asked for are fewer matches."""
+        assert await store.search(embedding(1), 5) == []
+        await fill(store, [face(1)])
+        assert len(await store.search(embedding(1), 5)) == 1
+        assert await store.search(embedding(1), 0) == []
+
+    async def test_scan_is_oldest_first(self, store: Store) -> None:
+        """The time of registration orders the list, not the number or the order of writing."""
+        faces = [face(number, registered_at=START - timedelta(seconds=number * 7 % 41)) for number in range(1, 41)]
+        await fill(store, faces)
+        oldest_first = sorted(faces, key=lambda each: each.registered_at)
+        assert await numbers(store.scan()) == [each.face_id for each in oldest_first]
+
+    @pytest.mark.parametrize("tie", [1, 7, 251])
+    async def test_scan_pages_lose_and_double_nothing(self, store: Store, tie: int) -> None:
+        """Any offset and limit cut the same list, though many faces share one microsecond across pages."""
+        await fill(store, [face(n, registered_at=START + timedelta(microseconds=n // tie)) for n in range(1, 251)])
+        everything = await numbers(store.scan())
+        assert everything == list(range(1, 251))
+        for offset, limit in [
+            (0, 0),
+            (0, 1),
+            (0, 100),
+            (0, 101),
+            (99, 2),
+            (100, 100),
+            (249, 5),
+            (250, 5),
+            (9999, None),
+        ]:
+            expected = everything[offset:] if limit is None else everything[offset : offset + limit]
+            assert await numbers(store.scan(offset, limit)) == expected
+
+    async def test_scan_while_faces_come_and_go(self, store: Store) -> None:
+        """A list under way shows every face that stays, once, and none twice."""
+        await fill(store, [face(number) for number in range(1, 251)])
+        seen = []
+        async for each in store.scan():
+            seen.append(each.face_id)
+            if each.face_id in (10, 90, 150):
+                await store.add(face(1000 + each.face_id), embedding(1))
+                await store.add(face(2000 + each.face_id, registered_at=START), embedding(1))
+                await store.remove(each.face_id)
+                await store.remove(each.face_id - 1)
+        assert seen == [*range(1, 251), 1010, 1090, 1150]
+
+    async def test_a_removed_face_is_gone(self, store: Store) -> None:
+        """No search, list or count shows it again, and a second removal says so."""
+        await fill(store, [face(1), face(2)])
+        assert await store.remove(1) is True
+        assert await store.remove(1) is False
+        assert await store.remove(99) is False
+        assert [match.face.face_id for match in await store.search(embedding(1), 5)] == [2]
+        assert await numbers(store.scan()) == [2]
+        assert await store.count() == 1
+        assert await store.add(face(1), embedding(1)) is Added.NEW
+
+    async def test_two_hundred_at_once(self, store: Store) -> None:
+        """Concurrent registrations all land, and the same face in all of them lands once."""
+        await fill(store, [face(number) for number in range(1, 201)])
+        again = await asyncio.gather(*(store.add(face(500), embedding(500)) for _ in range(200)))
+        assert again.count(Added.NEW) == 1
+        assert again.count(Added.KNOWN) == 199
+        assert await store.count() == 201
+
+    async def test_remarks_are_kept_to_the_letter(self, store: Store) -> None:
+        """Any Unicode text returns as it came, neither normalised nor cut, and is recognised as the same."""
+        remarks = ["", " ", "\x00", "a\x00b", "张三", "e\u0301", "\ufffe\uffff", "👩🏽‍🚀", '"\\\n\r\t', "𝔵" * 1024]
+        remarks += ["".join(map(chr, range(plane, plane + 64))) for plane in range(0, 0x110000, 0x10000)]
+        faces = [face(number, remark=remark) for number, remark in enumerate(remarks, 1)]
+        await fill(store, faces)
+        assert [each.remark async for each in store.scan()] == remarks
+        assert {await store.add(each, embedding(1)) for each in faces} == {Added.KNOWN}
+
+    async def test_half_a_surrogate_pair_is_refused(self, store: Store) -> None:
+        """What is not a character can't be stored, says so, and disturbs nothing."""
+        with pytest.raises(ValueError, match="surrogate"):
+            await store.add(face(1, remark="\ud800"), embedding(1))
+        assert await store.count() == 0
+
+    async def test_reopening_keeps_everything(self, store: Store, make_store: MakeStore) -> None:
+        """A later service finds the faces and the contract."""
+        await fill(store, [face(number) for number in range(1, 151)])
+        await store.remove(1)
+        await store.close()
+        later = make_store()
+        try:
+            assert await later.open() == CONTRACT
+            await later.bind(CONTRACT)
+            assert await numbers(later.scan()) == list(range(2, 151))
+            assert (await later.search(embedding(9), 1))[0].face == face(9)
+        finally:
+            await later.close()
+
+    async def test_another_model_is_refused(self, store: Store) -> None:
+        """Vectors of two models never mix, and the refusal names both and the ways out."""
+        others: list[dict[str, object]] = [{"model": "casia-webface"}, {"digest": "f" * 64}, {"preprocessing": 2}]
+        for changes in others:
+            other = replace(CONTRACT, **changes)  # type: ignore[arg-type]
+            with pytest.raises(ContractMismatch) as refusal:
+                await store.bind(other)
+            for word in (CONTRACT.model, other.model, other.digest[:12], "FACE_MODEL"):
+                assert word in str(refusal.value)
+            assert ("FACE_DATA" if isinstance(store, EdgeStore) else "FACE_QDRANT_COLLECTION") in str(refusal.value)
+        await store.bind(CONTRACT)
+
+    async def test_a_closed_store_says_so(self, store: Store) -> None:
+        """Closing twice is safe, and nothing hangs afterwards."""
+        await store.close()
+        await store.close()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.count()
