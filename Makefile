@@ -61,8 +61,8 @@ down:  ## stop them; the faces stay in their volume
 	COMPOSE_PROFILES=cpu,gpu $(COMPOSE) down
 
 lock:  ## pin anew what pyproject.toml asks for (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --custom-compile-command "make lock" \
-		--output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --group facenet \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
 	rm -rf $(VENV) .bench models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -23,6 +23,7 @@ class Progress:
         self,
         total: int | None,
         unit: str,
+        *,
         done: int = 0,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -30,7 +31,7 @@ class Progress:
         """`total` is None where nobody knows it; `done` of it was done by an earlier run; `stream` is stderr."""
         self._total = total
         self._unit = unit
-        self._begun_with = self._done = done
+        self._done_before = self._done = done
         self._failed = 0
         self._stream = stream or sys.stderr
         self._clock = clock
@@ -89,7 +90,7 @@ class Progress:
     def line(self) -> str:
         """`1,200 of 10,000 faces (12 %), 340 a second, 0:26 left, 2 failed`."""
         seconds = self._clock() - self._begin
-        rate = (self._done - self._begun_with) / seconds if seconds > 0 else 0.0
+        rate = (self._done - self._done_before) / seconds if seconds > 0 else 0.0
         parts = [f"{self._done:,} {self._unit}"]
         if self._total:
             parts = [f"{self._done:,} of {self._total:,} {self._unit} ({self._done * 100 // self._total} %)"]

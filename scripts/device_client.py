@@ -35,13 +35,14 @@ def canonical_query(parameters: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def signed_headers(
+def signed_headers(  # noqa: PLR0917 - in the order in which the signed text has them
     device_id: str,
     secret: str,
     method: str,
     path: str,
     query: str = "",
     image: bytes = b"",
+    *,
     timestamp: int | None = None,
     nonce: str | None = None,
 ) -> dict[str, str]:
@@ -71,15 +72,19 @@ class Client:
         self._secret = secret
 
     def register(self, photo: bytes, remark: str) -> dict[str, object]:
+        """Have the photo's largest face remembered under a remark."""
         return self._ask("POST", "/registration_face", {"remark": remark}, photo)
 
     def recognise(self, photo: bytes) -> dict[str, object]:
+        """The known faces most like the photo's largest."""
         return self._ask("POST", "/recognition_face", {}, photo)
 
     def faces(self) -> dict[str, object]:
+        """All faces that are known."""
         return self._ask("GET", "/get_registration_face", {})
 
     def delete(self, face_id: int) -> dict[str, object]:
+        """Have a face forgotten."""
         return self._ask("DELETE", "/delete_registration_face", {"face_id": str(face_id)})
 
     def _ask(self, method: str, path: str, parameters: Mapping[str, str], photo: bytes = b"") -> dict[str, object]:

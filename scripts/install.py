@@ -47,6 +47,7 @@ class Package:
 
 
 def main() -> None:
+    """Read the command line, and install what it asks for."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("venv", type=Path, help="folder of the environment, made if it doesn't exist")
     arguments.add_argument(
@@ -147,6 +148,7 @@ def runs(python: Path) -> bool:
 
 
 def has_nvidia_gpu() -> bool:
+    """Whether the machine shows one, or NVIDIA's driver."""
     return bool(shutil.which("nvidia-smi")) or Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia").exists()
 
 
@@ -199,6 +201,7 @@ def pip_install(python: Path, *what: str) -> bool:
 
 
 def succeeds(command: list[str], stdout: int | None = None) -> bool:
+    """Whether a command ends with status 0."""
     return subprocess.run(command, check=False, stdout=stdout).returncode == 0  # noqa: S603 - the arguments are this file's own
 
 

@@ -17,6 +17,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without its traceback."""
         fields = [str(getattr(record, name)) for name in _REQUEST_FIELDS if hasattr(record, name)]
         took = [f"{stage}={ms}ms" for stage, ms in getattr(record, "ms", {}).items()]
         detail = [f"detail={record.detail}"] if hasattr(record, "detail") else []
@@ -32,5 +33,5 @@ def configure(log_format: str, level: str) -> None:
     else:
         handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
     logging.getLogger("PIL").setLevel(logging.INFO)  # at DEBUG it writes down who took a photo, when and where

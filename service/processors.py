@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -49,11 +50,11 @@ def _limits(root: Path) -> Iterator[float]:
 def _groups(root: Path) -> list[tuple[str, PurePosixPath]]:
     """Controllers, separated by commas, and name of each control group of this process; v2's has no controllers."""
     try:
-        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+        text = (root / "proc/self/cgroup").read_text("utf-8")
     except OSError:
         return []
-    groups = (line.split(":", 2) for line in lines if line.count(":") >= 2)
-    return [(controllers, PurePosixPath(name)) for _, controllers, name in groups]
+    groups = re.findall(r"^[^:\n]*:([^:\n]*):(.*)$", text, re.MULTILINE)
+    return [(controllers, PurePosixPath(name)) for controllers, name in groups]
 
 
 def _limit_v2(folder: Path) -> float | None:

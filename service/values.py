@@ -35,14 +35,17 @@ class Box(NamedTuple):
 
     @property
     def width(self) -> float:
+        """Pixels from left to right."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
+        """Pixels from top to bottom."""
         return self.bottom - self.top
 
     @property
     def area(self) -> float:
+        """Square pixels."""
         return self.width * self.height
 
     def scaled(self, times: float) -> Box:

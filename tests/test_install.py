@@ -32,8 +32,9 @@ def names(packages: Iterable[install.Package]) -> set[str]:
 def test_the_lock_holds_what_pyproject_asks_for(locked: list[install.Package]) -> None:
     """A pin changed without `make lock` shows here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = {*project["project"]["dependencies"], *install.in_group(project["dependency-groups"], "dev")}
-    asked = asked.union(*project["project"]["optional-dependencies"].values())
+    asked = set(project["project"]["dependencies"]).union(*project["project"]["optional-dependencies"].values())
+    for group in ("dev", "facenet"):
+        asked.update(install.in_group(project["dependency-groups"], group))
     asked = {each.partition(";")[0] for each in asked}
     assert asked <= {each.text.split()[0] for each in locked}
 
@@ -68,6 +69,13 @@ def test_a_running_service_gets_no_torch_and_no_tools(locked: list[install.Packa
     assert ("redis" in held) is ("redis" in extras)
     assert not held & {"torch", "torchvision", "facenet-pytorch", "sympy", "networkx", "safetensors", "requests"}
     assert not held & {"mypy", "pytest", "ruff", "hatchling", "coverage", "pre-commit", "rich", "nncf", "ray"}
+
+
+def test_one_can_develop_without_torch(locked: list[install.Package]) -> None:
+    """`make setup TORCH=none`, for a Python for which torch has no build for processors."""
+    held = names(install.needed(locked, install.asked_for([], ["dev"])))
+    assert {"pytest", "mypy", "requests"} <= held
+    assert not [each for each in held if each.startswith(("torch", "facenet", "nvidia", "cuda", "triton"))]
 
 
 def test_an_extra_that_is_not_there_is_refused() -> None:

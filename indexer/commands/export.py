@@ -18,7 +18,9 @@ from service.stores.store import Store
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is told."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="to write; .zst or .gz at its end compresses it")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="file to write, compressed where its name ends in .zst or .gz"
+    )
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -37,7 +39,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         there = await store.count()
     print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
     if there != writer.count:
-        print(f"The gallery has {there:,} by now: faces came or went meanwhile.", file=sys.stderr)
+        print(f"The gallery has {there:,} faces now: some were added or removed during the export.", file=sys.stderr)
     return 0
 
 
@@ -45,8 +47,8 @@ async def _copy(store: Store, writer: ArchiveWriter, count: int) -> None:
     """Write the faces that the file doesn't have yet."""
     if writer.count:
         print(
-            f"Going on after the {writer.count:,} faces that are in the file; those that came or went among them since "
-            "are not noticed.",
+            f"The file has {writer.count:,} faces already, and the export goes on after them. What was added or "
+            "removed among these since then is not noticed.",
             file=sys.stderr,
         )
     with Progress(count, "faces", done=writer.count) as progress:

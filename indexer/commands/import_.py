@@ -27,7 +27,7 @@ Batch = list[tuple[StoredFace, Embedding]]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is told."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="that `export` wrote")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `export` wrote")
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     if outcomes[Added.TAKEN]:
-        print(f"{outcomes[Added.TAKEN]:,} not imported: other faces have their numbers.", file=sys.stderr)
+        print(f"{outcomes[Added.TAKEN]:,} not imported: other faces have their face_ids.", file=sys.stderr)
     if damage is not None:
         print(damage, file=sys.stderr)
     if settings.model not in ("auto", reader.header.contract.model):

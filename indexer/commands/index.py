@@ -34,7 +34,7 @@ SETTLE_S = 2.0
 """With --watch, a file that changed so lately may still be written."""
 
 POLL_S = (2.0, 60.0)
-"""Shortest and longest pause between two looks at a watched folder: as long as a look takes."""
+"""Shortest and longest pause between two listings of a watched folder; in between, as long as the last one took."""
 
 INDEX_FROM = 10_000
 """Faces without an index from which searching them costs milliseconds; the index is built at the end."""
@@ -47,23 +47,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--remark",
         choices=REMARKS,
         default="folder",
-        help="what a photo's remark is: the name of its folder (default), its own without suffix, or its path",
+        help="a photo's remark: the name of its folder (default), the file's own without suffix, or its path",
     )
     parser.add_argument(
         "--faces",
         choices=list(FACES),
         default="largest",
-        help="of several faces in a photo import the largest (default), none, or all",
+        help="what to import of a photo with several faces: the largest (default), none (single), or all",
     )
-    parser.add_argument("--service", metavar="URL", help="send the photos through the running service there")
+    parser.add_argument("--service", metavar="URL", help="send the photos to the service that runs there")
     parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="with --device: the file of its secret")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the report goes: .csv, or JSON lines")
-    parser.add_argument("--dry-run", action="store_true", help="look at the photos, import nothing")
-    parser.add_argument("--limit", type=_count, metavar="N", help="look at N new photos at most")
-    parser.add_argument("--workers", type=_count, metavar="N", help="threads (with --ray: engines) that look at photos")
-    parser.add_argument("--watch", action="store_true", help="go on importing what is added, until Ctrl-C")
-    parser.add_argument("--again", action="store_true", help="forget what earlier runs found out, look at all photos")
+    parser.add_argument("--dry-run", action="store_true", help="report what would be imported, but import nothing")
+    parser.add_argument("--limit", type=_count, metavar="N", help="import N new photos at most")
+    parser.add_argument("--workers", type=_count, metavar="N", help="number of threads (with --ray: of engines)")
+    parser.add_argument("--watch", action="store_true", help="keep running and import what is added, until Ctrl-C")
+    parser.add_argument("--again", action="store_true", help="process all photos again, also those of earlier runs")
     parser.add_argument("--ray", action="store_true", help="spread the work over a Ray cluster")
 
 
@@ -79,12 +79,12 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.workers and not arguments.ray:
         settings = replace(settings, threads=arguments.workers)
     find = find_photos(arguments.source, arguments.remark)
-    async with open_target(settings, arguments) as opened:
+    async with open_target(settings, arguments) as opened_target:
         with Report(arguments.report or _report_path(settings)) as report:
             try:
-                stopped = await _import(find, opened, report, arguments)
-                if not stopped and settings.qdrant_url is None and opened.added():
-                    await _index_if_large(opened)
+                stopped = await _import(find, opened_target, report, arguments)
+                if not stopped and settings.qdrant_url is None and opened_target.added():
+                    await _index_if_large(opened_target)
             finally:  # also where the import could not go on
                 print(report.summary(), flush=True)
     if stopped:
@@ -96,7 +96,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     """Raises InvalidSettings for options that contradict each other."""
     if arguments.service and (arguments.dry_run or arguments.ray or arguments.faces != "largest"):
-        raise InvalidSettings("With --service the service looks at the photos; leave out --dry-run, --faces and --ray.")
+        raise InvalidSettings("With --service the service finds the faces; leave out --dry-run, --faces and --ray.")
     if (arguments.device is None) != (arguments.secret_file is None) or (arguments.device and not arguments.service):
         raise InvalidSettings("--device and --secret-file go together, and with --service.")
     if arguments.watch and (arguments.dry_run or arguments.limit):
@@ -104,11 +104,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 async def _import(
-    find: Callable[[], Iterator[Item]], opened: OpenTarget, report: Report, arguments: argparse.Namespace
+    find: Callable[[], Iterator[Item]], opened_target: OpenTarget, report: Report, arguments: argparse.Namespace
 ) -> bool:
     """Whether it was stopped before all was imported."""
     with Progress(None, "files") as progress:
-        pipeline = Pipeline(opened.way, opened.journal, report, progress, SETTLE_S if arguments.watch else 0.0)
+        pipeline = Pipeline(
+            opened_target.target, opened_target.journal, report, progress, SETTLE_S if arguments.watch else 0.0
+        )
         with _stopped_by_signals(pipeline.stopping):
             if arguments.watch:
                 await _watch(find, pipeline)
@@ -119,7 +121,7 @@ async def _import(
 
 
 async def _watch(find: Callable[[], Iterator[Item]], pipeline: Pipeline) -> None:
-    """Import until told to stop; looks again and again, for not every file system tells what is added."""
+    """Import until told to stop; lists the files again and again, for not every file system tells what is added."""
     items = find()
     while not pipeline.stopping.is_set():
         began = time.monotonic()
@@ -154,7 +156,7 @@ async def _counted(find: Callable[[], Iterator[Item]], limit: int | None, progre
 
 @contextmanager
 def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM let what is in hand be finished; the second one leaves at once, which loses nothing either."""
+    """On SIGINT or SIGTERM the photos in flight are finished; a second one stops at once, and loses nothing either."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def stop() -> None:
@@ -162,7 +164,7 @@ def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
             task.cancel()
         else:
             stopping.set()
-            log.warning("Finishing the photos in hand; Ctrl-C again leaves at once.")
+            log.warning("Stopping after the photos that are being processed; Ctrl-C again stops at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
@@ -173,12 +175,12 @@ def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _index_if_large(opened: OpenTarget) -> None:
+async def _index_if_large(opened_target: OpenTarget) -> None:
     """The embedded gallery builds its index only when told to."""
-    if opened.store:
-        figures = await opened.store.figures()
+    if opened_target.store:
+        figures = await opened_target.store.figures()
         if figures.faces - figures.indexed >= INDEX_FROM:
-            await build_index(opened.store, figures)
+            await build_index(opened_target.store, figures)
 
 
 def _report_path(settings: Settings) -> Path:

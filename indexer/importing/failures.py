@@ -1,9 +1,11 @@
-"""What a photo's error means: the line in the report, and whether the next run should try the photo again."""
+"""What an error means for the import: a line in the report, a pause while the gallery is away, or the end."""
 
 from __future__ import annotations
 
 import logging
 import mimetypes
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from indexer.importing.journal import Entry
 from indexer.importing.outcomes import Outcome
@@ -14,11 +16,27 @@ from service.errors import (
     ImageTooLarge,
     InvalidImage,
     MultipleFaces,
+    StoreUnavailable,
     TooSmall,
     UnsupportedFormat,
 )
+from service.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
+
+AWAY_LIMIT_S = 300.0
+"""How long a gallery may be away before the import stops."""
+
+BACKOFF = Backoff(first_s=1.0, longest_s=15.0)
+"""The pauses while it is away."""
+
+Answer = TypeVar("Answer")
+
+
+class CannotGoOn(FaceServiceError):
+    """The import stops here; what was imported is safe, and the next run goes on."""
+
+    code = "cannot_go_on"
 
 
 class Refused(FaceServiceError):
@@ -59,6 +77,30 @@ def entry_of(photo: Photo, sha256: str, error: Exception) -> Entry:
     return Entry(photo, sha256, Outcome.FAILED, reason=reason, final=False)
 
 
+async def until_available(
+    attempt: Callable[[], Awaitable[Answer]], limit_s: float, backoff: Backoff = BACKOFF
+) -> Answer:
+    """What `attempt` returns once it raises StoreUnavailable no more.
+
+    Raises CannotGoOn when it has done so for `limit_s` seconds.
+    """
+    try:
+        return await retry(
+            attempt,
+            backoff,
+            transient=lambda error: isinstance(error, StoreUnavailable),
+            limit_s=limit_s,
+            on_retry=lambda error, left_s: log.warning(
+                "The gallery can't be reached, trying again for %.0f s: %s", left_s, error
+            ),
+        )
+    except StoreUnavailable as error:
+        raise CannotGoOn(
+            f"The gallery could not be reached for {limit_s:g} s, so the import stopped. What was imported is "
+            f"safe, and the same command goes on from here. The last error: {error}"
+        ) from None
+
+
 def has_changed(photo: Photo) -> bool:
     """Whether the file isn't any more what it was when it was found: somebody is writing it."""
     try:
@@ -69,6 +111,6 @@ def has_changed(photo: Photo) -> bool:
 
 
 def _is_named_like_a_photo(photo: Photo) -> bool:
-    """So that a film or a table among the photos is passed over, but a broken photo is missed."""
+    """Whether its name is a photo's: a damaged photo is then reported as a failure, a film or a table is not."""
     kind = mimetypes.guess_type(f"name{photo.path.suffix}", strict=False)[0]
     return kind is not None and kind.startswith("image/")

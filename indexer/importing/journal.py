@@ -1,4 +1,4 @@
-"""Remembers which files were imported and what became of them, so that the next run needn't look at them again.
+"""Remembers which files were imported and what became of them, so that the next run needn't process them again.
 
 It only saves time: it may be deleted at any moment, and is written after the gallery's answer, so that it never claims
 what the gallery doesn't have.
@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from service.errors import FaceServiceError
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 30.0
+BUSY_LIMIT_S = 30.0
 """How long another process may hold the journal; several may import into the gallery of one Qdrant server."""
 
 _TABLES = """
@@ -58,6 +58,7 @@ class Entry:
     photo: Photo
     sha256: str
     outcome: Outcome
+    _: KW_ONLY
     face_ids: tuple[int, ...] = ()
     reason: str = ""
     final: bool = True
@@ -87,7 +88,7 @@ class Journal:
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError as error:
-                log.warning("The journal %s is damaged (%s); all photos are looked at again.", path, error)
+                log.warning("The journal %s is damaged (%s); all photos are processed again.", path, error)
                 path.replace(path.with_name(f"{path.name}.damaged"))
                 connection = _connect(path)
         except (sqlite3.Error, OSError) as error:
@@ -105,7 +106,7 @@ class Journal:
         """Forget everything."""
         self._write("DELETE FROM photos", [()])
 
-    def forget_passing(self) -> None:
+    def forget_transient(self) -> None:
         """Forget what isn't final, so that it is tried again."""
         self._write("DELETE FROM photos WHERE NOT final", [()])
 
@@ -117,7 +118,14 @@ class Journal:
             (_key(photo), photo.size, photo.modified_ns, self._terms_of(photo)),
         )
         for sha256, outcome, face_ids, reason, final in rows:
-            return Entry(photo, sha256.hex(), Outcome(outcome), tuple(json.loads(face_ids)), reason, bool(final))
+            return Entry(
+                photo,
+                sha256.hex(),
+                Outcome(outcome),
+                face_ids=tuple(json.loads(face_ids)),
+                reason=reason,
+                final=bool(final),
+            )
         return None
 
     def find_content(self, photo: Photo, sha256: str) -> Entry | None:
@@ -127,7 +135,7 @@ class Journal:
             (bytes.fromhex(sha256), self._terms_of(photo), *_ENROLLED),
         )
         for (face_ids,) in rows:
-            return Entry(photo, sha256, Outcome.KNOWN, tuple(json.loads(face_ids)))
+            return Entry(photo, sha256, Outcome.KNOWN, face_ids=tuple(json.loads(face_ids)))
         return None
 
     def record(self, entries: Iterable[Entry]) -> None:
@@ -165,9 +173,9 @@ class Journal:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=PATIENCE_S)
+    connection = sqlite3.connect(path, timeout=BUSY_LIMIT_S)
     try:
-        # Enough to outlive a killed process; what a power cut takes is looked at again.
+        # Enough to outlive a killed process; what a power cut takes is processed again.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         with closing(connection.cursor()) as cursor:

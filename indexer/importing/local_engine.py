@@ -1,4 +1,4 @@
-"""Looks at photos with an engine, by the rule for which of their faces are enrolled."""
+"""Observes photos with an engine in this process, by the rule for which of their faces are enrolled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from indexer.importing.pipeline import Look
+from indexer.importing.pipeline import Observe
 from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
@@ -26,21 +26,21 @@ MAX_QUEUE = 100_000
 
 
 def in_flight(threads: int) -> int:
-    """How many photos keep an engine of so many threads busy: each looks at one while the next is read."""
+    """How many photos keep an engine of so many threads busy: each works on one while the next is read."""
     return IN_EMBEDDER + 2 * threads
 
 
 @asynccontextmanager
-async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Look, int]]:
-    """A pipeline's Look with an engine in this process, and for how many photos at once; `faces` is a name of FACES."""
+async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Observe, int]]:
+    """A pipeline's Observe with an engine in this process, and for how many photos at once; `faces` is of FACES."""
     engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files)
     choose = FACES[faces](settings.min_score)
 
-    async def look(content: bytes, _: str) -> Candidate:
+    async def observe(content: bytes, _: str) -> Candidate:
         return await observe_candidate(engine, content, choose, Timings(), picture_side=settings.picture_side)
 
     try:
         await engine.warm()
-        yield look, in_flight(model_threads(settings))
+        yield observe, in_flight(model_threads(settings))
     finally:
         await engine.close()

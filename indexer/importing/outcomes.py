@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
 
@@ -44,6 +44,7 @@ class Line:
 
     path: str
     outcome: Outcome
+    _: KW_ONLY
     face_id: int | None = None
     reason: str = ""
     milliseconds: float = 0.0

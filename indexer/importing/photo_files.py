@@ -6,7 +6,7 @@ import csv
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -33,12 +33,13 @@ class Photo:
 
     path: Path
     remark: str
+    _: KW_ONLY
     size: int
     modified_ns: int
 
 
 Item = Photo | Line
-"""A photo to look at, or a line about what can't be one."""
+"""A photo to import, or a line about what can't be one."""
 
 
 def find_photos(source: Path, remark: str) -> Callable[[], Iterator[Item]]:
@@ -181,7 +182,7 @@ def _photo(path: Path, remark: str, found: os.stat_result) -> Item:
     if len(remark) > MAX_REMARK:
         reason = f"Its remark is longer than {MAX_REMARK} characters; shorten it."
         return Line(str(path), Outcome.REFUSED, reason=reason)
-    return Photo(path, remark, found.st_size, found.st_mtime_ns)
+    return Photo(path, remark, size=found.st_size, modified_ns=found.st_mtime_ns)
 
 
 def _open_table(table: Path) -> TextIO:

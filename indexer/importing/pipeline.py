@@ -1,4 +1,4 @@
-"""From files to the gallery, bounded at every step: read and looked at side by side, kept in groups, journalled."""
+"""From files to the gallery, bounded at every step: faces found side by side, written in groups, journalled."""
 
 from __future__ import annotations
 
@@ -11,50 +11,49 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from indexer.importing.failures import entry_of, has_changed
+from indexer.importing.failures import CannotGoOn, entry_of, has_changed
 from indexer.importing.journal import Entry, Journal
 from indexer.importing.outcomes import Line, Outcome
 from indexer.importing.photo_files import Item, Photo
 from indexer.importing.report import Report
-from indexer.importing.retry import CannotGoOn
 from indexer.progress import Progress
 from service.errors import ImageTooLarge
 from service.gallery.enrollment import Candidate
 
 log = logging.getLogger(__name__)
 
-GROUP = 128
-"""Faces that are handed to the gallery at once; photos without a face are journalled along with them."""
+GROUP_FACES = 128
+"""Faces that are written into the gallery at once; photos without a face are journalled along with them."""
 
-LINGER_S = 2.0
-"""How long a group waits to be full."""
+GROUP_LIMIT_S = 2.0
+"""A group is written after so long though it isn't full."""
 
-CHUNK = 256
-"""Files that are looked for at once, in a thread."""
+FILES_AT_ONCE = 256
+"""Files that are listed at once, in a thread."""
 
-Look = Callable[[bytes, str], Awaitable[Candidate]]
+Observe = Callable[[bytes, str], Awaitable[Candidate]]
 """A photo's bytes and its remark to its faces; raises what service.gallery.gallery.observe raises, or Refused."""
 
-Kept = tuple[Outcome, int | None]
+Written = tuple[Outcome, int | None]
 """What became of a face, and its face_id where that is known."""
 
-Keep = Callable[[Sequence[tuple[Candidate, str]]], Awaitable[list[list[Kept]]]]
+Write = Callable[[Sequence[tuple[Candidate, str]]], Awaitable[list[list[Written]]]]
 """Candidates with their remarks into the gallery; for each, what became of its faces. Durable once it returns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """How photos get into a gallery: `in_flight` are looked at side by side, each of at most `max_bytes`."""
+    """How photos get into a gallery: `in_flight` are observed side by side, each of at most `max_bytes`."""
 
-    look: Look
-    keep: Keep
+    observe: Observe
+    write: Write
     in_flight: int
     max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A photo that was looked at: either its candidate is there, or the entry says what became of it."""
+class _Observed:
+    """A photo after its observation: either it has a candidate, or the entry says what became of it."""
 
     photo: Photo
     milliseconds: float
@@ -71,7 +70,7 @@ class Pipeline:
     it is taken as it is. With `only_new` nothing is said of files that the journal knows.
     """
 
-    way: Target
+    target: Target
     journal: Journal
     report: Report
     progress: Progress
@@ -84,88 +83,92 @@ class Pipeline:
 
         Raises CannotGoOn, JournalUnavailable or ReportUnavailable when it can't go on.
         """
-        photos: asyncio.Queue[Photo | None] = asyncio.Queue(self.way.in_flight)
-        seen: asyncio.Queue[_Seen | None] = asyncio.Queue(GROUP)
+        photos: asyncio.Queue[Photo | None] = asyncio.Queue(self.target.in_flight)
+        observed: asyncio.Queue[_Observed | None] = asyncio.Queue(GROUP_FACES)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write(seen))
-                workers = [tasks.create_task(self._work(photos, seen)) for _ in range(self.way.in_flight)]
+                tasks.create_task(self._write_groups(observed))
+                workers = [tasks.create_task(self._observe_all(photos, observed)) for _ in range(self.target.in_flight)]
                 await self._feed(items, photos, limit)
                 for _ in workers:
                     await photos.put(None)
                 await asyncio.wait(workers)
-                await seen.put(None)
+                await observed.put(None)
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
 
     async def _feed(self, items: Iterator[Item], photos: asyncio.Queue[Photo | None], limit: int | None) -> None:
         taken = 0
-        while chunk := await asyncio.to_thread(list, islice(items, CHUNK)):
+        while chunk := await asyncio.to_thread(list, islice(items, FILES_AT_ONCE)):
             for item in chunk:
                 if self.stopping.is_set() or taken == limit:
                     return
                 if isinstance(item, Line):
-                    self._say([item])
+                    self._report_lines([item])
                 elif known := self.journal.find(item):
                     if not self.only_new:
-                        self._say(_lines_of(known))
+                        self._report_lines(_lines_of(known))
                 elif not 0 <= time.time() - item.modified_ns / 1e9 < self.settle_s:
                     await photos.put(item)
                     taken += 1
             self.report.flush()
 
-    async def _work(self, photos: asyncio.Queue[Photo | None], seen: asyncio.Queue[_Seen | None]) -> None:
+    async def _observe_all(
+        self, photos: asyncio.Queue[Photo | None], observed: asyncio.Queue[_Observed | None]
+    ) -> None:
         while (photo := await photos.get()) is not None:
-            one = await self._look_at(photo)
-            if one is not None:
-                await seen.put(one)
+            observation = await self._observe(photo)
+            if observation is not None:
+                await observed.put(observation)
 
-    async def _look_at(self, photo: Photo) -> _Seen | None:
+    async def _observe(self, photo: Photo) -> _Observed | None:
         """None for a file that is being written and will be met again."""
         began = time.perf_counter()
         sha256, candidate, entry = "", None, None
         try:
-            if photo.size > self.way.max_bytes:
-                raise ImageTooLarge(f"The file has more than FACE_MAX_BYTES={self.way.max_bytes} bytes.")
-            content, sha256 = await asyncio.to_thread(_read, photo.path, self.way.max_bytes)
+            if photo.size > self.target.max_bytes:
+                raise ImageTooLarge(f"The file has more than FACE_MAX_BYTES={self.target.max_bytes} bytes.")
+            content, sha256 = await asyncio.to_thread(_read, photo.path, self.target.max_bytes)
             entry = self.journal.find_content(photo, sha256)
             if entry is None:
-                candidate = await self.way.look(content, photo.remark)
+                candidate = await self.target.observe(content, photo.remark)
         except CannotGoOn:
             raise
         except Exception as error:
             if self.settle_s and has_changed(photo):
                 return None
             entry = entry_of(photo, sha256, error)
-        return _Seen(photo, (time.perf_counter() - began) * 1000, sha256, candidate, entry)
+        return _Observed(photo, (time.perf_counter() - began) * 1000, sha256, candidate, entry)
 
-    async def _write(self, seen: asyncio.Queue[_Seen | None]) -> None:
+    async def _write_groups(self, observed: asyncio.Queue[_Observed | None]) -> None:
         ended = False
         while not ended:
-            group, ended = await _gather(seen)
+            group, ended = await _next_group(observed)
             if group:
-                await self._keep(group)
+                await self._write_group(group)
 
-    async def _keep(self, group: Sequence[_Seen]) -> None:
+    async def _write_group(self, group: Sequence[_Observed]) -> None:
         """The gallery first, the journal then: it must never claim more than the gallery has."""
         candidates = [(each.candidate, each.photo.remark) for each in group if each.candidate]
-        kept = iter(await self.way.keep(candidates) if candidates else [])
+        written = iter(await self.target.write(candidates) if candidates else [])
         entries, lines = [], []
         for each in group:
             if each.entry:
                 entries.append(each.entry)
                 lines += _lines_of(each.entry, each.milliseconds)
             else:
-                faces = next(kept)
+                faces = next(written)
                 face_ids = tuple(face_id for _, face_id in faces if face_id is not None)
-                entries.append(Entry(each.photo, each.sha256, faces[0][0], face_ids))
+                entries.append(Entry(each.photo, each.sha256, faces[0][0], face_ids=face_ids))
                 path = str(each.photo.path)
-                lines += [Line(path, outcome, face_id, "", each.milliseconds) for outcome, face_id in faces]
+                lines += [
+                    Line(path, outcome, face_id=face_id, milliseconds=each.milliseconds) for outcome, face_id in faces
+                ]
         self.journal.record(entries)
-        self._say(lines, files=len(group))
+        self._report_lines(lines, files=len(group))
         self.report.flush()
 
-    def _say(self, lines: Iterable[Line], files: int = 1) -> None:
+    def _report_lines(self, lines: Iterable[Line], files: int = 1) -> None:
         failed = 0
         for line in lines:
             self.report.add(line)
@@ -185,25 +188,25 @@ def _lines_of(entry: Entry, milliseconds: float = 0.0) -> list[Line]:
     """What the journal knows, for the report; what was registered then is known now."""
     outcome = Outcome.KNOWN if entry.outcome is Outcome.REGISTERED else entry.outcome
     return [
-        Line(str(entry.photo.path), outcome, face_id, entry.reason, milliseconds)
+        Line(str(entry.photo.path), outcome, face_id=face_id, reason=entry.reason, milliseconds=milliseconds)
         for face_id in (entry.face_ids or (None,))
     ]
 
 
-async def _gather(seen: asyncio.Queue[_Seen | None]) -> tuple[list[_Seen], bool]:
-    """What is to be kept together, and whether it is the last."""
-    group: list[_Seen] = []
+async def _next_group(observed: asyncio.Queue[_Observed | None]) -> tuple[list[_Observed], bool]:
+    """What is to be written together, and whether it is the last."""
+    group: list[_Observed] = []
     faces = 0
     try:
-        async with asyncio.timeout(None) as patience:
-            while faces < GROUP and len(group) < 2 * GROUP:
-                one = await seen.get()
-                if one is None:
+        async with asyncio.timeout(None) as limit:
+            while faces < GROUP_FACES and len(group) < 2 * GROUP_FACES:
+                observation = await observed.get()
+                if observation is None:
                     return group, True
                 if not group:
-                    patience.reschedule(asyncio.get_running_loop().time() + LINGER_S)
-                group.append(one)
-                faces += len(one.candidate.faces) if one.candidate else 0
+                    limit.reschedule(asyncio.get_running_loop().time() + GROUP_LIMIT_S)
+                group.append(observation)
+                faces += len(observation.candidate.faces) if observation.candidate else 0
     except TimeoutError:
         pass
     return group, False

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.importing.local_engine import in_flight, local_engine
-from indexer.importing.pipeline import Look
+from indexer.importing.pipeline import Observe
 from service.errors import FaceServiceError, InvalidSettings, ModelUnavailable
 from service.extras import install_command
 from service.gallery.enrollment import Candidate
@@ -37,23 +37,25 @@ class RemoteEngine:
         self._faces = faces
         self._open = AsyncExitStack()
         self._starting = asyncio.Lock()
-        self._look: Look | None = None
+        self._observe: Observe | None = None
 
     async def start(self) -> None:
         """Load the model. Raises ModelUnavailable where the gallery's can't be had."""
         async with self._starting:
-            if self._look is None:
+            if self._observe is None:
                 files = await asyncio.to_thread(selection.prepare, self._settings, self._contract)
                 if files.contract != self._contract:
                     raise ModelUnavailable(f"A machine of the cluster has another model than {self._contract.model}.")
-                self._look, _ = await self._open.enter_async_context(local_engine(self._settings, files, self._faces))
+                self._observe, _ = await self._open.enter_async_context(
+                    local_engine(self._settings, files, self._faces)
+                )
 
-    async def look(self, content: bytes, remark: str) -> Candidate | FaceServiceError:
-        """See pipeline.Look; what that would raise is returned, because Ray wraps what is raised."""
+    async def observe(self, content: bytes, remark: str) -> Candidate | FaceServiceError:
+        """See pipeline.Observe; what that would raise is returned, because Ray wraps what is raised."""
         await self.start()  # the actor may be a new one, in place of one that died
-        assert self._look is not None  # noqa: S101 - as `start` has returned
+        assert self._observe is not None  # noqa: S101 - as `start` has returned
         try:
-            return await self._look(content, remark)
+            return await self._observe(content, remark)
         except FaceServiceError as error:
             return error
 
@@ -68,8 +70,8 @@ def import_our_packages() -> None:
 @asynccontextmanager
 async def ray_engines(
     settings: Settings, contract: ModelContract, faces: str, engines: int | None
-) -> AsyncIterator[tuple[Look, int]]:
-    """A pipeline's Look on a cluster, or on this machine where RAY_ADDRESS names none; and for how many photos at once.
+) -> AsyncIterator[tuple[Observe, int]]:
+    """A pipeline's Observe on a cluster, or here where RAY_ADDRESS names none, and for how many photos at once.
 
     There is an engine a machine unless `engines` says how many. Raises InvalidSettings where Ray isn't installed or has
     no room, ModelUnavailable where a machine can't have the gallery's model.
@@ -94,7 +96,7 @@ async def ray_engines(
         )
         actors = [actor.remote(settings, contract, faces) for _ in range(engines)]
         await _started(ray, actors)
-        yield _Spread(actors).look, engines * in_flight(threads)
+        yield _Spread(actors).observe, engines * in_flight(threads)
     finally:
         ray.shutdown()
 
@@ -106,12 +108,12 @@ class _Spread:
         self._actors = actors
         self._busy = [0] * len(actors)
 
-    async def look(self, content: bytes, remark: str) -> Candidate:
-        """See pipeline.Look."""
+    async def observe(self, content: bytes, remark: str) -> Candidate:
+        """See pipeline.Observe."""
         chosen = self._busy.index(min(self._busy))
         self._busy[chosen] += 1
         try:
-            answer: Candidate | FaceServiceError = await self._actors[chosen].look.remote(content, remark)
+            answer: Candidate | FaceServiceError = await self._actors[chosen].observe.remote(content, remark)
         finally:
             self._busy[chosen] -= 1
         if isinstance(answer, FaceServiceError):

@@ -14,10 +14,9 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from indexer.importing.failures import Refused
+from indexer.importing.failures import AWAY_LIMIT_S, CannotGoOn, Refused, until_available
 from indexer.importing.outcomes import Outcome
-from indexer.importing.pipeline import Kept
-from indexer.importing.retry import PATIENCE_S, CannotGoOn, persist
+from indexer.importing.pipeline import Written
 from service.devices.signatures import Claim, signed_headers
 from service.errors import InvalidSettings, StoreUnavailable
 from service.gallery.enrollment import Candidate
@@ -35,27 +34,32 @@ BAD_SIGNATURE, BAD_DEVICE = 1002, 1003
 
 
 class ServiceClient:
-    """Registers one photo after the other; `look` and `keep` are a pipeline's."""
+    """Registers one photo after the other; `observe` and `write` are a pipeline's."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, sign: Sign | None = None, patience_s: float = PATIENCE_S
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        sign: Sign | None = None,
+        *,
+        away_limit_s: float = AWAY_LIMIT_S,
     ) -> None:
         """`url` is where the service listens; `sign` is needed where it asks devices for signatures."""
         self._session = session
         self._url = url.rstrip("/")
         self._sign = sign
-        self._patience_s = patience_s
+        self._away_limit_s = away_limit_s
 
-    async def look(self, content: bytes, remark: str) -> Candidate:
-        """Register the photo; the candidate has no faces, for the service keeps them.
+    async def observe(self, content: bytes, remark: str) -> Candidate:
+        """Register the photo; the candidate has no faces, for the service finds and keeps them.
 
         Raises Refused, or CannotGoOn where the service stays away or wants a signature.
         """
-        await persist(partial(self._register, content, remark), self._patience_s)
+        await until_available(partial(self._register, content, remark), self._away_limit_s)
         return Candidate(sha256=hashlib.sha256(content).hexdigest(), picture="", faces=())
 
-    async def keep(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:
-        """It has them already; the device API tells neither their numbers nor which were known."""
+    async def write(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
+        """Nothing is left to do; the device API tells neither the numbers of the faces nor which were known."""
         return [[(Outcome.REGISTERED, None)] for _ in candidates]
 
     async def check(self) -> None:

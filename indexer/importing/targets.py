@@ -1,4 +1,4 @@
-"""The ways of photos into a gallery, each with its journal: engines here or on a Ray cluster, or a service."""
+"""Where photos go, each target with its journal: a gallery through engines here or on a Ray cluster, or a service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.local_engine import local_engine
 from indexer.importing.outcomes import Outcome
-from indexer.importing.pipeline import Kept, Target
+from indexer.importing.pipeline import Target, Written
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
@@ -30,21 +30,21 @@ from service.values import ModelContract
 log = logging.getLogger(__name__)
 
 REQUESTS = 8
-"""Photos side by side where a service does the work; its devices shall not wait behind a long queue."""
+"""Photos sent side by side where a service does the work, so that its devices don't wait behind a long queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A way and its journal; `store` and `keeper` where this process has the gallery open."""
+    """A target and its journal; `store` and `writer` are there where this process has the gallery open."""
 
-    way: Target
+    target: Target
     journal: Journal
     store: Store | None = None
-    keeper: GalleryWriter | None = None
+    writer: GalleryWriter | None = None
 
     def added(self) -> int:
         """Faces that this process has added so far."""
-        return self.keeper.added if self.keeper else 0
+        return self.writer.added if self.writer else 0
 
 
 @asynccontextmanager
@@ -55,11 +55,11 @@ async def open_target(settings: Settings, arguments: Namespace) -> AsyncIterator
     """
     async with AsyncExitStack() as stack:
         opening = _through_service if arguments.service else _here
-        opened = await opening(settings, arguments, stack)
+        opened_target = await opening(settings, arguments, stack)
         if arguments.again:
-            opened.journal.clear()
-        opened.journal.forget_passing()
-        yield opened
+            opened_target.journal.clear()
+        opened_target.journal.forget_transient()
+        yield opened_target
 
 
 async def _through_service(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
@@ -67,7 +67,8 @@ async def _through_service(settings: Settings, arguments: Namespace, stack: Asyn
     client = await stack.enter_async_context(connected(arguments.service, sign))
     path = _named_after(settings, arguments.service)
     journal = stack.enter_context(closing(Journal.open(path, f"through a service, at most {settings.max_bytes} bytes")))
-    return OpenTarget(Target(client.look, client.keep, REQUESTS, settings.max_bytes), journal)
+    target = Target(observe=client.observe, write=client.write, in_flight=REQUESTS, max_bytes=settings.max_bytes)
+    return OpenTarget(target, journal)
 
 
 async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
@@ -86,21 +87,26 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
-    keeper = GalleryWriter(store, lambda: datetime.now(UTC))
+    writer = GalleryWriter(store, lambda: datetime.now(UTC))
     if arguments.ray:
-        looking = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
+        engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
     else:
-        looking = local_engine(settings, files, arguments.faces)
-    look, at_once = await stack.enter_async_context(looking)
-    way = Target(look, keeper.keep if writing else _would_keep, at_once, settings.max_bytes)
-    return OpenTarget(way, journal, store, keeper)
+        engines = local_engine(settings, files, arguments.faces)
+    observe, in_flight = await stack.enter_async_context(engines)
+    target = Target(
+        observe=observe,
+        write=writer.write if writing else _would_write,
+        in_flight=in_flight,
+        max_bytes=settings.max_bytes,
+    )
+    return OpenTarget(target, journal, store, writer)
 
 
 async def _is_empty(store: Store) -> bool:
     return not [face async for face in store.scan(limit=1)]  # counting many millions may take a server too long
 
 
-async def _would_keep(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Kept]]:
+async def _would_write(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
     return [[(Outcome.WOULD_REGISTER, None)] * len(candidate.faces) for candidate, _ in candidates]
 
 

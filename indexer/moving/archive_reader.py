@@ -85,4 +85,7 @@ class ArchiveReader:
             raise self._damaged("more follows after the end")
 
     def _damaged(self, how: str) -> UnusableArchive:
-        return UnusableArchive(f"{self._path} is damaged at line {self._number}: {how}; import a whole one as well.")
+        return UnusableArchive(
+            f"{self._path} is damaged at line {self._number}: {how}. The faces before that are good; import "
+            "an undamaged file for the others."
+        )

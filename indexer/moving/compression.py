@@ -21,9 +21,9 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """A way of compressing.
+    """One format of compression.
 
     `pack` makes of some lines a block that can be read without those before it; a file is one block after another.
     `open` reads a file of any blocks as one stream. `blocks` gives the lines of each whole block of a file, and where
@@ -38,12 +38,14 @@ class Codec:
 def codec_of(path: Path) -> Codec:
     """The codec that a file's name asks for."""
     if path.suffix == ".zst":
-        return Codec(zstd.compress, _open_zstd, lambda file: _members(file, zstd.ZstdDecompressor))
+        return Codec(pack=zstd.compress, open=_open_zstd, blocks=lambda file: _members(file, zstd.ZstdDecompressor))
     if path.suffix == ".gz":
         return Codec(
-            _pack_gzip, _open_gzip, lambda file: _members(file, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16))
+            pack=_pack_gzip,
+            open=_open_gzip,
+            blocks=lambda file: _members(file, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)),
         )
-    return Codec(lambda lines: lines, lambda path: path.open("rb"), _plain_blocks)
+    return Codec(pack=lambda lines: lines, open=lambda path: path.open("rb"), blocks=_plain_blocks)
 
 
 def _pack_gzip(lines: bytes) -> bytes:

@@ -27,16 +27,16 @@ MAX_ROUNDING = 0.05
 _NO_LIMIT = 2**31
 
 
-def seeing_all(settings: Settings) -> Settings:
-    """Settings for an engine that takes every stored picture, and finds the faces that were larger in their photos."""
+def without_limits(settings: Settings) -> Settings:
+    """Settings for an engine that takes every stored picture, and finds faces that were larger in their photos."""
     return replace(settings, min_face=20, min_share=0.0, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT, max_queue=_NO_LIMIT)
 
 
 async def embed_again(engine: Engine, face: StoredFace, picture_side: int) -> Embedding:
     """The embedding of the stored face by another engine.
 
-    The box is in pixels of the photo, and nobody wrote down how much smaller the picture is: so faces are looked for
-    in it, and the one whose box and landmarks are the stored ones in small tells. A picture smaller than
+    The box is in pixels of the photo, and nobody wrote down how much smaller the picture is: so faces are
+    detected in it, and the one whose box and landmarks are the stored ones, made smaller, tells. A picture smaller than
     `picture_side` (FACE_PICTURE_SIDE) is as large as its photo, unless that setting was another then. Raises
     FaceNotFound or InvalidImage.
     """

@@ -29,7 +29,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 BASE_MB = 130
-"""What python:3.12-slim takes by itself, unpacked; it can't be measured here."""
+"""About what python:3.12-slim takes by itself, unpacked; it can't be measured without a container engine."""
 START_LIMIT_S = 120.0
 
 
@@ -119,7 +119,7 @@ async def _send(session: aiohttp.ClientSession, path: str, photo: bytes) -> dict
 
 def report(image: Image, seconds: float) -> str:
     """The sizes as a table, and how long the service took to start."""
-    sizes = {**image.megabytes, "python:3.12-slim (its own figure)": BASE_MB}
+    sizes = {**image.megabytes, "python:3.12-slim (not measured here)": BASE_MB}
     rows = [[part, str(size)] for part, size in (sizes | {"all": sum(sizes.values())}).items()]
     return f"{table(['part', 'MB'], rows)}\n\nThe service was ready {seconds:.1f} s after its start, without torch."
 

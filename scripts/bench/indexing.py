@@ -49,7 +49,7 @@ async def indexing_section(settings: Settings, folder: Path, limit: int | None =
         index.arguments(parser)
         async with open_target(settings, parser.parse_args([str(folder)])) as opened:
             with Report(Path(place) / "report.jsonl") as report, Progress(None, "", stream=io.StringIO()) as progress:
-                pipeline = Pipeline(opened.way, opened.journal, report, progress)
+                pipeline = Pipeline(opened.target, opened.journal, report, progress)
 
                 async def indexer(part: Sequence[Photo]) -> int:
                     before = report.counts[Outcome.REGISTERED]

@@ -79,7 +79,7 @@ def _peak(precision: str, threads: int) -> float:
     opset = openvino.opset13
     left = opset.parameter([SIDE, SIDE], np.float32)
     right = opset.constant(np.ones((SIDE, SIDE), np.float32))
-    product = openvino.Model([opset.matmul(left, right, False, False)], [left])
+    product = openvino.Model([opset.matmul(left, right, transpose_a=False, transpose_b=False)], [left])
     run = _runner(product, precision, threads, [np.ones((SIDE, SIDE), np.float32)])
     return 2 * SIDE**3 / 1e9 / _fastest(run) * 1000
 

@@ -72,7 +72,7 @@ def couples(people: Sequence[str | None]) -> Couples | None:
         if person is not None and len(crops_of.setdefault(person, [])) < _MOST_PHOTOS:
             crops_of[person].append(index)
     same = [pair for crops in crops_of.values() for pair in itertools.combinations(crops, 2)]
-    if sum(len(crops) >= 2 for crops in crops_of.values()) < LEAST_PEOPLE:
+    if sum(len(crops) > 1 for crops in crops_of.values()) < LEAST_PEOPLE:
         return None
     draw = random.Random(_SEED)  # noqa: S311 - the same pairs each time
     names = list(crops_of)

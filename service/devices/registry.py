@@ -93,7 +93,7 @@ def read_devices(path: Path) -> dict[str, DeviceEntry]:
 def _entry(path: Path, device_id: str, table: Any) -> DeviceEntry:
     """One device's table, checked. Raises InvalidDevices, whose sentence never quotes a secret."""
 
-    def check(holds: bool, rule: str) -> None:
+    def check(holds: bool, rule: str) -> None:  # noqa: FBT001 - as in an assertion, the condition goes first
         if not holds:
             raise InvalidDevices(f"{path}: {rule} (device {device_id!r}).")
 

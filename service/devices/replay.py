@@ -30,7 +30,8 @@ class ReplayMemory(Protocol):
     Each method but `close` raises NoncesUnavailable where the memory can't be used.
     """
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Find out, as the service starts, that it can be used."""
 
     async def check_rate(self, device_id: str) -> None:
         """Raises RateExceeded where the device has had its requests of this minute."""
@@ -42,7 +43,8 @@ class ReplayMemory(Protocol):
         may have been let in meanwhile, and where the device has used MAX_NONCES lately.
         """
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of what it holds."""
 
 
 def make_replay_memory(url: str | None, per_minute: int) -> ReplayMemory:
@@ -71,6 +73,7 @@ class LocalReplayMemory:
         """There is nothing to open."""
 
     async def check_rate(self, device_id: str) -> None:
+        """See ReplayMemory.check_rate."""
         by_time = self._by_time.get(device_id, ())
         if self._per_minute and len(by_time) >= self._per_minute:
             wait_s = by_time[-self._per_minute][0] + MINUTE_S - self._clock()
@@ -78,6 +81,7 @@ class LocalReplayMemory:
                 raise _rate_exceeded(device_id, self._per_minute, wait_s)
 
     async def record(self, *, device_id: str, nonce: str) -> bool:
+        """See ReplayMemory.record."""
         await self.check_rate(device_id)
         now = self._clock()
         used = self._used.setdefault(device_id, set())
@@ -141,17 +145,21 @@ class RedisReplayMemory:
         self._max_nonces = max_nonces
 
     async def open(self) -> None:
+        """Let Redis remember a nonce, and forget it again. Raises NoncesUnavailable."""
         # Nothing that a device could be named, and without a limit; a Redis that can only be read refuses it.
         await self._run(device_id="", nonce="opened", per_minute=0)
 
     async def check_rate(self, device_id: str) -> None:
+        """See ReplayMemory.check_rate."""
         if self._per_minute:
             await self._run(device_id=device_id, nonce="", per_minute=self._per_minute)
 
     async def record(self, *, device_id: str, nonce: str) -> bool:
+        """See ReplayMemory.record."""
         return await self._run(device_id=device_id, nonce=nonce, per_minute=self._per_minute) == b"new"
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._redis.aclose()
 
     async def _run(self, *, device_id: str, nonce: str, per_minute: int) -> bytes:

@@ -19,6 +19,8 @@ MATCHES = 5
 """How many faces a recognition returns, by the contract."""
 
 _SUCCESS = (0, "")
+_MAX_DIGITS = 20
+"""More than any number here has; longer texts aren't turned into one, which takes time for millions of digits."""
 UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
 URI_NOT_FOUND = (1000, "uri_not_found")
 MISSING_ARGS = (1001, "missing_args")
@@ -36,6 +38,7 @@ class DeviceApi:
         self._delete_by_get = delete_by_get
 
     def routes(self) -> list[web.RouteDef]:
+        """Each method and path with its handler."""
         return [
             web.post(routes.REGISTER, self.register, expect_handler=defer_continue),
             web.post(routes.RECOGNISE, self.recognise, expect_handler=defer_continue),
@@ -85,6 +88,7 @@ class DeviceApi:
 
 
 def success(data: dict[str, object]) -> web.Response:
+    """The envelope of a request that was carried out."""
     return _envelope(_SUCCESS, Outcome(code="0"), data)
 
 
@@ -139,7 +143,12 @@ def _number(request: web.Request, name: str, *, default: int | None, smallest: i
     text = request.query.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and len(text) <= 20 and smallest <= (number := int(text)) <= MAX_FACE_ID:
+    if (
+        text.isascii()
+        and text.isdigit()
+        and len(text) <= _MAX_DIGITS
+        and smallest <= (number := int(text)) <= MAX_FACE_ID
+    ):
         return number
     raise InvalidRequest(f"{name} must be a whole number from {smallest} to {MAX_FACE_ID}.")
 

@@ -58,7 +58,7 @@ class GallerySize(Collector):
         try:
             self._faces = await self._count()
             self._counted_at = self._clock()
-        except Exception as error:  # the metrics of all else are told nevertheless
+        except Exception as error:  # noqa: BLE001 - the metrics of all else are told nevertheless
             log.debug("The gallery's faces can't be counted (%s).", type(error).__name__)
         finally:
             self._counting = None

@@ -10,6 +10,7 @@ from service.http.request_log import Outcome
 
 
 def operator_routes() -> list[web.RouteDef]:
+    """Each path with its handler."""
     return [web.get(routes.ALIVE, alive), web.get(routes.READY, ready), web.get(routes.METRICS, metrics)]
 
 

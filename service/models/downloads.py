@@ -94,7 +94,7 @@ def _expect_answer(url: str) -> None:
         try:
             urlopen(Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()  # noqa: S310 - a constant of this module
             failures.clear()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
             failures[:] = [error]
 
     asking = threading.Thread(target=ask, daemon=True)  # a name look-up has no time limit of its own

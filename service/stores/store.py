@@ -111,7 +111,7 @@ class Migration(Protocol):
     def block_writes(self) -> AbstractAsyncContextManager[None]:
         """As long as the block runs, no adding to the old gallery and no removing from it is answered as done."""
 
-    async def switch(self, drop_old: bool) -> str:
+    async def switch(self, *, drop_old: bool) -> str:
         """Put the new one in the old one's place, from within `block_writes`; in words, where the old one is or was."""
 
     async def close(self) -> None:

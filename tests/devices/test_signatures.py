@@ -99,7 +99,9 @@ def test_ten_thousand_requests_verify_on_both_sides() -> None:
         parameters = {"remark": remark, f"x{other}": other}
         query = device_client.canonical_query(parameters)
         headers = device_client.signed_headers(
-            "door-7", SECRET, "POST", "/registration_face", query, remark.encode(), int(NOW), f"nonce-{number:010}"
+            *("door-7", SECRET, "POST", "/registration_face", query, remark.encode()),
+            timestamp=int(NOW),
+            nonce=f"nonce-{number:010}",
         )
         claim, signature = read_claim("door-7", values_in(headers))
         target = f"/registration_face?{query}"

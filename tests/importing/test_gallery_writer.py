@@ -1,4 +1,4 @@
-"""Handing faces to the store: numbers that are taken, crowds, and a store that is away."""
+"""Writing faces into the store: numbers that are taken, crowds, and a store that is away."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.importing import retry
+from indexer.importing.failures import CannotGoOn
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.outcomes import Outcome
-from indexer.importing.retry import CannotGoOn
 from service.errors import StoreUnavailable
 from service.gallery.enrollment import Candidate, Enrollment, derive_face_id
+from service.retry import Backoff
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
@@ -48,8 +48,8 @@ async def store(tmp_path: Path) -> AsyncIterator[ShakyStore]:
 
 
 @pytest.fixture
-def keeper(store: ShakyStore) -> GalleryWriter:
-    return GalleryWriter(store, lambda: datetime.now(UTC), patience_s=0.2)
+def writer(store: ShakyStore) -> GalleryWriter:
+    return GalleryWriter(store, lambda: datetime.now(UTC), away_limit_s=0.2)
 
 
 def candidate(photo: bytes, faces: int = 1) -> Candidate:
@@ -66,52 +66,54 @@ def stored(candidate: Candidate, remark: str) -> StoredFace:
     return enrollment.stored(attempt=0)
 
 
-async def test_a_photo_is_registered_once_under_the_number_of_the_api(store: ShakyStore, keeper: GalleryWriter) -> None:
+async def test_a_photo_is_registered_once_under_the_number_of_the_api(store: ShakyStore, writer: GalleryWriter) -> None:
     """So an import after a registration through the service, or the other way round, adds nothing."""
     one = candidate(b"one")
     face_id = derive_face_id(one.sha256, remark="Ann")
-    assert await keeper.keep([(one, "Ann"), (one, "Ann")]) == [
+    assert await writer.write([(one, "Ann"), (one, "Ann")]) == [
         [(Outcome.REGISTERED, face_id)],
         [(Outcome.KNOWN, face_id)],
     ]
-    assert (keeper.added, await store.count()) == (1, 1)
+    assert (writer.added, await store.count()) == (1, 1)
 
 
-async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore, keeper: GalleryWriter) -> None:
+async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore, writer: GalleryWriter) -> None:
     """The first that of a registration; more of them than fit in one call, and the same ones the second time."""
     crowd = candidate(b"crowd", faces=300)
-    (kept,) = await keeper.keep([(crowd, "")])
-    assert kept[0][1] == derive_face_id(crowd.sha256, remark="")
-    assert len({face_id for _, face_id in kept}) == await store.count() == 300
-    assert [face_id for _, face_id in (await keeper.keep([(crowd, "")]))[0]] == [face_id for _, face_id in kept]
+    (written,) = await writer.write([(crowd, "")])
+    assert written[0][1] == derive_face_id(crowd.sha256, remark="")
+    assert len({face_id for _, face_id in written}) == await store.count() == 300
+    assert [face_id for _, face_id in (await writer.write([(crowd, "")]))[0]] == [face_id for _, face_id in written]
     assert await store.count() == 300
 
 
-async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, keeper: GalleryWriter) -> None:
+async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, writer: GalleryWriter) -> None:
     """Another face sits on the number of the first; the faces around it keep theirs."""
     one, two = candidate(b"one"), candidate(b"two")
     squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, remark="Ann"))
     await store.add(squatter, two.faces[0].embedding)
-    assert await keeper.keep([(one, "Ann"), (two, "Bob")]) == [
+    assert await writer.write([(one, "Ann"), (two, "Bob")]) == [
         [(Outcome.REGISTERED, derive_face_id(one.sha256, remark="Ann", attempt=1))],
         [(Outcome.REGISTERED, derive_face_id(two.sha256, remark="Bob"))],
     ]
 
 
 async def test_a_store_that_comes_back_has_lost_nothing(
-    store: ShakyStore, keeper: GalleryWriter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: ShakyStore, writer: GalleryWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And a line says what is waited for."""
-    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.01)
+    backoff = Backoff(first_s=1.0, longest_s=1.0)
     store.lost = 2
     with caplog.at_level(logging.WARNING):
-        await asyncio.wait_for(GalleryWriter(store, lambda: datetime.now(UTC)).keep([(candidate(b"one"), "Ann")]), 10)
+        await asyncio.wait_for(
+            GalleryWriter(store, lambda: datetime.now(UTC), backoff=backoff).write([(candidate(b"one"), "Ann")]), 10
+        )
     assert await store.count() == 1
-    assert caplog.text.count("The gallery is away, trying again for 300 s") == 1
+    assert caplog.text.count("The gallery can't be reached, trying again for 300 s") == 1
 
 
-async def test_a_store_that_stays_away_ends_the_import(store: ShakyStore, keeper: GalleryWriter) -> None:
-    """After the patience, with a sentence that says how to go on."""
+async def test_a_store_that_stays_away_ends_the_import(store: ShakyStore, writer: GalleryWriter) -> None:
+    """After the time that it may be away, with a sentence that says how to go on."""
     store.lost = 1000
     with pytest.raises(CannotGoOn, match="the same command goes on from here"):
-        await keeper.keep([(candidate(b"one"), "Ann")])
+        await writer.write([(candidate(b"one"), "Ann")])

@@ -24,8 +24,8 @@ import numpy as np
 import pytest
 
 from indexer.commands import index, optimize, stats
+from indexer.importing.failures import CannotGoOn
 from indexer.importing.report import ReportUnavailable
-from indexer.importing.retry import CannotGoOn
 from service.errors import GalleryInUse, StoreUnavailable
 from service.models.selection import ModelFiles
 from service.settings import Settings
@@ -127,7 +127,7 @@ class TestKilled:
         assert outcomes(settings).count("registered") + outcomes(settings).count("already known") == 254
         assert len(await faces(settings.data)) == 254
 
-    async def test_ctrl_c_finishes_the_photos_in_hand_and_says_how_to_go_on(
+    async def test_ctrl_c_finishes_the_photos_in_flight_and_says_how_to_go_on(
         self, album: Path, portraits: dict[str, bytes], environ: dict[str, str], settings: Settings
     ) -> None:
         """What the report says is registered is in the gallery, and the same command imports the rest."""
@@ -164,7 +164,7 @@ class TestOutcome:
         assert all(str(face_id) in report for face_id in kept)
 
     async def test_some_photos_failed(self, settings: Settings, album: Path) -> None:
-        """Status 1, and again by the next run, which doesn't look at them."""
+        """Status 1, and again by the next run, which doesn't process them."""
         (album / "broken.jpg").write_bytes(b"broken")
         assert await run(settings, album) == 1
         assert await run(settings, album) == 1
@@ -175,7 +175,7 @@ class TestOutcome:
         [
             (["nowhere"], "nowhere can't be read"),
             ([".", "--watch", "--limit", "3"], "With --watch the import goes on until Ctrl-C"),
-            ([".", "--service", "http://127.0.0.1:9", "--dry-run"], "With --service the service looks at the photos"),
+            ([".", "--service", "http://127.0.0.1:9", "--dry-run"], "With --service the service finds the faces"),
             ([".", "--service", "http://127.0.0.1:9"], "There is no service at http://127.0.0.1:9"),
             ([".", "--device", "importer"], "--device and --secret-file go together, and with --service"),
             (
@@ -201,7 +201,7 @@ class TestOutcome:
         assert await faces(settings.data) == {}
 
     async def test_a_rehearsal_changes_nothing(self, settings: Settings, album: Path) -> None:
-        """--dry-run looks at the photos and says what would become of them; no gallery is made."""
+        """--dry-run processes the photos and says what would become of them; no gallery is made."""
         (album / "broken.jpg").write_bytes(b"broken")
         assert await run(settings, album, "--dry-run") == 1
         assert outcomes(settings) == ["unreadable", *["would be registered"] * 4]
@@ -233,7 +233,7 @@ class TestOutcome:
         assert await run(settings, album) == 0
         assert len(await faces(settings.data)) == 4
 
-    async def test_again_looks_at_all_photos(self, settings: Settings, album: Path) -> None:
+    async def test_again_processes_all_photos(self, settings: Settings, album: Path) -> None:
         """And registers a face that was removed."""
         await run(settings, album)
         store = EdgeStore(settings.data / "gallery")

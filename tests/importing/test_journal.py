@@ -15,7 +15,7 @@ from indexer.importing.outcomes import Outcome
 from indexer.importing.photo_files import Photo
 
 PHOTO = Photo(Path("/photos/1.jpg"), "Ann", size=5, modified_ns=1_700_000_000_000_000_001)
-ENTRY = Entry(PHOTO, "ab" * 32, Outcome.REGISTERED, (1, 2**53 - 1))
+ENTRY = Entry(PHOTO, "ab" * 32, Outcome.REGISTERED, face_ids=(1, 2**53 - 1))
 
 Open = Callable[..., Journal]
 
@@ -72,7 +72,9 @@ def test_a_photo_is_known_by_its_bytes_wherever_it_is(reopen: Open) -> None:
     nowhere = Entry(replace(PHOTO, path=Path("/photos/2.jpg")), "cd" * 32, Outcome.NO_FACE)
     journal.record([ENTRY, nowhere])
     moved = replace(PHOTO, path=Path("/elsewhere/1.jpg"), modified_ns=2)
-    assert journal.find_content(moved, ENTRY.sha256) == Entry(moved, ENTRY.sha256, Outcome.KNOWN, ENTRY.face_ids)
+    assert journal.find_content(moved, ENTRY.sha256) == Entry(
+        moved, ENTRY.sha256, Outcome.KNOWN, face_ids=ENTRY.face_ids
+    )
     assert journal.find_content(replace(moved, remark="Bob"), ENTRY.sha256) is None
     assert journal.find_content(moved, nowhere.sha256) is None
 
@@ -82,7 +84,7 @@ def test_what_may_pass_is_forgotten_for_the_next_run(reopen: Open) -> None:
     journal = reopen()
     journal.record([ENTRY, passing])
     assert journal.find(passing.photo) == passing
-    journal.forget_passing()
+    journal.forget_transient()
     assert journal.find(passing.photo) is None
     assert journal.find(PHOTO) == ENTRY
 
@@ -119,7 +121,7 @@ def test_a_damaged_journal_is_put_aside(reopen: Open, path: Path, caplog: pytest
     path.write_bytes(b"not a database, but long enough to be read as one" * 100)
     with caplog.at_level(logging.WARNING):
         reopen().record([ENTRY])
-    assert "all photos are looked at again" in caplog.text
+    assert "all photos are processed again" in caplog.text
     assert reopen().find(PHOTO) == ENTRY
 
 

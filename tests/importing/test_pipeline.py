@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from indexer.importing.failures import CannotGoOn
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.outcomes import Outcome
 from indexer.importing.photo_files import find_photos
 from indexer.importing.pipeline import Pipeline, Target
 from indexer.importing.report import Report
-from indexer.importing.retry import CannotGoOn
 from indexer.progress import Progress
 from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
@@ -46,19 +46,19 @@ async def store(tmp_path: Path, files: ModelFiles) -> AsyncIterator[Store]:
 
 
 class Bench:
-    """Runs imports of one folder into one store, and counts how many photos were looked at, and at once."""
+    """Runs imports of one folder into one store, and counts how many photos were observed, and at once."""
 
     def __init__(self, folder: Path, engine: Engine, store: Store) -> None:
         self.folder = folder
         self.engine = engine
         self.store = store
-        self.looked = self.at_once = self.most_at_once = 0
+        self.observed = self.at_once = self.most_at_once = 0
         self.choose: Choice = largest(0.9)
         self.lines: dict[str, Outcome] = {}
         self.reasons: dict[str, str] = {}
 
-    async def look(self, content: bytes, _: str) -> Candidate:
-        self.looked += 1
+    async def observe(self, content: bytes, _: str) -> Candidate:
+        self.observed += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -70,22 +70,22 @@ class Bench:
         self,
         limit: int | None = None,
         settle_s: float = 0.0,
-        keep: Callable[[GalleryWriter], GalleryWriter] = lambda keeper: keeper,
+        wrap: Callable[[GalleryWriter], GalleryWriter] = lambda writer: writer,
         stop: Callable[[Pipeline], None] = lambda _: None,
     ) -> dict[Outcome, int]:
         """What there was of each outcome."""
         self.lines.clear()
-        self.looked = 0
+        self.observed = 0
         path = self.folder.parent / "report.jsonl"
-        keeper = keep(GalleryWriter(self.store, lambda: datetime.now(UTC)))
-        way = Target(self.look, keeper.keep, in_flight=6, max_bytes=MAX_BYTES)
+        writer = wrap(GalleryWriter(self.store, lambda: datetime.now(UTC)))
+        target = Target(observe=self.observe, write=writer.write, in_flight=6, max_bytes=MAX_BYTES)
         with (
             closing(Journal.open(self.folder.parent / "journal.sqlite", "")) as journal,
             Report(path) as report,
             Progress(None, "files", stream=io.StringIO()) as progress,
         ):
-            journal.forget_passing()
-            pipeline = Pipeline(way, journal, report, progress, settle_s)
+            journal.forget_transient()
+            pipeline = Pipeline(target, journal, report, progress, settle_s)
             stop(pipeline)
             await pipeline.run(find_photos(self.folder, "folder")(), limit)
         for line in map(json.loads, path.read_text().splitlines()):
@@ -109,27 +109,27 @@ async def test_every_photo_is_registered_under_its_folder(bench: Bench) -> None:
     assert await remarks(bench.store) == ["astronaut", "biden", "obama", "obama"]
 
 
-async def test_a_second_run_adds_nothing_and_looks_at_nothing(bench: Bench) -> None:
+async def test_a_second_run_adds_and_observes_nothing(bench: Bench) -> None:
     await bench.run()
     assert await bench.run() == {Outcome.KNOWN: 4}
-    assert bench.looked == 0
+    assert bench.observed == 0
     assert await bench.store.count() == 4
 
 
-async def test_touched_and_moved_photos_are_not_looked_at(bench: Bench) -> None:
+async def test_touched_and_moved_photos_are_not_observed(bench: Bench) -> None:
     """They are read, and known by their bytes."""
     await bench.run()
     os.utime(bench.folder / "biden" / "1.jpg", ns=(1, 1))
     (bench.folder / "obama" / "1.jpg").rename(bench.folder / "obama" / "moved.jpg")
     assert await bench.run() == {Outcome.KNOWN: 4}
-    assert bench.looked == 0
+    assert bench.observed == 0
 
 
 async def test_a_lost_journal_costs_time_only(bench: Bench) -> None:
     await bench.run()
     (bench.folder.parent / "journal.sqlite").unlink()
     assert await bench.run() == {Outcome.KNOWN: 4}
-    assert bench.looked == 4
+    assert bench.observed == 4
     assert await bench.store.count() == 4
 
 
@@ -179,7 +179,7 @@ async def test_bad_files_are_named_and_never_fatal(bench: Bench, photos: Path) -
     failures = {name: outcome for name, outcome in bench.lines.items() if outcome.is_failure}
     await bench.run()
     assert {name: outcome for name, outcome in bench.lines.items() if outcome.is_failure} == failures
-    assert bench.looked == 0
+    assert bench.observed == 0
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -229,14 +229,14 @@ async def test_a_photo_that_becomes_readable_is_taken_next_time(bench: Bench, mo
 
 
 async def test_an_unforeseen_error_is_one_photo_s(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = bench.look
+    observe = bench.observe
 
     async def failing(content: bytes, remark: str) -> Candidate:
         if remark == "biden":
             raise ZeroDivisionError
-        return await look(content, remark)
+        return await observe(content, remark)
 
-    monkeypatch.setattr(bench, "look", failing)
+    monkeypatch.setattr(bench, "observe", failing)
     assert await bench.run() == {Outcome.REGISTERED: 3, Outcome.FAILED: 1}
 
 
@@ -254,22 +254,22 @@ async def test_no_more_than_the_bound_is_in_flight(bench: Bench, portraits: dict
     assert bench.most_at_once == 6
 
 
-async def test_stopping_finishes_what_is_in_hand(bench: Bench, portraits: dict[str, bytes]) -> None:
-    """What was looked at is in the gallery and in the journal; the rest is imported by the next run."""
+async def test_stopping_finishes_what_is_in_flight(bench: Bench, portraits: dict[str, bytes]) -> None:
+    """What was observed is in the gallery and in the journal; the rest is imported by the next run."""
     for number, photo in enumerate(variants(portraits["biden"], 60)):
         (bench.folder / "biden" / f"{number}x.jpg").write_bytes(photo)
 
     def soon(pipeline: Pipeline) -> None:
-        async def look(content: bytes, remark: str) -> Candidate:
-            if bench.looked == 10:
+        async def observe(content: bytes, remark: str) -> Candidate:
+            if bench.observed == 10:
                 pipeline.stopping.set()
-            return await bench.look(content, remark)
+            return await bench.observe(content, remark)
 
-        pipeline.way = replace(pipeline.way, look=look)
+        pipeline.target = replace(pipeline.target, observe=observe)
 
     first = (await bench.run(stop=soon))[Outcome.REGISTERED]
     assert 0 < first < 64
-    assert bench.looked == first == await bench.store.count()
+    assert bench.observed == first == await bench.store.count()
     assert await bench.run() == {Outcome.KNOWN: first, Outcome.REGISTERED: 64 - first}
 
 
@@ -288,29 +288,29 @@ async def test_a_file_that_is_being_written_waits(bench: Bench) -> None:
 async def test_a_gallery_that_stays_away_stops_the_import(bench: Bench) -> None:
     """Nothing is claimed that the gallery doesn't have; the next run imports all."""
 
-    def away(keeper: GalleryWriter) -> GalleryWriter:
-        async def keep(_: object) -> list[list[object]]:
+    def away(writer: GalleryWriter) -> GalleryWriter:
+        async def write(_: object) -> list[list[object]]:
             raise CannotGoOn("The gallery was away.")
 
-        keeper.keep = keep  # type: ignore[assignment, method-assign]
-        return keeper
+        writer.write = write  # type: ignore[assignment, method-assign]
+        return writer
 
     with pytest.raises(CannotGoOn):
-        await bench.run(keep=away)
+        await bench.run(wrap=away)
     assert await bench.run() == {Outcome.REGISTERED: 4}
 
 
 async def test_a_photo_that_changes_meanwhile_is_said_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no broken photo, and the next run takes it."""
     path = bench.folder / "biden" / "1.jpg"
-    look = bench.look
+    observe = bench.observe
 
-    async def exchange(content: bytes, remark: str) -> Candidate:
+    async def change(content: bytes, remark: str) -> Candidate:
         if remark == "biden":
             path.write_bytes(b"half")
             content = content[:100]
-        return await look(content, remark)
+        return await observe(content, remark)
 
-    monkeypatch.setattr(bench, "look", exchange)
+    monkeypatch.setattr(bench, "observe", change)
     assert await bench.run() == {Outcome.REGISTERED: 3, Outcome.FAILED: 1}
     assert bench.reasons["biden/1.jpg"] == "It changed while it was read; run again once it is whole."

@@ -13,7 +13,7 @@ from indexer.importing.outcomes import Line, Outcome
 from indexer.importing.report import Report, ReportUnavailable
 
 LINES = [
-    Line("/photos/Ann, 安/1.jpg", Outcome.REGISTERED, 2**53 - 1, milliseconds=12.345),
+    Line("/photos/Ann, 安/1.jpg", Outcome.REGISTERED, face_id=2**53 - 1, milliseconds=12.345),
     Line(os.fsdecode(b"/photos/\xff.jpg"), Outcome.UNREADABLE, reason='It is "damaged", in\ntwo lines.'),
     Line("/photos/.hidden", Outcome.HIDDEN),
 ]

@@ -14,9 +14,8 @@ from PIL import Image
 from qdrant_client import models
 
 from indexer.commands import reembed
-from indexer.moving.stored_pictures import embed_again
+from indexer.moving.reembed import pairs
 from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
-from service.gallery.gallery import Gallery
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.edge.folder import read_contract
@@ -26,47 +25,20 @@ from service.stores.qdrant.collection import CollectionSettings, real_name
 from service.stores.qdrant.migration import QdrantMigration
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Store
-from service.timings import Timings
 from service.values import Embedding, ModelContract, StoredFace
-from service.vision.engine import Engine
-from service.vision.images import to_base64, to_jpeg
 from tests.conftest import MODELS, Start
-from tests.gallery.test_gallery import RULES, START
-from tests.support.device import Device, jpeg
+from tests.moving.conftest import LEAST, kept_picture
+from tests.support.device import Device
 from tests.support.processes import launch
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import embedding, face
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
 
-FORMER = ModelContract(model="former", digest="0" * 64, preprocessing=1, dimension=512)
-"""The model that the galleries of these tests are made with; what it computed is noise to any other."""
-
-LEAST = 0.93
-"""Cosine of a photo's embedding and its picture's; of one of another model it is about 0."""
-
 PLAIN = Namespace(drop_old=False, leave_out=False)
 
-
-@pytest.fixture
-async def known(
-    engine: Engine, files: ModelFiles, tmp_path: Path, portraits: dict[str, bytes], photos: Path
-) -> dict[int, tuple[StoredFace, Embedding]]:
-    """Faces of portraits and of photos larger than the pictures, as registered, with this engine's embeddings."""
-    store = EdgeStore(tmp_path / "known")
-    await store.open()
-    await store.bind(files.contract)
-    gallery = Gallery(engine, store, RULES, clock=lambda: START)
-    large = {name: (photos / name).read_bytes() for name in ("obama.jpg", "obama2.jpg", "biden.jpg")}
-    for remark, photo in {**portraits, **large}.items():
-        await gallery.enroll(photo, remark, Timings())
-    found = {each.face_id: (each, vector) async for each, vector in store.scan_embedded()}
-    await store.close()
-    return found
-
-
-def kept_picture(picture: Image.Image) -> str:
-    return to_base64(to_jpeg(picture, 480))
+FORMER = ModelContract(model="former", digest="0" * 64, preprocessing=1, dimension=512)
+"""The model that the galleries of these tests are made with; what it computed is noise to any other."""
 
 
 async def make(store: Store, faces: list[StoredFace], contract: ModelContract = FORMER) -> Store:
@@ -95,39 +67,6 @@ def alike(
         number: each for number, (each, _) in known.items()
     }
     return min(float(known[number][1] @ vector) for number, (_, vector) in found.items()) >= least
-
-
-class TestStoredPictures:
-    """What a picture of at most 480 pixels still tells."""
-
-    async def test_the_face_is_found_again(
-        self, engine: Engine, known: dict[int, tuple[StoredFace, Embedding]]
-    ) -> None:
-        """At the photo's size or made smaller, the embedding is nearly that of the photo."""
-        sides = set()
-        for each, vector in known.values():
-            again = await embed_again(engine, each, picture_side=480)
-            assert float(again @ vector) > LEAST, each.remark
-            sides.add(max(each.box) > 480)
-        assert sides == {True, False}
-
-    async def test_the_right_one_of_several(self, engine: Engine, photos: Path, files: ModelFiles) -> None:
-        """The stored box tells whose face it is, at whatever scale, even where another one is larger."""
-        with Image.open(photos / "obama.jpg") as one, Image.open(photos / "biden.jpg") as other:
-            both = Image.new("RGB", (1000, 600))
-            both.paste(one.convert("RGB").resize((600, 600)), (0, 0))
-            both.paste(other.convert("RGB").resize((400, 400)), (600, 100))
-        photo = jpeg(both, quality=95)
-        observation = await engine.observe(photo, lambda found: found, Timings())
-        assert len(observation.faces) == 2
-        small = both.copy()
-        small.thumbnail((480, 480))
-        for seen in observation.faces:
-            found = seen.detection
-            stored = face(1, box=found.box, landmarks=found.landmarks, picture=kept_picture(small))
-            vectors = await embed_again(engine, stored, picture_side=480)
-            similar = [float(vectors @ each.embedding) for each in observation.faces]
-            assert similar[observation.faces.index(seen)] == max(similar) > 0.9
 
 
 class TestEdge:
@@ -363,7 +302,7 @@ def test_pairs_are_by_number() -> None:
             yield (number * 10, number)
 
     async def paired() -> list[tuple[int, int]]:
-        both = reembed.pairs(listed(1, 3, 4, 9), listed(2, 3, 9, 10, 11))
+        both = pairs(listed(1, 3, 4, 9), listed(2, 3, 9, 10, 11))
         return [((ours or (0, 0))[1], (theirs or (0, 0))[1]) async for ours, theirs in both]
 
     assert asyncio.run(paired()) == [(1, 0), (0, 2), (3, 3), (4, 0), (9, 9), (0, 10), (0, 11)]

@@ -17,6 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 60.0
 
+END_LIMIT_S = 300.0
+"""For a command that imports some hundred photos, on a machine that has other work too."""
+
 
 @dataclass(slots=True)
 class Running:
@@ -35,7 +38,7 @@ class Running:
     async def ended(self) -> int:
         """Wait until it has ended; its exit status."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(START_LIMIT_S):
+        async with asyncio.timeout(END_LIMIT_S):
             self.log += (await self.process.stderr.read()).decode()
             return await self.process.wait()
 

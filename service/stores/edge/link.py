@@ -215,7 +215,7 @@ class _EdgeProcess:
                 number, went_well, value = pickle.loads(await self._answers.readexactly(size))  # noqa: S301 - our own
                 answer = self._waiting.get(number)
                 if answer is not None and not answer.done():
-                    _settle(answer, went_well, value)
+                    _settle(answer, value, went_well=went_well)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except Exception:
@@ -245,7 +245,7 @@ class _EdgeProcess:
         return f"The gallery's process {how}{likely}, before it answered; repeating the request is safe."
 
 
-def _settle(answer: asyncio.Future[Any], went_well: bool, value: Any) -> None:
+def _settle(answer: asyncio.Future[Any], value: Any, *, went_well: bool) -> None:
     if went_well:
         answer.set_result(value)
     else:

@@ -48,7 +48,7 @@ class EdgeMigration:
         """See Migration.block_writes."""
         yield
 
-    async def switch(self, drop_old: bool) -> str:
+    async def switch(self, *, drop_old: bool) -> str:
         """See Migration.switch."""
         await self.close()
         old_folder = await asyncio.to_thread(replace_gallery, self._folder, self._draft)

@@ -63,7 +63,7 @@ def _attempt(number: int, name: str, work: Callable[[], object]) -> Answer:
         return number, True, work()
     except (FaceServiceError, ValueError) as error:
         return number, False, error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Edge raises plain Exceptions, and who asked must get an answer
         # Not the whole message: Edge quotes what it was given in some.
         log.error("%s failed: %s: %.200s", name, type(error).__name__, error)
         sentence = "The gallery could not carry this out; its log says why, and repeating the request is safe."

@@ -17,17 +17,17 @@ from service.values import Embedding, Match, ModelContract, StoredFace
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard
 
-Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class Request(ABC, Generic[Answer]):
+class Request(ABC, Generic[Answer_co]):
     """One call of the shard; it travels to the process as a pickle."""
 
     writes: ClassVar[bool] = False
     """Whether its answer waits until its effect is on disk."""
 
     @abstractmethod
-    def carry_out(self, shard: Shard) -> Answer:
+    def carry_out(self, shard: Shard) -> Answer_co:
         """Make the call; raises what that raises."""
 
 

@@ -80,7 +80,9 @@ class Shard:
 
     def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """See Store.add_many; on disk once `sync` has returned."""
-        records: list[Any] = self._open().retrieve([face.face_id for face, _ in faces], list(IDENTITY), False)
+        records: list[Any] = self._open().retrieve(
+            [face.face_id for face, _ in faces], list(IDENTITY), with_vector=False
+        )
         owners = {record.id: record.payload for record in records}
         outcomes, points = [], []
         for face, embedding in faces:
@@ -122,7 +124,7 @@ class Shard:
 
     def fetch(self, face_ids: Sequence[int]) -> dict[int, StoredFace]:
         """See listing.FaceReader."""
-        records: list[Any] = self._open().retrieve([*face_ids], True, False)
+        records: list[Any] = self._open().retrieve([*face_ids], with_payload=True, with_vector=False)
         return {record.id: to_face(record.id, record.payload) for record in records}
 
     def page_embedded(self, *, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
@@ -139,7 +141,7 @@ class Shard:
 
     def remove(self, face_id: int) -> bool:
         """See Store.remove; on disk once `sync` has returned."""
-        if not self._open().retrieve([face_id], False, False):
+        if not self._open().retrieve([face_id], with_payload=False, with_vector=False):
             return False
         self._update(qdrant.UpdateOperation.delete_points([face_id]), 1)
         return True

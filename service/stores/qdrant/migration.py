@@ -76,7 +76,7 @@ class QdrantMigration:
         finally:
             await collection.allow_writes(self._link, self._old_name)
 
-    async def switch(self, drop_old: bool) -> str:
+    async def switch(self, *, drop_old: bool) -> str:
         """See Migration.switch."""
         await collection.switch_alias(self._link, self._name, old=self._old_name, new=self._new_name)
         if drop_old:

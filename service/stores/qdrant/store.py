@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,17 +28,12 @@ from service.stores.payload import (
 from service.stores.qdrant import collection
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.points import ADDITION, chunks, to_floats, to_point
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
 from service.values import Embedding, Match, ModelContract, StoredFace
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
-
-ADDITION = "addition"
-"""The field that tells by which call a face was added; so two services that add it at once know who did."""
-
-CHUNK_BYTES = 8 * 2**20
-"""Of pictures in one request; Qdrant's limit for a request is 32 MB."""
 
 # One replica is asked first and the others follow it, so that they agree on who came first.
 ORDERING = models.WriteOrdering.MEDIUM
@@ -107,7 +102,7 @@ class QdrantStore:
         response = await self._link.call(
             lambda client: client.query_points(
                 self._collection,
-                query=_floats(embedding),
+                query=to_floats(embedding),
                 limit=limit,
                 score_threshold=score_threshold(threshold),
                 search_params=collection.SEARCH,
@@ -140,12 +135,12 @@ class QdrantStore:
 
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, True)}
+        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, with_payload=True)}
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
-            if not await self._read([face_id], False):
+            if not await self._read([face_id], with_payload=False):
                 return False
             selector = models.PointIdsList(points=[face_id])
             await self._link.call(lambda client: client.delete(self._collection, selector, ordering=ORDERING))
@@ -186,16 +181,18 @@ class QdrantStore:
         addition = uuid.uuid4().hex
         points: dict[int, models.PointStruct] = {}
         for face, embedding in faces:
-            payload = {**to_payload(face), ADDITION: addition}
-            point = models.PointStruct(id=face.face_id, vector=_floats(embedding), payload=payload)
-            points.setdefault(face.face_id, point)  # the same face may come twice
+            points.setdefault(face.face_id, to_point(face, embedding, addition))  # the same face may come twice
         fields = [*IDENTITY, ADDITION]
         async with self._link.within(limit_s):
             # Of many faces those that are there are left out: an import that is taken up again need not send them.
-            there = {each.id for each in await self._read([*points], False, limit_s)} if len(points) > 1 else set()
-            for chunk in _chunks(point for face_id, point in points.items() if face_id not in there):
+            there = (
+                {each.id for each in await self._read([*points], with_payload=False, limit_s=limit_s)}
+                if len(points) > 1
+                else set()
+            )
+            for chunk in chunks(point for face_id, point in points.items() if face_id not in there):
                 await self._link.call(partial(self._insert, chunk), limit_s)
-            present = await self._read([*points], fields, limit_s)
+            present = await self._read([*points], with_payload=fields, limit_s=limit_s)
             await collection.require_writable(self._link, name=self._name, real=self._collection, limit_s=limit_s)
         # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
         owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
@@ -225,38 +222,18 @@ class QdrantStore:
         ]
 
     async def _scroll(
-        self, limit_s: float | None = None, with_payload: bool | list[str] = False, **what: Any
+        self, limit_s: float | None = None, *, with_payload: bool | list[str] = False, **what: Any
     ) -> list[Any]:
         """Records; `Any` because the client's types allow ids and payloads that this store never writes."""
         request = {"with_payload": with_payload, **what}
         return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
     async def _read(
-        self, face_ids: Sequence[int], payload: bool | list[str], limit_s: float | None = None
+        self, face_ids: Sequence[int], *, with_payload: bool | list[str], limit_s: float | None = None
     ) -> list[Any]:
         if not face_ids:
             return []
         records: list[Any] = await self._link.call(
-            lambda client: client.retrieve(self._collection, [*face_ids], with_payload=payload), limit_s
+            lambda client: client.retrieve(self._collection, [*face_ids], with_payload=with_payload), limit_s
         )
         return records
-
-
-def _floats(embedding: Embedding) -> list[float]:
-    numbers: list[float] = np.asarray(embedding, np.float32).tolist()
-    return numbers
-
-
-def _chunks(points: Iterable[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
-    """All the points, in lists whose pictures fit into one request."""
-    chunk: list[models.PointStruct] = []
-    size = 0
-    for point in points:
-        length = len((point.payload or {})["picture"])
-        if chunk and size + length > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(point)
-        size += length
-    if chunk:
-        yield chunk

@@ -1,0 +1,79 @@
+"""Brings every face of a gallery into one of another model, also those that come or go meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from indexer.moving.stored_pictures import embed_again
+from indexer.progress import Progress
+from service.errors import FaceNotFound, InvalidImage
+from service.stores.listing import Key
+from service.stores.store import Store
+from service.values import Embedding, StoredFace
+from service.vision.engine import Engine
+
+BATCH = 64
+"""Faces read, computed and added at once."""
+
+
+class Reembedding:
+    """Brings a new gallery to what the old one holds, with another engine's embeddings, as often as asked."""
+
+    def __init__(self, engine: Engine, *, old: Store, new: Store, picture_side: int) -> None:
+        self.old = old
+        self.new = new
+        self.failed: dict[int, str] = {}
+        """The faces of the old gallery that can't be computed again, and why."""
+        self._engine = engine
+        self._picture_side = picture_side
+
+    async def catch_up(self, progress: Progress | None = None) -> int:
+        """Add the faces that the new gallery lacks, and remove those that only it has; how many these were."""
+        missing: list[int] = []
+        changes = 0
+        failed, self.failed = self.failed, {}
+        async for old, new in pairs(self.old.scan_keys(), self.new.scan_keys()):
+            if new is not None and new != old:
+                await self.new.remove(new[1])
+                changes += 1
+            if old is not None and old != new:
+                if old[1] in failed:
+                    self.failed[old[1]] = failed[old[1]]
+                else:
+                    missing.append(old[1])
+            if progress is not None and old is not None:
+                progress.advance()
+            if len(missing) == BATCH:
+                changes += await self._embed_and_add(missing, progress)
+                missing = []
+        return changes + await self._embed_and_add(missing, progress)
+
+    async def _embed_and_add(self, face_ids: list[int], progress: Progress | None) -> int:
+        """Compute some faces, those that are still there, and add them."""
+        faces = list((await self.old.fetch(face_ids)).values()) if face_ids else []
+        embeddings = await asyncio.gather(*(self._embed(face) for face in faces))
+        computed = [(face, each) for face, each in zip(faces, embeddings, strict=True) if each is not None]
+        if computed:
+            await self.new.add_many(computed)
+        if progress is not None:
+            progress.note(failed=len(faces) - len(computed))
+        return len(computed)
+
+    async def _embed(self, face: StoredFace) -> Embedding | None:
+        try:
+            return await embed_again(self._engine, face, self._picture_side)
+        except (FaceNotFound, InvalidImage) as error:
+            self.failed[face.face_id] = str(error)
+            return None
+
+
+async def pairs(old: AsyncIterator[Key], new: AsyncIterator[Key]) -> AsyncIterator[tuple[Key | None, Key | None]]:
+    """The keys of two galleries, each by rising face_id, side by side; None where one of them lacks the face."""
+    one, other = await anext(old, None), await anext(new, None)
+    while one is not None or other is not None:
+        only_old = other is None or (one is not None and one[1] < other[1])
+        only_new = one is None or (other is not None and other[1] < one[1])
+        yield (None if only_new else one), (None if only_old else other)
+        one = one if only_new else await anext(old, None)
+        other = other if only_old else await anext(new, None)
