@@ -98,6 +98,7 @@ def test_the_service_itself_does_not_load_edge() -> None:
             assert not any(each.startswith("qdrant_edge") for each in at_once), name
 
 
+@pytest.mark.slow
 def test_openvino_is_imported_in_one_place() -> None:
     """runtimes.import_openvino, which keeps its telemetry silent; a plain import would not."""
     for name, path in modules("service", "indexer", "scripts"):

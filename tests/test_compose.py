@@ -93,6 +93,7 @@ class TestCompose:
         assert there["FACE_QDRANT_API_KEY"] == "the-key"
         assert "8080" in said.stdout.partition(f"\n  {service}:\n")[2].partition("\n    ports:\n")[2][:60]
 
+    @pytest.mark.slow
     def test_what_env_leaves_out_has_a_default(self, tmp_path: Path) -> None:
         """Qdrant beside it, JSON in the log, and on a GPU's machine the GPU."""
         said = rendered(tmp_path, "gpu", "QDRANT_API_KEY=k\n")

@@ -43,6 +43,7 @@ def test_a_missing_tool_fails_on_ci(pytester: pytest.Pytester, ci: str) -> None:
     assert found.get("failed", 0) + found.get("errors", 0) == 3
 
 
+@pytest.mark.slow
 def test_a_module_that_skips_all_fails_on_ci(pytester: pytest.Pytester) -> None:
     assert outcomes(pytester, MODULE_SKIPPED.format(reason="needs curl"), "1") == {"errors": 1}
 

@@ -112,6 +112,7 @@ def test_ten_thousand_requests_verify_on_both_sides() -> None:
     assert planes == set(range(17))
 
 
+@pytest.mark.slow
 def test_the_signed_query_says_what_the_handlers_read() -> None:
     """Whatever a query looks like, as long as it is UTF-8: else an altered one could pass, and mean something else."""
     chance = random.Random(7)

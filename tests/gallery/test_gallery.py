@@ -90,6 +90,7 @@ class TestDeriveFaceId:
 
 
 class TestEnroll:
+    @pytest.mark.slow
     async def test_what_is_kept(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         """Everything that the face was registered with, in the photo's own coordinates."""
         number = await gallery.enroll(portraits["obama"], "test", Timings(), device_id="gate-1")
@@ -105,6 +106,7 @@ class TestEnroll:
         assert all(face.box.left < x < face.box.right for x, _ in face.landmarks)
         assert all(face.box.top < y < face.box.bottom for _, y in face.landmarks)
 
+    @pytest.mark.slow
     async def test_again_changes_nothing(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         """Not even the time; the number is the same."""
         first = await gallery.enroll(portraits["obama"], "test", Timings())
@@ -112,6 +114,7 @@ class TestEnroll:
         assert await gallery.enroll(portraits["obama"], "test", Timings()) == first
         assert await stored(gallery) == before
 
+    @pytest.mark.slow
     async def test_a_number_that_is_taken_is_passed_over(
         self, gallery: Gallery, store: Store, portraits: dict[str, bytes]
     ) -> None:
@@ -130,6 +133,7 @@ class TestEnroll:
             assert await gallery.enroll(portraits["obama"], "test", Timings()) == third
         assert await store.count() == 3
 
+    @pytest.mark.slow
     async def test_what_is_no_usable_face_is_not_kept(
         self, engine: Engine, store: Store, photos: Path, portraits: dict[str, bytes]
     ) -> None:
@@ -163,6 +167,7 @@ class TestChoice:
 
 
 class TestIdentify:
+    @pytest.mark.slow
     async def test_the_threshold_is_the_least_similarity(
         self, engine: Engine, store: Store, gallery: Gallery, portraits: dict[str, bytes]
     ) -> None:
@@ -185,6 +190,7 @@ class TestIdentify:
         with pytest.raises(FaceNotFound, match="No usable face"):
             await gallery.identify(jpeg(Image.new("RGB", (20, 20))), 5, Timings())
 
+    @pytest.mark.slow
     async def test_the_limit(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         for name in ("obama", "biden"):
             await gallery.enroll(portraits[name], name, Timings())
@@ -192,6 +198,7 @@ class TestIdentify:
 
 
 class TestRemove:
+    @pytest.mark.slow
     async def test_is_for_good(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         number = await gallery.enroll(portraits["obama"], "test", Timings())
         await gallery.remove(number, Timings())
@@ -203,6 +210,7 @@ class TestRemove:
             await gallery.remove(7, Timings())
 
 
+@pytest.mark.slow
 async def test_stages_are_measured(gallery: Gallery, portraits: dict[str, bytes]) -> None:
     """In milliseconds, in the order in which they happen."""
     timings = Timings()

@@ -492,6 +492,7 @@ class TestHeads:
 
 @OF_ITS_OWN
 class TestStart:
+    @pytest.mark.slow
     async def test_a_file_that_cant_be_used(self, start: Start, settings: Settings, tmp_path: Path) -> None:
         """Nobody is let in by mistake: the service doesn't start."""
         for path in (tmp_path / "none.toml", devices_file(tmp_path / "open.toml", mode=0o644)):

@@ -91,6 +91,7 @@ async def test_the_requests_before_it_are_answered(service: Client) -> None:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_a_body_that_is_malformed_behind_the_answer(
     service: Client, device: Device, logged: pytest.LogCaptureFixture
 ) -> None:

@@ -85,6 +85,7 @@ class TestRegister:
         await device.register(portraits["obama"], "test")
         assert await device.remarks() == ["test"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", REMARKS)
     async def test_any_remark_comes_back_as_it_came(
         self, device: Device, portraits: dict[str, bytes], name: str
@@ -352,6 +353,7 @@ class TestDelete:
             for method, path in self.FORMS:
                 assert str(face_id) in await device.fails(1004, method, f"{path}?face_id={face_id}")
 
+    @pytest.mark.slow
     async def test_the_slip_of_the_pen_can_be_switched_off(self, strict: Device, portraits: dict[str, bytes]) -> None:
         """Then it deletes nothing and says so; listing and the other forms go on."""
         await strict.register(portraits["obama"], "test")
@@ -466,6 +468,7 @@ class TestUnusablePhotos:
 
 
 class TestUnknownError:
+    @pytest.mark.slow
     async def test_says_nothing_of_the_inside(
         self, device: Device, portraits: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -83,6 +83,7 @@ class TestReadable:
         """curl asks before it sends a large photo."""
         await device.succeeds("POST", REGISTER, data=form(portraits["obama"]), expect100=True)
 
+    @pytest.mark.slow
     async def test_photos_that_look_like_boundaries(self, device: Device, portraits: dict[str, bytes]) -> None:
         """Bytes after the picture's end that nearly are a boundary stay part of the photo."""
         for tail in (b"\r\n--fron", b"\r\n--", b"\r", b"\r\n", b"--frontier--", b"\n--frontier\r\n"):

@@ -88,6 +88,7 @@ async def test_models_that_fail_are_not_ready(service: Client, monkeypatch: pyte
     assert "the inside" not in answer["detail"]
 
 
+@pytest.mark.slow
 async def test_a_success_counts_for_a_while(service: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it is asked, the models work for it once in LATELY_S."""
     monkeypatch.setattr(service.app[HEALTH], "_succeeded_at", float("-inf"))

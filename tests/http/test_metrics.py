@@ -72,6 +72,7 @@ async def test_every_metric_is_there(service: Client) -> None:
     assert all(name.startswith("process_") for name in others)
 
 
+@pytest.mark.slow
 async def test_requests_and_stages(service: Client, device: Device, portraits: dict[str, bytes]) -> None:
     """Requests by route, code and reason, times of the whole and its stages; unknown paths share one name."""
     before = samples(await scraped(service))
@@ -115,6 +116,7 @@ async def test_the_gallerys_faces(service: Client, device: Device, portraits: di
     assert value(samples(await scraped(service)), "face_gallery_faces") == 2
 
 
+@pytest.mark.slow
 async def test_batches_and_what_waits(service: Client, device: Device, portraits: dict[str, bytes]) -> None:
     """Each crop is in one batch; photos that are worked on are told meanwhile, and nothing waits afterwards."""
     before = samples(await scraped(service))
@@ -157,6 +159,7 @@ async def test_a_gallery_that_hangs_delays_no_scrape(
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
 async def test_scraping_is_not_counted_for_long(service: Client) -> None:
     """Many scrapes at once are one count of the gallery."""
     size = service.app[METRICS]._gallery_size

@@ -24,6 +24,7 @@ async def test_ready(service: Client) -> None:
     assert await status(service, "/readyz") == (200, {"status": "ready"})
 
 
+@pytest.mark.slow
 async def test_other_methods(service: Client) -> None:
     """They are no paths of this service."""
     for path in ("/healthz", "/readyz", "/metrics"):

@@ -66,6 +66,7 @@ async def test_paths_of_others_stay_out(device: Device, logged: pytest.LogCaptur
     assert not any("forged" in str(vars(record)) or "wp-admin" in str(vars(record)) for record in of_service(logged))
 
 
+@pytest.mark.slow
 async def test_watchers_are_logged_at_debug(device: Device, logged: pytest.LogCaptureFixture) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         async with device.http.get(path) as response:
@@ -135,6 +136,7 @@ def named(logged: pytest.LogCaptureFixture) -> list[tuple[str, str | None, str]]
     return [(line["reason"], line.get("device_id"), line["client"]) for line in of_requests(logged)]
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="function")
 async def test_the_device_is_named_as_the_request_names_it(
     start: Start, settings: Settings, tmp_path: Path, logged: pytest.LogCaptureFixture
@@ -166,6 +168,7 @@ async def test_the_device_is_named_as_the_request_names_it(
     assert not any("forged" in str(vars(record)) for record in of_service(logged))
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(("trusted", "client"), [((), "127.0.0.1"), ((ip_network("127.0.0.1"),), "198.51.100.7")])
 async def test_a_trusted_proxy_names_the_client(

@@ -23,6 +23,7 @@ async def test_every_operation_has_a_path() -> None:
     assert {path for path, route in ROUTES.items() if route.operation is None} == OPEN_PATHS
 
 
+@pytest.mark.slow
 async def test_only_machines_paths_are_open() -> None:
     """Written out once more, so that nobody opens a path by a slip."""
     assert {"/healthz", "/readyz", "/metrics"} == OPEN_PATHS

@@ -254,6 +254,7 @@ def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end
         selection.prepare(Settings(weights=path, model_dir=tmp_path / "models"), kept=None)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFiles, casia: ModelFiles) -> None:
     assert custom.contract.model == "custom"
@@ -474,6 +475,7 @@ def test_openvino_reports_nothing() -> None:
     assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
 
 
+@pytest.mark.slow
 def test_models_folder_is_not_needed_whole(casia: ModelFiles, tmp_path: Path) -> None:
     """A copy of one model's folder, as an image build might make, is enough without a download."""
     copied = tmp_path / casia.facenet.parent.name

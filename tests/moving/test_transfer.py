@@ -294,6 +294,7 @@ class TestRefused:
         with pytest.raises(StoreUnavailable, match="no gallery there"):
             await export(gallery_in(tmp_path / "nowhere"), tmp_path / "faces.jsonl")
 
+    @pytest.mark.slow
     async def test_a_file_that_is_there(self, tmp_path: Path, few: Settings) -> None:
         """An export overwrites nothing."""
         (tmp_path / "faces.jsonl").write_text("mine")
@@ -301,6 +302,7 @@ class TestRefused:
             await export(few, tmp_path / "faces.jsonl")
         assert (tmp_path / "faces.jsonl").read_text() == "mine"
 
+    @pytest.mark.slow
     async def test_a_folder_that_is_not_there(self, tmp_path: Path, few: Settings) -> None:
         """The file is named, and why it can't be written."""
         with pytest.raises(UnusableArchive, match="can't be written: No such file"):
@@ -421,6 +423,7 @@ class TestDamaged:
         assert "damaged at line 5:" in capsys.readouterr().err
         assert same(await contents(new), (await contents(few))[:3])
 
+    @pytest.mark.slow
     async def test_without_its_end(self, tmp_path: Path, few: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         """A truncated export can't look whole, even where it breaks between two lines."""
         await export(few, tmp_path / "faces.jsonl")
@@ -441,6 +444,7 @@ class TestDamaged:
             with pytest.raises(UnusableArchive), ArchiveReader(file) as reader:
                 list(reader.read())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("change", get_args(Change))
     async def test_lines_that_look_good(
         self, tmp_path: Path, few: Settings, change: Change, capsys: pytest.CaptureFixture[str]

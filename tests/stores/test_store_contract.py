@@ -62,6 +62,7 @@ class TestEveryStore:
         assert [match.face for match in await store.search(embedding(9), 1)] == [face(9)]
         assert await store.add_many([]) == []
 
+    @pytest.mark.slow
     async def test_a_large_batch_is_added_whole(self, store: Store) -> None:
         """256 faces with pictures are one call, and concurrent batches of the same faces add each once."""
         batch = [(face(n, picture="p" * 8000), embedding(n)) for n in range(1, 257)]

@@ -91,6 +91,7 @@ def test_faces_come_the_largest_first(detector: Detector, heads: list[Image.Imag
     assert [int(middle(each.box)[0] // 300) for each in found] == [1, 3, 0, 2]
 
 
+@pytest.mark.slow
 def test_thirty_faces_are_all_found(by_default: Detector, heads: list[Image.Image]) -> None:
     """A group photo: each in its place, none twice, the largest first."""
     photo = background(1800, 1500)

@@ -39,6 +39,7 @@ def test_an_embedding_has_512_numbers_and_length_1(embedder: OpenVinoEmbedder, c
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_photos_of_one_person_are_more_alike_than_of_two(embedder: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
     embeddings = embedder.embed(crops)
     alike = embeddings @ embeddings.T

@@ -119,6 +119,7 @@ async def test_a_photo_without_a_face_is_no_error(engine: Engine, photos: Path) 
     assert observation.size == (451, 300)
 
 
+@pytest.mark.slow
 async def test_a_picture_is_made_where_one_is_asked_for(engine: Engine, photos: Path) -> None:
     """In the same visit to a worker; the size stays that of the photo, and without a face there is none."""
     photo = (photos / "obama.jpg").read_bytes()
@@ -144,6 +145,7 @@ async def test_the_size_is_that_of_the_upright_photo(engine: Engine, orientation
     assert observation.size == ((1003, 5001) if turned else (5001, 1003))
 
 
+@pytest.mark.slow
 async def test_each_stage_is_timed(engine: Engine, hundred: list[bytes]) -> None:
     timings = Timings()
     await engine.observe(hundred[0], largest, timings)
@@ -185,6 +187,7 @@ async def test_a_hundred_at_once_get_each_their_own_answer(engine: Engine, hundr
     assert len({face.detection for face in together}) == 100, "the photos are too alike to tell anything"
 
 
+@pytest.mark.slow
 async def test_what_one_sends_wrong_does_not_touch_the_others(engine: Engine, hundred: list[bytes]) -> None:
     """Each error reaches the one that it is about, as what it is."""
     wrong: list[tuple[bytes, type[FaceServiceError]]] = [
@@ -199,6 +202,7 @@ async def test_what_one_sends_wrong_does_not_touch_the_others(engine: Engine, hu
     assert [type(each) for each in found[1::2]] == [error for _, error in wrong]
 
 
+@pytest.mark.slow
 async def test_what_waits_and_each_batch_can_be_watched(
     detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
 ) -> None:

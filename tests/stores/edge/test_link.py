@@ -39,6 +39,7 @@ class TestKilledProcess:
         await recovers(edge.count)
         assert await numbers(edge.scan()) == [1, 2, *range(4, 21)]
 
+    @pytest.mark.slow
     async def test_requests_in_flight_fail_at_once_and_the_store_recovers(self, edge: EdgeStore) -> None:
         """Nobody hangs: each request is answered or told that repeating is safe, and repeating is."""
         number = process_of(edge)
@@ -95,6 +96,7 @@ class TestKilledProcess:
         contract.write_text(text)
         await recovers(edge.count)
 
+    @pytest.mark.slow
     async def test_another_gallery_in_the_same_folder_is_not_taken_for_the_old_one(
         self, edge: EdgeStore, folder: Path
     ) -> None:

@@ -50,6 +50,7 @@ async def test_a_crash_between_contract_and_shard_heals(folder: Path) -> None:
     await store.close()
 
 
+@pytest.mark.slow
 async def test_a_damaged_shard_is_said_to_be(edge: EdgeStore, folder: Path) -> None:
     """The service doesn't start on half a gallery, and says where it is and what to do."""
     await fill(edge, [face(number) for number in range(1, 11)])

@@ -30,6 +30,7 @@ class TestPeers:
             assert set(outcomes) == {Added.NEW, Added.KNOWN}
         assert await one.count() == 30
 
+    @pytest.mark.slow
     async def test_two_want_the_same_number_for_different_photos(self, server: Qdrant, opened: Any) -> None:
         """One gets it, the other is told that it is taken, and nothing is overwritten."""
         one, two = await opened(server.connect), await opened(server.connect)
