@@ -71,6 +71,7 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+@pytest.mark.process
 def test_the_layers_hold() -> None:
     """The contracts of import-linter in pyproject.toml: so a request passes each folder once and never turns back."""
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]

@@ -71,6 +71,7 @@ def exit_status(command: list[str], **environ: str) -> int:
 class TestCompose:
     """docker-compose.yml."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("profile", ["cpu", "gpu"])
     def test_docker_compose_accepts_it(self, tmp_path: Path, profile: str) -> None:
         """The file is valid with a key; without one, nothing starts, and the line says what to do."""
@@ -121,6 +122,7 @@ class TestCompose:
         """Every FACE_* variable that it names is one."""
         assert set(re.findall(r"\bFACE_[A-Z_]+[A-Z]", COMPOSE)) <= {variable(each.name) for each in fields(Settings)}
 
+    @pytest.mark.process
     @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash, as the image has it")
     def test_health_check_of_qdrant(self) -> None:
         """Healthy is who answers /readyz with 200; who refuses or isn't there is not."""
@@ -182,6 +184,7 @@ class TestDockerfile:
         assert labels["licenses"] == project["license"]
         assert labels["version"] == "$VERSION"
 
+    @pytest.mark.process
     def test_health_check(self) -> None:
         """Healthy is a service that answers /readyz with 200, whatever proxy the container has."""
         found = re.search(r"^HEALTHCHECK .*? CMD (.*)$", DOCKERFILE, re.MULTILINE)
@@ -217,6 +220,7 @@ class TestMakeUp:
         assert self.up(folders[0]).count("QDRANT_API_KEY") == 1
         assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
+    @pytest.mark.process
     def test_tells_the_image_its_version(self, tmp_path: Path) -> None:
         """For its label, out of the one place where it is written."""
         (tmp_path / "service").mkdir()
@@ -225,6 +229,7 @@ class TestMakeUp:
         done = subprocess.run(["make", "-n", "up"], cwd=tmp_path, check=True, capture_output=True, text=True)
         assert f"\nIMAGE_VERSION={__version__} " in done.stdout
 
+    @pytest.mark.process
     def test_refuses_a_setting_of_the_shell(self, tmp_path: Path) -> None:
         """It would not reach the containers: with FACE_DEVICES, the door would stand open."""
         shutil.copy(ROOT / "Makefile", tmp_path)

@@ -21,6 +21,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, files: ModelFiles) -> image.
 @pytest.mark.slow
 @pytest.mark.process
 class TestImage:
+    @pytest.mark.process
     def test_it_is_small(self, built: image.Image) -> None:
         """With the base image, which is not measured here; without torch and the tools of development."""
         assert sum(built.megabytes.values()) + image.BASE_MB < LARGEST_MB
@@ -45,6 +46,7 @@ class TestImage:
         async with image.started(built, files.contract.model, tmp_path / "data") as url:
             assert await image.remembers(url, portraits["obama"])
 
+    @pytest.mark.process
     @pytest.mark.parametrize(
         ("arguments", "environ", "sentence"),
         [

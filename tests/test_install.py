@@ -108,6 +108,7 @@ def test_a_silent_index_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
         assert not install.answers(f"http://127.0.0.1:{silent.getsockname()[1]}/")
 
 
+@pytest.mark.process
 def test_an_old_python_is_refused_by_one_sentence(tmp_path: Path) -> None:
     script = (
         "import sys; sys.version_info = (3, 9, 2); sys.argv[1:] = ['v']; from scripts import install; install.main()"

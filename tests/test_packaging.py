@@ -87,6 +87,7 @@ class TestWheel:
         assert not [each for each in required if each.startswith("torch") and "extra == 'torch'" not in each]
         assert set(metadata.get_all("Provides-Extra", [])) == {"heic", "int8", "ray", "redis", "torch"}
 
+    @pytest.mark.process
     @pytest.mark.parametrize("command", ["face-service", "face-indexer"])
     def test_its_commands_say_their_version_and_help(self, scripts: Path, hostile: Path, command: str) -> None:
         """From any folder, whatever lies in it."""
@@ -95,6 +96,7 @@ class TestWheel:
             assert done.returncode == 0, done.stderr
             assert done.stdout.startswith(expected)
 
+    @pytest.mark.process
     async def test_the_service_runs_in_a_hostile_folder(
         self, scripts: Path, hostile: Path, tmp_path: Path, files: ModelFiles, portraits: dict[str, bytes]
     ) -> None:

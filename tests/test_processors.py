@@ -23,6 +23,7 @@ def write(root: Path, files: dict[str, str]) -> None:
         path.write_text(text + "\n")
 
 
+@pytest.mark.process
 def test_an_affinity_counts() -> None:
     """As `taskset` sets it, whatever the machine has."""
     script = (

@@ -24,6 +24,8 @@ from tests.conftest import MODELS
 from tests.support.device import BOUNDARY, Device, jpeg, multipart, register_path, variants
 from tests.support.processes import ROOT, Running, gallery_process, kill_gallery_process, launch, listening
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
 BURST = 200
 """Requests at once."""
 

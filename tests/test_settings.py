@@ -246,6 +246,7 @@ def test_the_page_has_every_setting() -> None:
         assert tables().count(f"| `{name}` |") == 1
 
 
+@pytest.mark.process
 def test_help_has_every_setting() -> None:
     """With its default and its meaning."""
     command = [sys.executable, "-m", "service", "--help"]

@@ -63,6 +63,7 @@ def test_a_model_far_from_float32_is_not_kept(
     assert not elsewhere.facenet_int8.parent.exists()
 
 
+@pytest.mark.process
 @needs_nncf
 def test_nncf_sends_no_telemetry() -> None:
     """In a process of its own: under pytest NNCF switches its telemetry off by itself."""
@@ -100,6 +101,7 @@ def test_a_folder_that_is_not_there_is_refused(files: ModelFiles, tmp_path: Path
         quantize.collect_faces(tmp_path / "nowhere", files, Settings(), most=10)
 
 
+@pytest.mark.slow
 def test_too_few_faces_are_refused_and_what_was_skipped_is_counted(
     files: ModelFiles, portraits: dict[str, bytes], photos: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_too_few_faces_are_refused_and_what_was_skipped_is_counted(
         assert part in said
 
 
+@pytest.mark.slow
 def test_every_folder_has_its_turn_before_one_has_many(
     files: ModelFiles, portraits: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from tests.devices.test_signatures import VECTORS
 from tests.support.processes import ROOT, launch, listening
 from tests.support.signing import OTHER_SECRET, SECRET, devices_file
 
+pytestmark = pytest.mark.process
+
 PYTHON = ROOT / "scripts" / "device_client.py"
 SHELL = ROOT / "scripts" / "device_client.sh"
 SHELLS = [each for each in ("sh", "dash", "bash", "busybox") if shutil.which(each)]
@@ -65,6 +67,7 @@ ARGUMENTS: dict[str, Callable[[Path, str], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @needs_shell
 @pytest.mark.parametrize("shell", SHELLS)
 def test_shell_signs_as_the_vectors_say(tmp_path: Path, shell: str) -> None:
@@ -101,6 +104,7 @@ def asked(command: list[str], **environ: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 @needs_shell
 async def test_a_service_lets_them_in(tmp_path: Path, portraits: dict[str, bytes]) -> None:
     """Both register, recognise, list and delete; a wrong secret is 1002; so does requests, as the document shows."""
@@ -155,6 +159,7 @@ def test_no_command_line_shows_the_secret(tmp_path: Path) -> None:
     assert SECRET.encode().hex() not in seen.read_text()
 
 
+@pytest.mark.slow
 @needs_shell
 def test_mistakes(tmp_path: Path) -> None:
     """One sentence, no traceback, an exit status other than 0."""

@@ -52,6 +52,7 @@ class TestFile:
         path.chmod(mode)
         assert "door-7" in read_devices(path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("text", "said"),
         [
@@ -142,6 +143,8 @@ class TestReload:
         await found(known, "door-7")
         watching.cancel()
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_a_running_service(self, tmp_path: Path) -> None:
         """Takes up what a command writes, and SIGHUP at once; a broken edit shuts nobody out."""
         path = tmp_path / "devices.toml"
@@ -173,6 +176,8 @@ class TestReload:
         assert secret not in running.log
 
 
+@pytest.mark.process
+@pytest.mark.slow
 async def test_a_service_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
     """It would let nobody in, or everybody: it leaves with the sentence instead."""
     path = devices_file(tmp_path / "devices.toml", mode=0o644)
@@ -217,6 +222,7 @@ def failed(path: Path | None, *words: str) -> str:
 
 
 class TestCommands:
+    @pytest.mark.slow
     def test_add_and_list(self, tmp_path: Path) -> None:
         """The secret is shown once, alone on standard output; the file is its owner's only, in a folder made for it."""
         path = tmp_path / "new" / "devices.toml"
@@ -234,6 +240,7 @@ class TestCommands:
         ]
         assert [each.name for each in path.parent.iterdir()] == ["devices.toml"]
 
+    @pytest.mark.slow
     def test_rotation(self, path: Path) -> None:
         """The secret before works beside the new one, until it is finished; a third pushes the oldest out."""
         command(path, "rotate", "door-7")
@@ -245,6 +252,7 @@ class TestCommands:
         assert command(path, "rotate", "--finish", "door-7").stdout == ""
         assert read_devices(path)["door-7"].secrets == (last,)
 
+    @pytest.mark.slow
     def test_a_change_keeps_the_rest(self, path: Path) -> None:
         """Comments, other devices, the file's rights, and the link by which it is named."""
         path.write_text(f"# by hand\n{DEVICES}")
@@ -256,6 +264,8 @@ class TestCommands:
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
         assert path.read_text() == f"# by hand\n{DEVICES}".replace("enabled = true", "enabled = false")
 
+    @pytest.mark.process
+    @pytest.mark.slow
     def test_many_at_once(self, path: Path) -> None:
         """None undoes what another wrote."""
         lines = [[sys.executable, "-m", "service", "devices", "add", f"new-{number}"] for number in range(4)]
@@ -264,6 +274,7 @@ class TestCommands:
         assert [process.wait(60) for process in started] == [0] * 4
         assert len(read_devices(path)) == 5 + 4
 
+    @pytest.mark.slow
     def test_mistakes_change_nothing(self, path: Path) -> None:
         before = path.read_bytes()
         assert "already" in failed(path, "add", "door-7")
@@ -280,6 +291,7 @@ class TestCommands:
         path.chmod(0o644)
         assert "chmod 600" in failed(path, "list")
 
+    @pytest.mark.slow
     def test_what_it_writes_is_toml(self, tmp_path: Path) -> None:
         """Whatever the note."""
         path = tmp_path / "devices.toml"

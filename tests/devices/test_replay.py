@@ -111,6 +111,8 @@ async def test_this_process_forgets_after_twice_the_window() -> None:
     assert await memory.record(device_id="door-7", nonce="nonce")
 
 
+@pytest.mark.process
+@pytest.mark.slow
 async def test_redis_forgets_after_twice_the_window(redis: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """By Redis' own clock, also where nothing else is asked."""
     monkeypatch.setattr(replay, "KEPT_S", 2)
@@ -143,6 +145,7 @@ async def test_as_many_as_allowed_within_any_minute() -> None:
         await memory.check_rate("door-7")
 
 
+@pytest.mark.process
 async def test_redis_allows_as_many(redis: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """By the same rule and sentence, on its own clock; here a minute has three seconds."""
     monkeypatch.setattr(replay, "MINUTE_S", 3)
@@ -199,6 +202,7 @@ async def test_zero_is_no_limit() -> None:
         assert await memory.record(device_id="door-7", nonce=f"nonce-{number}")
 
 
+@pytest.mark.process
 async def test_replicas_share_the_rate(
     redis: tuple[str, int], start: Start, settings: Settings, tmp_path: Path
 ) -> None:
@@ -218,6 +222,8 @@ async def test_replicas_share_the_rate(
         assert await code(ports[0], signed("GET", "/get_registration_face")) == 0
 
 
+@pytest.mark.process
+@pytest.mark.slow
 async def test_replicas_share(redis: tuple[str, int], start: Start, settings: Settings, tmp_path: Path) -> None:
     """What one service has let in, another refuses; without Redis it would not."""
     path = devices_file(tmp_path / "devices.toml")
@@ -233,6 +239,8 @@ async def test_replicas_share(redis: tuple[str, int], start: Start, settings: Se
         assert await code(ports[1], request) == second
 
 
+@pytest.mark.process
+@pytest.mark.slow
 async def test_a_redis_that_is_away(
     tmp_path: Path, start: Start, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def text(chance: random.Random) -> str:
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_requests_verify_on_both_sides() -> None:
     """What a device's client signs, the service finds right, and reads the same parameters out of it."""
     chance = random.Random(6)
@@ -199,6 +200,7 @@ def bias(check: Check, one: str, other: str) -> float:
     return longer / PAIRS - 0.5
 
 
+@pytest.mark.slow
 def test_right_and_wrong_signatures_take_the_same_time() -> None:
     """A sign test over 4,000 pairs, each timed one right after the other.
 

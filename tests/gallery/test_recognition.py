@@ -55,6 +55,7 @@ def in_the_middle(detections: list[Detection]) -> list[Detection]:
     return sorted(detections, key=weight)[-1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PORTRAITS)
 async def test_a_portrait_has_the_box_and_the_embedding_of_facenet_pytorch(
     engine: Engine, shared: Path, name: str
@@ -81,6 +82,7 @@ def test_the_golden_portraits_are_of_different_people() -> None:
     assert (alike - np.eye(4)).max() < 0.6
 
 
+@pytest.mark.slow
 async def test_known_faces_are_recognised_first_among_240(vggface2: ModelFiles, shared: Path) -> None:
     """99 % and more of 240 photos of 120 people, against two other photos of each; with default settings."""
     folder = shared / "faces" / "lfw_mini"

@@ -299,6 +299,7 @@ class TestDenyByDefault:
             else:
                 assert await code(port, Signed(method, path, ())) == 1003
 
+    @pytest.mark.slow
     async def test_a_path_that_no_device_may_use(self, settings: Settings, tmp_path: Path) -> None:
         """One that is added, and that nobody has decided about, stays shut even for a good signature."""
         app = create_app(replace(settings, devices=devices_file(tmp_path / "devices.toml")))
@@ -359,6 +360,7 @@ class TestRemarks:
         (face,) = (await answer(port, listing().wire()))["data"]["all_face"]
         assert face["remark"] == REMARK
 
+    @pytest.mark.slow
     async def test_any_remark(self, port: int, photo: bytes) -> None:
         """A sample of the 10,000 of test_auth.py, through the whole service: what was signed is what is kept."""
         chance = random.Random(8)
@@ -410,6 +412,7 @@ class TestLetIn:
 class TestLimits:
     """Of the door, each in a service of its own."""
 
+    @pytest.mark.slow
     async def test_requests_a_minute(self, start: Start, settings: Settings, tmp_path: Path, photo: bytes) -> None:
         """A device over its limit is told when to come again; others are not, and refused requests don't count."""
         path = devices_file(tmp_path / "devices.toml")
@@ -426,6 +429,7 @@ class TestLimits:
         assert await code(port, listing()) == 1004
         assert await code(port, listing(device="other", secret=OTHER_SECRET)) == 0
 
+    @pytest.mark.slow
     async def test_time_to_receive(self, start: Start, settings: Settings, photo: bytes) -> None:
         """A head or a body that trickles in is given up, and says why where there is a request to answer."""
         port = (await start(replace(settings, receive_s=1))).port or 0
@@ -441,6 +445,7 @@ class TestLimits:
         assert b'"code": 1001' in said
         assert b"over 1 s" in said
 
+    @pytest.mark.slow
     async def test_body_size(self, start: Start, settings: Settings, photo: bytes, looked_at: list[bytes]) -> None:
         """The image stops at its limit, other parts at four times as much and a megabyte; nothing is kept of them."""
         port = (await start(replace(settings, max_bytes=len(photo)))).port or 0

@@ -128,6 +128,7 @@ class TestRegister:
         await device.register(portraits["obama"], "test")
         assert await device.remarks() == ["test"]
 
+    @pytest.mark.slow
     async def test_the_largest_of_several_faces_counts(self, device: Device, portraits: dict[str, bytes]) -> None:
         """It is registered, and it is looked up."""
         for larger, smaller in (("obama", "biden"), ("biden", "obama")):
@@ -141,6 +142,7 @@ class TestRegister:
             await device.register(portraits[smaller], "the smaller one")
             assert next(match["remark"] for match in await device.recognise(portraits[larger])) == "both"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("filename", "content_type"),
         [("1.jpg", "image/jpeg"), ("photo", "application/octet-stream"), ("../../x.png", "image/png"), ("", None)],
@@ -152,6 +154,7 @@ class TestRegister:
         await device.succeeds("POST", register_path("test"), data=form(portraits["obama"], filename, content_type))
         assert await device.remarks() == ["test"]
 
+    @pytest.mark.slow
     async def test_other_formats(self, device: Device, portraits: dict[str, bytes]) -> None:
         """PNG, BMP, GIF, TIFF and WebP are registered and found like a JPEG."""
         for format_name in ("PNG", "BMP", "GIF", "TIFF", "WEBP"):
@@ -160,6 +163,7 @@ class TestRegister:
             await device.register(out.getvalue(), format_name)
         assert len(await device.recognise(portraits["obama"])) == 5
 
+    @pytest.mark.slow
     async def test_a_face_id_suits_every_json_client(self, device: Device, portraits: dict[str, bytes]) -> None:
         """Device.faces checks each: a whole number from 1 to 2^53 - 1, none twice."""
         for number in range(8):
@@ -168,6 +172,7 @@ class TestRegister:
 
 
 class TestPicture:
+    @pytest.mark.slow
     async def test_is_upright_small_and_without_metadata(self, device: Device, photos: Path) -> None:
         """A phone's photo, stored lying on its side with its place and time, comes back upright without them."""
         with Image.open(photos / "obama.jpg") as photo:
@@ -190,25 +195,30 @@ class TestPicture:
             assert set(came.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
             assert np.abs(coarse(came) - coarse(upright)).max() < 16
 
+    @pytest.mark.slow
     async def test_is_never_made_larger(self, device: Device, portraits: dict[str, bytes]) -> None:
         await device.register(portraits["obama"], "test")
         sent = Image.open(io.BytesIO(portraits["obama"]))
         assert picture((await device.faces())[0]["picture"]).size == sent.size
 
+    @pytest.mark.slow
     async def test_its_side_is_a_setting(self, strict: Device, portraits: dict[str, bytes]) -> None:
         await strict.register(portraits["obama"], "test")
         assert max(picture((await strict.faces())[0]["picture"]).size) == 100
 
 
 class TestRecognise:
+    @pytest.mark.slow
     async def test_none_registered(self, device: Device, portraits: dict[str, bytes]) -> None:
         assert await device.recognise(portraits["obama"]) == []
 
+    @pytest.mark.slow
     async def test_one_registered(self, device: Device, portraits: dict[str, bytes]) -> None:
         """However little it resembles: no threshold applies by itself."""
         await device.register(portraits["obama"], "test")
         assert [match["remark"] for match in await device.recognise(portraits["biden"])] == ["test"]
 
+    @pytest.mark.slow
     async def test_the_five_best_of_more_best_first(self, device: Device, portraits: dict[str, bytes]) -> None:
         """The photo itself, then the same man, then the others."""
         for name, photo in portraits.items():
@@ -222,11 +232,13 @@ class TestRecognise:
         for match in await device.recognise(portraits["obama2"]):
             assert match["picture"] == listed[match["remark"]]
 
+    @pytest.mark.slow
     async def test_needs_and_stores_nothing_else(self, device: Device, portraits: dict[str, bytes]) -> None:
         """Parameters are ignored, and looking somebody up doesn't register them."""
         await device.succeeds("POST", "/recognition_face?remark=x&limit=1", data=form(portraits["obama"]))
         assert await device.faces() == []
 
+    @pytest.mark.slow
     async def test_threshold(self, strict: Device, portraits: dict[str, bytes]) -> None:
         """An operator's threshold leaves out who is less similar, down to nobody."""
         for name in ("obama", "obama2", "biden"):
@@ -236,9 +248,11 @@ class TestRecognise:
 
 
 class TestList:
+    @pytest.mark.slow
     async def test_none_registered(self, device: Device) -> None:
         assert await device.faces() == []
 
+    @pytest.mark.slow
     async def test_pages(self, device: Device, portraits: dict[str, bytes]) -> None:
         """Oldest first; `limit` and `offset` cut the same list anywhere, also beyond its end."""
         for number, photo in enumerate(variants(portraits["obama"], 7)):

@@ -23,6 +23,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 
 class TestReadable:
+    @pytest.mark.slow
     async def test_in_chunks(self, device: Device, portraits: dict[str, bytes]) -> None:
         """A body of unknown length, cut anywhere: within the boundary, a part's head, the photo."""
         body = multipart(("remark", "chunks 張".encode()), ("image", portraits["obama"]))
@@ -168,6 +169,7 @@ class TestUnreadable:
 
 
 class TestClientsThatLeave:
+    @pytest.mark.slow
     async def test_in_the_middle(
         self, service: Client, device: Device, portraits: dict[str, bytes], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -188,6 +190,7 @@ class TestClientsThatLeave:
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
         await device.register(portraits["obama"], "next")
 
+    @pytest.mark.slow
     async def test_before_the_answer(self, service: Client, device: Device, portraits: dict[str, bytes]) -> None:
         """Whoever leaves without waiting may be registered or not, and disturbs nobody."""
 

@@ -30,6 +30,7 @@ async def status(client: Client, path: str) -> tuple[int, dict[str, str]]:
         return response.status, await response.json()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("probed_each_time")
 async def test_a_gallery_that_hangs_is_not_ready(service: Client, service_settings: Settings) -> None:
     """It is alive though, and ready again as soon as the gallery answers."""
@@ -46,6 +47,7 @@ async def test_a_gallery_that_hangs_is_not_ready(service: Client, service_settin
     assert await status(service, "/readyz") == (200, {"status": "ready"})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("probed_each_time")
 async def test_a_gallery_that_is_gone_is_not_ready(
     service: Client, device: Device, service_settings: Settings, portraits: dict[str, bytes]

@@ -18,6 +18,7 @@ async def test_alive(service: Client) -> None:
     assert await status(service, "/healthz") == (200, {"status": "alive"})
 
 
+@pytest.mark.slow
 async def test_ready(service: Client) -> None:
     """Also with an empty gallery."""
     assert await status(service, "/readyz") == (200, {"status": "ready"})

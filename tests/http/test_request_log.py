@@ -25,6 +25,7 @@ from tests.support.signing import code, devices_file, signed
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.mark.slow
 async def test_one_line_a_request(
     device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes]
 ) -> None:

@@ -98,6 +98,7 @@ async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, writer: 
     ]
 
 
+@pytest.mark.slow
 async def test_a_store_that_comes_back_has_lost_nothing(
     store: ShakyStore, writer: GalleryWriter, caplog: pytest.LogCaptureFixture
 ) -> None:

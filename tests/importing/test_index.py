@@ -36,6 +36,8 @@ from tests.support.device import Device, variants
 from tests.support.processes import ROOT, Running, kill_gallery_process, launch, until
 from tests.support.signing import OTHER_SECRET, devices_file
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10
 SEED = 5
 
@@ -87,6 +89,7 @@ def fill(album: Path, photo: bytes, count: int) -> Path:
 
 
 class TestKilled:
+    @pytest.mark.process
     async def test_killed_ten_times_it_ends_with_the_same_gallery(
         self, tmp_path: Path, album: Path, portraits: dict[str, bytes], environ: dict[str, str]
     ) -> None:
@@ -113,6 +116,7 @@ class TestKilled:
             assert (again.remark, again.sha256, again.picture) == (face.remark, face.sha256, face.picture)
             assert np.dot(embedding, embedding_again) > 0.999
 
+    @pytest.mark.process
     async def test_the_gallery_s_process_may_die(
         self, album: Path, portraits: dict[str, bytes], environ: dict[str, str], settings: Settings
     ) -> None:
@@ -127,6 +131,7 @@ class TestKilled:
         assert outcomes(settings).count("registered") + outcomes(settings).count("already known") == 254
         assert len(await faces(settings.data)) == 254
 
+    @pytest.mark.process
     async def test_ctrl_c_finishes_the_photos_in_flight_and_says_how_to_go_on(
         self, album: Path, portraits: dict[str, bytes], environ: dict[str, str], settings: Settings
     ) -> None:
@@ -170,6 +175,7 @@ class TestOutcome:
         assert await run(settings, album) == 1
         assert outcomes(settings) == [*["already known"] * 4, "unreadable"]
 
+    @pytest.mark.process
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
@@ -305,6 +311,7 @@ class TestBesideAService:
 
 
 class TestWatch:
+    @pytest.mark.process
     async def test_what_is_added_is_imported_until_ctrl_c(
         self, environ: dict[str, str], settings: Settings, album: Path, portraits: dict[str, bytes]
     ) -> None:
@@ -336,6 +343,7 @@ def _count(settings: Settings, outcome: str) -> int:
 
 
 class TestTerminal:
+    @pytest.mark.process
     async def test_a_bar_with_rate_time_and_failures(
         self, environ: dict[str, str], album: Path, portraits: dict[str, bytes]
     ) -> None:

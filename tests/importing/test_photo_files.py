@@ -48,6 +48,7 @@ class TestFolder:
         monkeypatch.chdir(tmp_path / "inner")
         assert tmp_path.name in found(Path("..")).values()
 
+    @pytest.mark.slow
     def test_all_files_are_found_in_order_however_large_a_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -119,6 +120,7 @@ class TestFolder:
         touch(folder / "1.jpg")
         assert set(found(tmp_path, "path").values()) == {Outcome.REFUSED}
 
+    @pytest.mark.slow
     def test_folders_nested_more_deeply_than_functions(self, tmp_path: Path) -> None:
         folder = tmp_path
         for _ in range(1200):
@@ -141,6 +143,7 @@ class TestFolder:
         monkeypatch.setattr(os, "scandir", failing)
         assert found(tmp_path) == {str(tmp_path / "a"): Outcome.UNREADABLE, str(later): "b"}
 
+    @pytest.mark.slow
     def test_memory_stays_flat(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Four times as many files take no more memory: none are gathered."""
         monkeypatch.setattr(photo_files, "SORTED_AT_ONCE", 50)

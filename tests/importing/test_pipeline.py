@@ -33,6 +33,8 @@ from service.timings import Timings
 from service.vision.engine import Choice, Engine
 from tests.support.device import jpeg, variants
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES = 2**20
 
 

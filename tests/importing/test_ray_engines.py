@@ -24,6 +24,7 @@ from tests.support.processes import ROOT
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra ray")
 
 
+@pytest.mark.process
 @needs_ray
 @pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
 async def test_two_engines_fill_the_gallery_of_a_server(tmp_path: Path, album: Path, files: ModelFiles) -> None:
@@ -87,6 +88,7 @@ async def _remarks(settings: Settings) -> list[str]:
         await store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
 async def test_without_ray_a_sentence_says_what_to_install(settings: Settings, album: Path) -> None:
     parser = argparse.ArgumentParser()

@@ -108,6 +108,7 @@ def torch_embeddings(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.flo
 # Conversion
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     casia: ModelFiles, casia_graph: bytes, tmp_path: Path
@@ -150,6 +151,7 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
         np.testing.assert_allclose(graph[name], tensor.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_half_precision_file_is_known_by_its_digest() -> None:
     """The float16 file keeps its precision on the disk and is vggface2 whatever its name."""
@@ -217,6 +219,7 @@ def write_not_finite(path: Path, casia: ModelFiles) -> None:
     torch.save(tensors, path)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize(
     "write",
@@ -262,6 +265,7 @@ def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFil
 # Which model
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_auto_keeps_the_gallerys_model(casia: ModelFiles, folder: Path, unreachable: PublishedWeights) -> None:
     assert (
@@ -296,6 +300,7 @@ def test_a_named_model_out_of_reach_is_an_error(folder: Path, unreachable: Publi
         selection.prepare(Settings(model="vggface2", model_dir=folder), kept=None, vggface2=unreachable)
 
 
+@pytest.mark.slow
 def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
     tmp_path: Path, unreachable: PublishedWeights, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -309,6 +314,7 @@ def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
     assert "Model casia-webface" in caplog.text
 
 
+@pytest.mark.slow
 def test_vggface2_is_downloaded_into_torchs_cache(
     casia: ModelFiles, tmp_path: Path, host: tuple[Path, str], unreachable: PublishedWeights
 ) -> None:
@@ -351,6 +357,7 @@ def test_a_host_that_says_nothing_is_not_waited_for(
 # The models folder
 
 
+@pytest.mark.process
 def test_a_prepared_model_needs_neither_torch_nor_openvino(casia: ModelFiles) -> None:
     """A restart is quick, and a service without conversion to do stays small."""
     script = (
@@ -385,6 +392,7 @@ def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, mo
         selection.prepare(Settings(model="casia-webface", model_dir=folder), None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
 def test_damaged_files_are_made_anew(
     folder: Path, unreachable: PublishedWeights, damage: str, caplog: pytest.LogCaptureFixture
@@ -409,6 +417,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, casia: Mode
         selection.prepare(Settings(weights=casia.weights, model_dir=tmp_path / "models"), kept=None)
 
 
+@pytest.mark.process
 def test_a_killed_preparation_leaves_nothing_half_made(tmp_path: Path) -> None:
     """The next one makes the files whole and clears the remains."""
     script = (
@@ -431,6 +440,7 @@ def test_a_killed_preparation_leaves_nothing_half_made(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {place.name, ".lock"}
 
 
+@pytest.mark.process
 def test_two_processes_prepare_the_same_folder_at_once(folder: Path, casia: ModelFiles) -> None:
     """One makes the files, the other waits and finds them."""
     script = (
@@ -452,6 +462,7 @@ def test_files_of_an_older_conversion_are_made_anew(tmp_path: Path) -> None:
     assert (place / "graph").read_text() == "second"
 
 
+@pytest.mark.process
 def test_openvino_reports_nothing() -> None:
     """Its telemetry stays out even where the package for it is installed."""
     script = (

@@ -72,6 +72,7 @@ def alike(
 class TestEdge:
     """The embedded gallery: the service stands still, the folder is exchanged."""
 
+    @pytest.mark.slow
     async def test_every_face_gets_the_new_model(
         self,
         settings: Settings,
@@ -95,6 +96,7 @@ class TestEdge:
         found = await Device(await start(settings)).recognise(portraits["biden"])
         assert found[0]["remark"] == "biden"
 
+    @pytest.mark.slow
     async def test_the_old_one_goes_when_asked(
         self, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -104,6 +106,7 @@ class TestEdge:
             assert await reembed.run(settings, Namespace(drop_old=True, leave_out=False)) == 0
             assert [each.name for each in subfolders(settings.data)] == ["gallery"]
 
+    @pytest.mark.slow
     async def test_a_service_must_be_stopped(self, settings: Settings) -> None:
         """One sentence, and nothing is touched."""
         running = await make(EdgeStore(settings.data / "gallery"), [])
@@ -116,6 +119,7 @@ class TestEdge:
         with pytest.raises(StoreUnavailable, match="no gallery there"):
             await reembed.run(settings, PLAIN)
 
+    @pytest.mark.slow
     async def test_a_face_that_cannot_be_computed(
         self, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -133,6 +137,8 @@ class TestEdge:
         assert (await new.open()) != FORMER
         await new.close()
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_killed_at_any_moment(
         self, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -178,6 +184,7 @@ class TestServer:
         finally:
             await migration.close()
 
+    @pytest.mark.slow
     async def test_faces_that_come_and_go_meanwhile(
         self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -211,6 +218,7 @@ class TestServer:
         await replica.close()
         await after.close()
 
+    @pytest.mark.slow
     async def test_services_with_the_old_model_go_on_recognising(
         self, server: Qdrant, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -228,6 +236,7 @@ class TestServer:
         with pytest.raises(ContractMismatch, match="reembed"):
             await make(QdrantStore(server.connect, "faces"), [])
 
+    @pytest.mark.slow
     async def test_the_old_collection_goes_when_asked(
         self, server: Qdrant, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -237,6 +246,7 @@ class TestServer:
         assert len(names) == 1
         assert real_name("faces", FORMER) not in names
 
+    @pytest.mark.slow
     async def test_cut_off_while_it_holds_the_old_one(
         self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -263,6 +273,7 @@ class TestServer:
         await replica.close()
         await after.close()
 
+    @pytest.mark.slow
     async def test_a_face_registered_anew_meanwhile(
         self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:

@@ -120,6 +120,7 @@ def every_remark() -> list[str]:
 class TestRoundTrip:
     """From Edge to a server and back, through files."""
 
+    @pytest.mark.slow
     async def test_loses_nothing(self, tmp_path: Path, on_server: Settings) -> None:
         """Counts, numbers and payloads equal, vectors to 1e-6, with every remark that Unicode allows."""
         here, there = gallery_in(tmp_path / "here"), gallery_in(tmp_path / "there")
@@ -133,6 +134,7 @@ class TestRoundTrip:
         assert len(before) > 500
         assert same(await contents(there), before)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", SUFFIXES)
     async def test_every_kind_of_file(self, tmp_path: Path, few: Settings, suffix: str) -> None:
         """Compressed or not, the file holds the same lines, and nobody else may read it."""
@@ -147,6 +149,7 @@ class TestRoundTrip:
         assert await bring_in(gallery_in(tmp_path / "new"), file) == 0
         assert same(await contents(gallery_in(tmp_path / "new")), await contents(few))
 
+    @pytest.mark.slow
     async def test_an_empty_gallery(self, tmp_path: Path) -> None:
         """Nothing but its model moves."""
         await fill(gallery_in(tmp_path / "empty"), [])
@@ -163,6 +166,7 @@ class TestRoundTrip:
         assert await store.open() == CONTRACT
         await store.close()
 
+    @pytest.mark.slow
     async def test_again_adds_nothing(
         self, tmp_path: Path, few: Settings, on_server: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -175,6 +179,7 @@ class TestRoundTrip:
         assert said.count("10 faces imported, 0 were there already.") == 1
         assert same(await contents(on_server), await contents(few))
 
+    @pytest.mark.slow
     async def test_a_number_that_is_taken(
         self, tmp_path: Path, few: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -192,6 +197,8 @@ class TestRoundTrip:
 class TestKilled:
     """SIGKILL, and the same command again."""
 
+    @pytest.mark.process
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", SUFFIXES)
     async def test_export(self, tmp_path: Path, suffix: str) -> None:
         """However often it is killed, the file becomes the one of an undisturbed export, to the byte when unpacked."""
@@ -212,6 +219,8 @@ class TestKilled:
         assert await export(settings, file) == 0
         assert lines_of(file) == lines_of(tmp_path / f"undisturbed{suffix}")
 
+    @pytest.mark.process
+    @pytest.mark.slow
     @pytest.mark.parametrize("group", [True, False])
     async def test_import(self, tmp_path: Path, group: bool) -> None:
         """However often it is killed, alone or with the gallery's process, the gallery ends up whole."""
@@ -228,6 +237,8 @@ class TestKilled:
         assert await bring_in(new, file) == 0
         assert same(await contents(new), await contents(settings))
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_a_stop_says_how_to_go_on(self, tmp_path: Path) -> None:
         """SIGTERM leaves a part that the same command takes up."""
         settings = gallery_in(tmp_path / "many")
@@ -241,6 +252,7 @@ class TestKilled:
         assert await export(settings, file) == 0
         assert len(lines_of(file)) == 2002
 
+    @pytest.mark.slow
     async def test_a_part_that_a_power_cut_spoilt(self, tmp_path: Path, few: Settings) -> None:
         """What can't be read of it is written anew."""
         await export(few, tmp_path / "whole.jsonl")
@@ -255,6 +267,7 @@ class TestKilled:
 class TestRefused:
     """Files and galleries that don't go together."""
 
+    @pytest.mark.slow
     async def test_a_gallery_of_another_model(self, tmp_path: Path, few: Settings) -> None:
         """Vectors of two models never mix, and the sentence says what to do."""
         await export(few, tmp_path / "faces.jsonl")
@@ -267,6 +280,7 @@ class TestRefused:
         async with opened(other, contract) as store:
             assert [each.face_id async for each in store.scan()] == [99]
 
+    @pytest.mark.slow
     async def test_a_gallery_that_is_in_use(self, tmp_path: Path, few: Settings) -> None:
         """One sentence, and no file."""
         async with opened(few):
@@ -298,6 +312,8 @@ class TestRefused:
         with closing(ArchiveWriter(file, header)), pytest.raises(UnusableArchive, match="by another export"):
             ArchiveWriter(file, header)
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_a_full_disk(self, tmp_path: Path) -> None:
         """What was written stays, and once there is room again the export goes on."""
         settings = gallery_in(tmp_path / "many")
@@ -316,6 +332,7 @@ class TestRefused:
         with ArchiveReader(file) as reader:
             assert same(await contents(settings), list(reader.read()))
 
+    @pytest.mark.slow
     async def test_a_part_of_another_gallery(self, tmp_path: Path, few: Settings) -> None:
         """Two galleries never meet in one file."""
         await export(few, tmp_path / "faces.jsonl")
@@ -379,6 +396,7 @@ def cut(lines: list[bytes]) -> None:
 class TestDamaged:
     """What is good of a damaged file is imported, and the line that isn't is named."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", SUFFIXES)
     @pytest.mark.parametrize(
         "spoil",
@@ -411,6 +429,7 @@ class TestDamaged:
         assert await bring_in(gallery_in(tmp_path / "new"), tmp_path / "faces.jsonl") == 1
         assert "line 12: the file is cut off there" in capsys.readouterr().err
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", SUFFIXES[1:])
     async def test_at_every_byte(self, tmp_path: Path, few: Settings, suffix: str) -> None:
         """A compressed file that ends anywhere too early is never taken for whole."""
@@ -452,6 +471,8 @@ class TestCommandLine:
         said = capsys.readouterr().out
         assert all(f"\n    {name} " in said for name in ("export", "import", "reembed"))
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_what_cannot_run(self, tmp_path: Path) -> None:
         """Exit status 2 and one sentence, for a bad setting as well as for a bad file."""
         for environ, word in (({}, "none.jsonl"), ({"FACE_PORT": "x"}, "FACE_PORT")):

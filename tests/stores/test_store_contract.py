@@ -158,6 +158,7 @@ class TestEveryStore:
         oldest_first = sorted(faces, key=lambda each: each.registered_at)
         assert await numbers(store.scan()) == [each.face_id for each in oldest_first]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("tie", [1, 7, 251])
     async def test_scan_pages_lose_and_double_nothing(self, store: Store, tie: int) -> None:
         """Any offset and limit cut the same list, though many faces share one microsecond across pages."""
@@ -178,6 +179,7 @@ class TestEveryStore:
             expected = everything[offset:] if limit is None else everything[offset : offset + limit]
             assert await numbers(store.scan(offset, limit)) == expected
 
+    @pytest.mark.slow
     async def test_scan_while_faces_come_and_go(self, store: Store) -> None:
         """A list under way shows every face that stays, once, and none twice."""
         await fill(store, [face(number) for number in range(1, 251)])
@@ -202,6 +204,7 @@ class TestEveryStore:
         assert await store.count() == 1
         assert await store.add(face(1), embedding(1)) is Added.NEW
 
+    @pytest.mark.slow
     async def test_two_hundred_at_once(self, store: Store) -> None:
         """Concurrent registrations all land, and the same face in all of them lands once."""
         await fill(store, [face(number) for number in range(1, 201)])

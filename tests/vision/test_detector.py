@@ -125,6 +125,7 @@ def test_a_face_cut_by_the_photos_edge_is_found_and_cropped(photos: Path, by_def
 # Sizes
 
 
+@pytest.mark.slow
 def test_no_size_up_to_64_pixels_is_too_small_to_be_looked_at(detector: Detector, heads: list[Image.Image]) -> None:
     """From 1×1 on; below 20 pixels there is no face, in the whole square there is."""
     found = {}
@@ -163,6 +164,7 @@ def test_the_face_in_a_panorama_is_found(
     assert crop(photo, face.box).std() > 30, "the crop shows the background"
 
 
+@pytest.mark.slow
 def test_the_face_in_a_photo_of_20_megapixels_is_found_in_its_place(
     by_default: Detector, heads: list[Image.Image]
 ) -> None:
@@ -172,6 +174,7 @@ def test_the_face_in_a_photo_of_20_megapixels_is_found_in_its_place(
     assert lies_within(face, 3900, 3000, 900)
 
 
+@pytest.mark.slow
 def test_faces_below_the_smallest_are_not_looked_for(files: ModelFiles, heads: list[Image.Image]) -> None:
     """In pixels, and as a share of the photo's longer side; what is as large is found."""
     photo = background(800, 400)
@@ -204,6 +207,7 @@ def test_a_photo_turned_by_exif_has_the_same_faces(photos: Path, by_default: Det
     assert by_default.detect(pixels(upright.transpose(turn))) != found
 
 
+@pytest.mark.slow
 def test_several_threads_get_the_answers_of_one(by_default: Detector, heads: list[Image.Image]) -> None:
     """Photos of different sizes at once, each several times."""
     photos = []

@@ -53,12 +53,14 @@ def test_photos_of_one_person_are_more_alike_than_of_two(embedder: OpenVinoEmbed
     assert alike[3, 4] < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_openvino_and_torch_agree(exact: OpenVinoEmbedder, in_torch: TorchEmbedder, crops: NDArray[np.uint8]) -> None:
     """So a gallery made on a GPU can be searched on a processor."""
     assert (exact.embed(crops) * in_torch.embed(crops)).sum(axis=1).min() > 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["auto", "bf16"])
 def test_faster_arithmetic_changes_next_to_nothing(
     files: ModelFiles, exact: OpenVinoEmbedder, crops: NDArray[np.uint8], precision: str
@@ -68,6 +70,7 @@ def test_faster_arithmetic_changes_next_to_nothing(
     assert (fast.embed(crops) * exact.embed(crops)).sum(axis=1).min() > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9, 33])
 def test_a_face_has_the_same_embedding_alone_and_in_any_batch(
     exact: OpenVinoEmbedder, crops: NDArray[np.uint8], count: int
@@ -80,6 +83,7 @@ def test_a_face_has_the_same_embedding_alone_and_in_any_batch(
     np.testing.assert_allclose(together, alone[order], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_threads_get_the_embeddings_of_one(exact: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
     batches = [crops[: 1 + i % 5] for i in range(15)]
     alone = [exact.embed(each) for each in batches[:5]]
@@ -95,6 +99,7 @@ def test_a_crop_without_anything_in_it_still_has_an_embedding(embedder: OpenVino
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_warming_changes_no_embedding(files: ModelFiles, exact: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
     warmed = OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
     warmed.warm()

@@ -81,6 +81,7 @@ def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 # Answers
 
 
+@pytest.mark.slow
 async def test_a_photo_becomes_the_detectors_faces_with_the_embedders_vectors(
     engine: Engine, detector: Detector, embedder: OpenVinoEmbedder, photos: Path
 ) -> None:
@@ -150,6 +151,7 @@ async def test_each_stage_is_timed(engine: Engine, hundred: list[bytes]) -> None
     assert min(timings.values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "side"), [("JPEG", 3000), ("JPEG", 6000), ("BMP", 3000)])
 async def test_a_large_photo_has_the_same_face_as_the_photo_at_its_normal_size(
     detector: Detector, embedder: OpenVinoEmbedder, photos: Path, form: str, side: int
@@ -172,6 +174,7 @@ async def test_a_large_photo_has_the_same_face_as_the_photo_at_its_normal_size(
 # Many at once
 
 
+@pytest.mark.slow
 async def test_a_hundred_at_once_get_each_their_own_answer(engine: Engine, hundred: list[bytes]) -> None:
     """The same as one after the other."""
     alone = [await only_face(engine, each) for each in hundred]
@@ -210,6 +213,7 @@ async def test_what_waits_and_each_batch_can_be_watched(
     assert sum(sizes) == 5
 
 
+@pytest.mark.slow
 async def test_more_photos_than_may_wait_are_refused_at_once(
     detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
 ) -> None:
@@ -226,6 +230,7 @@ async def test_more_photos_than_may_wait_are_refused_at_once(
         assert isinstance(await only_face(engine, hundred[0]), Face)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_ms", [0, 1, 5, 20])
 async def test_callers_who_leave_break_nothing_for_the_others(
     engine: Engine, hundred: list[bytes], after_ms: int

@@ -395,6 +395,7 @@ def test_a_header_that_claims_too_many_pixels_is_refused_before_anything_is_deco
         read(photo)
 
 
+@pytest.mark.process
 def test_pillows_warning_of_large_photos_is_not_printed(tmp_path: Path) -> None:
     """Nor does it stop a photo that the setting allows: this one fails for its missing pixels alone."""
     (tmp_path / "photo.png").write_bytes(png_of(12_000, 10_000))

@@ -100,6 +100,7 @@ def test_where_mtcnn_finds_no_face_there_is_none(photos: Path, kept: Path, detec
     assert detector.detect(np.asarray(photo)) == []
 
 
+@pytest.mark.slow
 def test_every_photo_of_the_shared_folder_has_mtcnns_faces(
     shared: Path, kept: Path, detector: Detector, by_default: Detector
 ) -> None:
@@ -132,6 +133,7 @@ def test_crops_are_those_of_extract_face(photos: Path) -> None:
         np.testing.assert_array_equal(crop(photo, Box(*corners)), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOS)
 def test_embeddings_are_those_of_inception_resnet(
     photos: Path,

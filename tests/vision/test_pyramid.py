@@ -33,6 +33,7 @@ def levels_of(height: int, width: int, smallest: float) -> list[Level]:
     return [level for layout in lay_out(height, width, smallest) for level in layout.levels]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("size", [(250, 250), (533, 800), (1200, 626), (100, 3000)])
 def test_a_canvas_shows_each_copy_in_its_place_and_nothing_elsewhere(size: tuple[int, int]) -> None:
@@ -111,6 +112,7 @@ def test_copies_on_a_canvas_do_not_overlap(height: int, width: int, smallest: fl
         check(layout)
 
 
+@pytest.mark.slow
 def test_photos_of_ordinary_shapes_need_few_canvases_and_of_known_sizes() -> None:
     """From 40 to 8,000 pixels and up to twice as long as wide, so nothing is compiled anew for a photo's size."""
     defaults = Settings()

@@ -15,6 +15,7 @@ from service.stores.edge.store import EdgeStore
 from tests.support.stored_faces import CONTRACT, face, fill
 
 
+@pytest.mark.slow
 async def test_only_one_owner(edge: EdgeStore, folder: Path) -> None:
     """A second service on the same folder is told so, in a sentence with the folder's name."""
     second = EdgeStore(folder)
@@ -25,6 +26,7 @@ async def test_only_one_owner(edge: EdgeStore, folder: Path) -> None:
     await fill(edge, [face(1)])
 
 
+@pytest.mark.slow
 async def test_two_at_once_on_a_new_folder_never_both_win(folder: Path) -> None:
     """The lock holds from the opening on, before there is anything to own."""
     stores = [EdgeStore(folder), EdgeStore(folder)]

@@ -75,6 +75,7 @@ class TestKilledProcess:
         assert await store.count() == 1
         await store.close()
 
+    @pytest.mark.slow
     async def test_failing_starts_back_off_and_never_hang(
         self, edge: EdgeStore, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -105,6 +106,8 @@ class TestKilledProcess:
         with pytest.raises(StoreUnavailable, match="restart the service"):
             await edge.count()
 
+    @pytest.mark.process
+    @pytest.mark.slow
     async def test_a_killed_service_leaves_no_orphan(self, folder: Path) -> None:
         """After SIGKILL of the whole service another one opens the gallery within seconds, with everything there."""
         script = """
@@ -143,6 +146,7 @@ asyncio.run(main())
         assert process_of(edge) == number
 
 
+@pytest.mark.slow
 async def test_logs_hold_no_faces(
     edge: EdgeStore, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

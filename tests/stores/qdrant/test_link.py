@@ -15,7 +15,7 @@ from tests.support.availability import fails, recovers
 from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant, Wire
 from tests.support.stored_faces import embedding, face
 
-pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
+pytestmark = [pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS), pytest.mark.slow]
 
 
 async def test_nobody_listens() -> None:

@@ -51,6 +51,7 @@ class TestPeers:
 class TestRequests:
     """What is sent, how often, and how much of it."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("code", [StatusCode.UNAVAILABLE, StatusCode.ABORTED, StatusCode.RESOURCE_EXHAUSTED])
     async def test_what_may_pass_is_tried_again(self, server: Qdrant, opened: Any, code: StatusCode) -> None:
         store = await opened(server.connect)
@@ -95,6 +96,7 @@ class TestRequests:
         assert await store.add_many(batch) == [Added.NEW] * 7
         assert server.calls["Upsert"] == 4
 
+    @pytest.mark.slow
     async def test_a_slow_server_fails_a_request_but_not_a_batch(self, server: Qdrant, opened: Any) -> None:
         """A person waits for the one, nobody for the other."""
         store = await opened(server.connect, request_limit_s=0.3)
@@ -114,6 +116,7 @@ class TestRequests:
         await store.close()
         assert "wrong-secret" not in caplog.text
 
+    @pytest.mark.slow
     async def test_logs_hold_no_faces(self, server: Qdrant, opened: Any, caplog: pytest.LogCaptureFixture) -> None:
         """Pictures, embeddings, remarks and the key stay out of the logs, failures included."""
         caplog.set_level(logging.DEBUG)
