@@ -14,6 +14,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 EVERY_S = 5.0
 """Seconds between two plain lines."""
+WHOLE_FROM = 10
+"""Slower rates are told to a tenth."""
 
 
 class Progress:
@@ -94,7 +96,7 @@ class Progress:
         parts = [f"{self._done:,} {self._unit}"]
         if self._total:
             parts = [f"{self._done:,} of {self._total:,} {self._unit} ({self._done * 100 // self._total} %)"]
-        parts.append(f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second")
+        parts.append(f"{rate:,.0f} a second" if rate >= WHOLE_FROM else f"{rate:.1f} a second")
         if self._total and rate and self._done < self._total:
             parts.append(f"{tqdm.format_interval((self._total - self._done) / rate)} left")
         if self._failed:

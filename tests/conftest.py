@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,15 @@ from aiohttp.test_utils import TestClient
 from PIL import Image
 
 from service.http.app import create_app
+from service.memory import return_memory
 from service.models import selection
 from service.models.selection import ModelFiles
+from service.processors import model_threads
 from service.settings import Settings
+from service.vision import engine as engines
 from service.vision.detector import Detector
-from service.vision.embedder import OpenVinoEmbedder
-from service.vision.engine import Engine, Limits
+from service.vision.embedder import Embedder, OpenVinoEmbedder, open_embedder
+from service.vision.engine import Engine, Limits, Networks
 from service.vision.images import FORMATS
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
@@ -49,6 +54,41 @@ def shared() -> Path:
 def files() -> ModelFiles:
     """casia-webface, which every machine that reaches PyPI has."""
     return selection.prepare(Settings(model="casia-webface", model_dir=MODELS), kept=None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_networks() -> Iterator[None]:
+    """Engines and services in this process share their networks where their settings ask for the same ones.
+
+    Each would take 300 MB and two seconds. Those that start as processes of their own load theirs as ever.
+    """
+
+    @lru_cache(maxsize=2)
+    def detector(files: ModelFiles, threads: int, min_face: int, min_share: float) -> Detector:
+        return Detector(files, threads=threads, min_face=min_face, min_share=min_share)
+
+    @lru_cache(maxsize=2)
+    def embedder(files: ModelFiles, threads: int, compute: str, precision: str) -> Embedder:
+        return open_embedder(files, compute=compute, precision=precision, threads=threads)
+
+    def load(settings: Settings, files: ModelFiles) -> Networks:
+        threads = model_threads(settings)
+        return Networks(
+            detector(files, threads, settings.min_face, settings.min_share),
+            embedder(files, threads, settings.compute, settings.precision),
+        )
+
+    return_memory()  # as the service does
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "load_networks", load)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage() -> Iterator[None]:
+    """Free a module's engines when it is done: they lie in cycles, and Python seldom looks for so few objects."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

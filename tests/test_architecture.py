@@ -17,8 +17,13 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "facenet_pytorch", "safetensors"}
 """Seconds to import: only where weights are read, and only when needed."""
 
-LINES_OF_A_MODULE = 260
-LINES_OF_A_FUNCTION = 45
+LINES_OF_A_MODULE = 250
+LINES_OF_A_FUNCTION = 40
+LARGER_MODULES = {
+    "service.stores.edge.link": 260,  # one process from its start to its end, and the calls into it
+    "service.stores.qdrant.store": 270,  # each of Store's methods, with what its request to Qdrant must say
+}
+"""The few that are longer, up to so many lines, since half of either would not be understood alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ def modules(*folders: str) -> Iterator[tuple[str, Path]]:
 def imports(path: Path) -> Iterator[Import]:
     """Every import of a file, those in functions included; what only type checkers see isn't one."""
 
-    def visit(node: ast.AST, at_once: bool) -> Iterator[Import]:
+    def visit(node: ast.AST, *, at_once: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, at_once) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -56,9 +61,9 @@ def imports(path: Path) -> Iterator[Import]:
         else:
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             for child in ast.iter_child_nodes(node):
-                yield from visit(child, at_once and not inside)
+                yield from visit(child, at_once=at_once and not inside)
 
-    return visit(tree(path), True)
+    return visit(tree(path), at_once=True)
 
 
 def full(module: str, name: str) -> str:
@@ -81,7 +86,7 @@ def test_the_layers_hold() -> None:
 
 def test_errors_know_no_http() -> None:
     """What an error becomes is its API's business."""
-    assert list(imports(ROOT / "service" / "errors.py")) == [Import("__future__", True)]
+    assert list(imports(ROOT / "service" / "errors.py")) == [Import("__future__", at_once=True)]
 
 
 def test_the_service_itself_does_not_load_edge() -> None:
@@ -130,7 +135,7 @@ ENVIRON = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
 def test_a_module_fits_on_a_few_screens(name: str, path: Path) -> None:
     """And opens with one sentence on what it is for; a function fits on one."""
     lines = path.read_text("utf-8").splitlines()
-    assert len(lines) <= LINES_OF_A_MODULE
+    assert len(lines) <= LARGER_MODULES.get(name, LINES_OF_A_MODULE)
     if not lines:
         return
     summary = (ast.get_docstring(tree(path)) or "").partition("\n\n")[0]
@@ -141,15 +146,37 @@ def test_a_module_fits_on_a_few_screens(name: str, path: Path) -> None:
             assert node.end_lineno - node.lineno < LINES_OF_A_FUNCTION, f"{name}.{node.name}"
 
 
+def test_no_module_is_larger_without_need() -> None:
+    """Who became small again is an exception no more."""
+    sizes = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules("service", "indexer")}
+    assert not [name for name in LARGER_MODULES if sizes.get(name, 0) <= LINES_OF_A_MODULE]
+
+
 def test_protocols_stand_where_two_implementations_do() -> None:
-    """Store, Migration, Embedder and ReplayMemory."""
-    found = {
-        node.name
+    """So it is with Store, Migration, Embedder and ReplayMemory; a protocol for one class would only hide it."""
+    classes = [
+        node
         for _, path in modules("service", "indexer")
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
+        if isinstance(node, ast.ClassDef)
+    ]
+    protocols = [each for each in classes if any(ast.unparse(base).startswith("Protocol") for base in each.bases)]
+    assert protocols
+    for protocol in protocols:
+        real = [each.name for each in classes if each not in protocols and methods(each) >= methods(protocol)]
+        assert len(real) > 1, f"{protocol.name}: {real}"
+
+
+def methods(class_: ast.ClassDef) -> set[str]:
+    """Names of the methods and of the attributes that its own methods set: a property may be either."""
+    functions = [each for each in class_.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    stored = {
+        node.attr
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
     }
-    assert found <= {"Store", "Migration", "Embedder", "ReplayMemory"}
+    return {each.name for each in functions} | stored
 
 
 def test_the_map_names_every_room() -> None:

@@ -38,12 +38,12 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """
     migration = open_migration(settings)
     try:
-        return await reembed(settings, migration, arguments.drop_old, arguments.leave_out)
+        return await reembed(settings, migration, drop_old=arguments.drop_old, leave_out=arguments.leave_out)
     finally:
         await migration.close()
 
 
-async def reembed(settings: Settings, migration: Migration, drop_old: bool, leave_out: bool) -> int:
+async def reembed(settings: Settings, migration: Migration, *, drop_old: bool, leave_out: bool) -> int:
     """See `run`; the gallery is the migration's, which the caller closes."""
     kept = await migration.open()
     if kept is None:
@@ -59,12 +59,12 @@ async def reembed(settings: Settings, migration: Migration, drop_old: bool, leav
     try:
         new = await migration.begin(files.contract)
         work = Reembedding(engine, old=migration.old, new=new, picture_side=settings.picture_side)
-        return await _move(work, migration, drop_old, leave_out)
+        return await _move(work, migration, drop_old=drop_old, leave_out=leave_out)
     finally:
         await engine.close()
 
 
-async def _move(work: Reembedding, migration: Migration, drop_old: bool, leave_out: bool) -> int:
+async def _move(work: Reembedding, migration: Migration, *, drop_old: bool, leave_out: bool) -> int:
     """Compute, catch up, switch."""
     with Progress(await work.old.count(), "faces") as progress:
         changes = await work.catch_up(progress)

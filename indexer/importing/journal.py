@@ -67,20 +67,20 @@ class Entry:
 class Journal:
     """A SQLite file; all calls take well under a millisecond a photo, and come from one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, terms: str, writing: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, terms: str, *, writing: bool) -> None:
         self._connection = connection
         self._terms = terms
         self._writing = writing
 
     @classmethod
-    def open(cls, path: Path, terms: str, writing: bool = True) -> Self:
+    def open(cls, path: Path, terms: str, *, writing: bool = True) -> Self:
         """Open or make it; `terms` is all but the remark that decides what becomes of a photo.
 
         Unless `writing`, nothing is changed, and where there is no file, none is made. A file that isn't a journal any
         more is put aside. Raises JournalUnavailable.
         """
         if not (writing or path.exists()):
-            return cls(_connect(":memory:"), terms, writing)
+            return cls(_connect(":memory:"), terms, writing=writing)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -93,9 +93,10 @@ class Journal:
                 connection = _connect(path)
         except (sqlite3.Error, OSError) as error:
             raise JournalUnavailable(f"The journal {path} can't be written ({error}); is its folder yours?") from None
-        return cls(connection, terms, writing)
+        return cls(connection, terms, writing=writing)
 
     def close(self) -> None:
+        """Close the file; what was recorded is on the disk already."""
         self._connection.close()
 
     def is_empty(self) -> bool:

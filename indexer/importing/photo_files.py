@@ -156,10 +156,13 @@ def _listed(table: Path) -> Iterator[Item]:
             except csv.Error as error:
                 yield _bad_row(table, rows.line_num, f"can't be read ({error})")
                 continue
-            if len(row) == 2 and row[0] and "\0" not in row[0]:
-                yield _stat(table.parent / row[0], _text(row[1]))
-            elif row:
-                yield _bad_row(table, rows.line_num, "is not `path,remark`")
+            match row:
+                case []:
+                    pass
+                case [path, remark] if path and "\0" not in path:
+                    yield _stat(table.parent / path, _text(remark))
+                case _:
+                    yield _bad_row(table, rows.line_num, "is not `path,remark`")
 
 
 def _bad_row(table: Path, number: int, problem: str) -> Line:

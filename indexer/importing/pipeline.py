@@ -134,7 +134,7 @@ class Pipeline:
                 candidate = await self.target.observe(content, photo.remark)
         except CannotGoOn:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one photo's failure ends no import; the report names it
             if self.settle_s and has_changed(photo):
                 return None
             entry = entry_of(photo, sha256, error)

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -66,7 +67,7 @@ class ServiceClient:
         """Raises StoreUnavailable unless a service is there and ready."""
         try:
             async with self._session.get(f"{self._url}/readyz") as response:
-                if response.status != 200:
+                if response.status != HTTPStatus.OK:
                     raise StoreUnavailable(f"The service at {self._url} is not ready ({response.status}); see its log.")
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             problem = f"There is no service at {self._url} ({error}); start it or correct --service."

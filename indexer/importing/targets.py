@@ -83,7 +83,7 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
             f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
     terms = _terms(settings, files.contract, arguments.faces)
-    journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing)))
+    journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing=writing)))
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()

@@ -45,13 +45,13 @@ async def embed_again(engine: Engine, face: StoredFace, picture_side: int) -> Em
     except (binascii.Error, ValueError):
         raise InvalidImage("The picture is no base64.") from None
     side = accept(jpeg, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT).longer_side
-    observation = await engine.observe(jpeg, partial(_find, face, side, side < picture_side), Timings())
+    observation = await engine.observe(jpeg, partial(_find, face, side, whole=side < picture_side), Timings())
     if not observation.faces:
         raise FaceNotFound("The face was not found again in its picture.")
     return observation.faces[0].embedding
 
 
-def _find(face: StoredFace, side: int, whole: bool, found: list[Detection]) -> list[Detection]:
+def _find(face: StoredFace, side: int, found: list[Detection], *, whole: bool) -> list[Detection]:
     """The stored face in pixels of the picture, nothing where that can't be told.
 
     `side` is the picture's longer one; `whole` says that the picture should be as large as the photo.

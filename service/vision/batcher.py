@@ -86,7 +86,7 @@ class Batcher(Generic[Item, Result]):
             results = await self._model(items)
             if len(results) != len(items):
                 raise RuntimeError(f"the model gave {len(results)} results for {len(items)} items")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every caller of the batch gets what the model raised
             for future in futures:
                 if not future.done():
                     future.set_exception(error)

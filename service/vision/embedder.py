@@ -46,9 +46,11 @@ class OpenVinoEmbedder:
         self._network = BatchNetwork(facenet, threads, _BATCHES, precision)
 
     def warm(self) -> None:
+        """See Embedder.warm."""
         self._network.warm((CROP_SIDE, CROP_SIDE, 3))
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
+        """See Embedder.embed."""
         [embeddings] = self._network(crops, "embeddings")
         return to_unit_length(embeddings)
 
@@ -67,9 +69,11 @@ class TorchEmbedder:
         self._device = device
 
     def warm(self) -> None:
+        """See Embedder.warm."""
         self.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
+        """See Embedder.embed."""
         import torch
 
         with torch.inference_mode():

@@ -186,26 +186,37 @@ def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
     return reduction
 
 
-async def open_engine(
-    settings: Settings, files: ModelFiles, on_batch: Callable[[int], None] = lambda _: None
-) -> Engine:
-    """The engine that the settings ask for, its models loaded; for `on_batch` see Engine.
+class Networks(NamedTuple):
+    """What an engine runs, compiled; engines may share it."""
+
+    detector: Detector
+    embedder: Embedder
+
+
+def load_networks(settings: Settings, files: ModelFiles) -> Networks:
+    """Compile what the settings ask for, which takes seconds.
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
     threads = model_threads(settings)
-    detector = await asyncio.to_thread(
-        Detector, files, threads=threads, min_face=settings.min_face, min_share=settings.min_share
-    )
-    embedder = await asyncio.to_thread(
-        open_embedder, files, compute=settings.compute, precision=settings.precision, threads=threads
-    )
-    limits = Limits.of(settings)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
+    embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
+    return Networks(detector, embedder)
+
+
+async def open_engine(
+    settings: Settings, files: ModelFiles, on_batch: Callable[[int], None] = lambda _: None
+) -> Engine:
+    """The engine that the settings ask for, its networks loaded; for `on_batch` see Engine.
+
+    Raises what load_networks raises.
+    """
+    networks = await asyncio.to_thread(load_networks, settings, files)
     return Engine(
-        detector,
-        embedder,
-        limits,
-        workers=threads,
+        networks.detector,
+        networks.embedder,
+        Limits.of(settings),
+        workers=model_threads(settings),
         max_batch=MAX_BATCH,
         max_wait_s=MAX_WAIT_S,
         on_batch=on_batch,

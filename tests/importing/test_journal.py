@@ -33,7 +33,7 @@ def reopen(path: Path) -> Iterator[Open]:
     def reopen(terms: str = "terms", writing: bool = True) -> Journal:
         for each in opened:
             each.close()
-        opened.append(Journal.open(path, terms, writing))
+        opened.append(Journal.open(path, terms, writing=writing))
         return opened[-1]
 
     yield reopen

@@ -180,7 +180,7 @@ class TestServer:
     async def move(self, server: Qdrant, settings: Settings, drop_old: bool = False) -> int:
         migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0.2)
         try:
-            return await reembed.reembed(settings, migration, drop_old, leave_out=False)
+            return await reembed.reembed(settings, migration, drop_old=drop_old, leave_out=False)
         finally:
             await migration.close()
 

@@ -11,16 +11,9 @@ import pytest
 from PIL import Image
 
 from service.models.selection import ModelFiles
-from service.settings import Settings
 from service.values import Box, Detection, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.images import decode
-
-
-@pytest.fixture(scope="module")
-def by_default(files: ModelFiles) -> Detector:
-    """Looks for faces as a service with default settings does."""
-    return Detector(files, threads=2, min_face=Settings().min_face, min_share=Settings().min_share)
 
 
 @pytest.fixture(scope="module")

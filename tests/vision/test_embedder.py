@@ -28,11 +28,6 @@ def crops(photos: Path, detector: Detector) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def exact(files: ModelFiles) -> OpenVinoEmbedder:
-    return OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
-
-
-@pytest.fixture(scope="module")
 def in_torch(files: ModelFiles) -> TorchEmbedder:
     return TorchEmbedder(files.weights, "cpu")
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.models.selection import ModelFiles
-from service.settings import Settings
 from service.values import Box, Detection
 from service.vision.detector import Detector, crop
 from service.vision.embedder import OpenVinoEmbedder
@@ -34,17 +33,6 @@ PHOTOS = [
 @pytest.fixture(scope="module")
 def kept(pytestconfig: pytest.Config) -> Path:
     return pytestconfig.cache.mkdir("facenet-pytorch")
-
-
-@pytest.fixture(scope="module")
-def by_default(files: ModelFiles) -> Detector:
-    """Looks for faces as a service with default settings does."""
-    return Detector(files, threads=2, min_face=Settings().min_face, min_share=Settings().min_share)
-
-
-@pytest.fixture(scope="module")
-def exact(files: ModelFiles) -> OpenVinoEmbedder:
-    return OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
 
 
 def opened(path: Path) -> Image.Image:
