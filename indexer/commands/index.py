@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--faces",
         choices=list(FACES),
         default="largest",
-        help="what to import of a photo with several faces: the largest (default), none (single), or all",
+        help="faces of a photo to import: the largest (default), the single one of a photo with no others, or all",
     )
     parser.add_argument("--service", metavar="URL", help="send the photos to the service that runs there")
     parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")

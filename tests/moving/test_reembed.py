@@ -70,7 +70,7 @@ def alike(
 
 
 class TestEdge:
-    """The embedded gallery: the service stands still, the folder is exchanged."""
+    """The embedded gallery: the service stands still, and another folder takes its place."""
 
     @pytest.mark.slow
     async def test_every_face_gets_the_new_model(
@@ -296,7 +296,7 @@ class TestServer:
         await after.close()
 
     async def test_a_collection_without_an_alias(self, server: Qdrant, settings: Settings) -> None:
-        """It can't be exchanged; the sentence says what can be done."""
+        """No other can take its place; the sentence says what can be done."""
         await server.connect().create_collection(
             "faces", models.VectorParams(size=512, distance=models.Distance.COSINE), metadata={}
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from indexer.moving.stored_pictures import embed_again
@@ -16,6 +17,7 @@ from tests.support.device import jpeg
 from tests.support.stored_faces import face
 
 
+@pytest.mark.slow
 async def test_the_face_is_found_again(engine: Engine, known: dict[int, tuple[StoredFace, Embedding]]) -> None:
     """At the photo's size or made smaller, the embedding is nearly that of the photo."""
     sides = set()
