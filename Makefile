@@ -65,5 +65,5 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
-	rm -rf $(VENV) .bench models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest .bench models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
