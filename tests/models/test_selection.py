@@ -296,11 +296,13 @@ def test_auto_does_not_replace_the_gallerys_model_when_it_is_out_of_reach(
         selection.prepare(Settings(model_dir=folder), kept, vggface2=unreachable)
 
 
+@pytest.mark.torch
 def test_a_named_model_out_of_reach_is_an_error(folder: Path, unreachable: PublishedWeights) -> None:
     with pytest.raises(ModelUnavailable, match=r"vggface2.*FACE_WEIGHTS.*FACE_MODEL"):
         selection.prepare(Settings(model="vggface2", model_dir=folder), kept=None, vggface2=unreachable)
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
     tmp_path: Path, unreachable: PublishedWeights, caplog: pytest.LogCaptureFixture
@@ -315,6 +317,7 @@ def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
     assert "Model casia-webface" in caplog.text
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 def test_vggface2_is_downloaded_into_torchs_cache(
     casia: ModelFiles, tmp_path: Path, host: tuple[Path, str], unreachable: PublishedWeights
@@ -335,6 +338,7 @@ def test_vggface2_is_downloaded_into_torchs_cache(
     assert cached == tmp_path / "torch" / "checkpoints" / VGGFACE2.name
 
 
+@pytest.mark.torch
 def test_a_damaged_download_is_refused(tmp_path: Path, host: tuple[Path, str], unreachable: PublishedWeights) -> None:
     """It doesn't reach torch's cache."""
     published, address = host
@@ -345,6 +349,7 @@ def test_a_damaged_download_is_refused(tmp_path: Path, host: tuple[Path, str], u
     assert not list((tmp_path / "torch" / "checkpoints").iterdir())
 
 
+@pytest.mark.torch
 def test_a_host_that_says_nothing_is_not_waited_for(
     unreachable: PublishedWeights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +398,7 @@ def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, mo
         selection.prepare(Settings(model="casia-webface", model_dir=folder), None)
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
 def test_damaged_files_are_made_anew(
@@ -441,6 +447,7 @@ def test_a_killed_preparation_leaves_nothing_half_made(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {place.name, ".lock"}
 
 
+@pytest.mark.torch
 @pytest.mark.process
 def test_two_processes_prepare_the_same_folder_at_once(folder: Path, casia: ModelFiles) -> None:
     """One makes the files, the other waits and finds them."""
@@ -475,6 +482,7 @@ def test_openvino_reports_nothing() -> None:
     assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 def test_models_folder_is_not_needed_whole(casia: ModelFiles, tmp_path: Path) -> None:
     """A copy of one model's folder, as an image build might make, is enough without a download."""
