@@ -6,29 +6,26 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count, product
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import FaceNotFound, InvalidImage, MultipleFaces, TooSmall, UnknownFace
-from service.gallery.choices import every, largest, single
+from service.errors import FaceNotFound, InvalidImage, TooSmall, UnknownFace
 from service.gallery.enrollment import derive_face_id
 from service.gallery.gallery import Gallery, Rules
 from service.models.selection import ModelFiles
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added, Store
 from service.timings import Timings
-from service.values import Box, Detection, StoredFace
+from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
 RULES = Rules(min_score=0.9, threshold=-1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-KNOWN = 2_175_172_091_928_275
-"""The number of the photo b"photo" with the remark "test"."""
 
 
 @pytest.fixture
@@ -49,44 +46,6 @@ def gallery(engine: Engine, store: Store) -> Gallery:
 
 async def stored(gallery: Gallery) -> list[StoredFace]:
     return [face async for face in gallery.list()]
-
-
-class TestDeriveFaceId:
-    def test_is_a_function_of_photo_remark_and_attempt(self) -> None:
-        """The same today and after any restart; numbers that galleries hold must not change with the code."""
-        digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, remark="test") == derive_face_id(digest, remark="test", attempt=0) == KNOWN
-        others = {
-            derive_face_id(digest, remark="test", attempt=1),
-            derive_face_id(digest, remark="test "),
-            derive_face_id(digest, remark=""),
-            derive_face_id(hashlib.sha256(b"another").hexdigest(), remark="test"),
-        }
-        assert len(others | {KNOWN}) == 5
-
-    def test_a_remark_cannot_imitate_an_attempt(self) -> None:
-        """Whatever separators a remark holds, it is not another registration's text."""
-        digest = "0" * 64
-        assert derive_face_id(digest, remark="\n1\nx") != derive_face_id(digest, remark="x", attempt=1)
-        assert derive_face_id(digest, remark="1\nx", attempt=1) != derive_face_id(digest, remark="x", attempt=11)
-
-    def test_further_faces_of_a_photo_have_numbers_of_their_own(self) -> None:
-        """The first has the one that it always had."""
-        digest = hashlib.sha256(b"photo").hexdigest()
-        assert derive_face_id(digest, remark="test", attempt=0, nth=0) == KNOWN
-        attempts = product(range(3), range(3))
-        numbers = {derive_face_id(digest, remark="test", attempt=attempt, nth=nth) for attempt, nth in attempts}
-        assert len(numbers) == 9
-
-    def test_is_from_one_to_two_to_the_53rd_less_one(self) -> None:
-        """All of that range, evenly: of 10,000 numbers none is twice, and their mean is the middle."""
-        numbers = [
-            derive_face_id(f"{number:064x}", remark="😀\ud800" if number % 2 else "") for number in range(10_000)
-        ]
-        assert len(set(numbers)) == 10_000
-        assert min(numbers) >= 1
-        assert max(numbers) < 2**53
-        assert np.mean(numbers) / 2**53 == pytest.approx(0.5, abs=0.02)
 
 
 class TestEnroll:
@@ -146,24 +105,6 @@ class TestEnroll:
         with pytest.raises(InvalidImage):
             await strict.enroll(b"no photo", "test", Timings())
         assert await store.count() == 0
-
-
-class TestChoice:
-    """Which of a photo's faces are wanted, given as the detector does: the largest first."""
-
-    SURE, UNSURE = (Detection(Box(0, 0, 9, 9), ((0.0, 0.0),) * 5, score) for score in (0.95, 0.85))
-
-    def test_only_faces_that_the_detector_is_sure_of_count(self) -> None:
-        found = [self.UNSURE, self.SURE, self.UNSURE]
-        assert largest(0.9)(found) == every(0.9)(found) == single(0.9)(found) == [self.SURE]
-        assert largest(0.9)([]) == every(0.9)([]) == single(0.9)([]) == []
-
-    def test_of_several_the_first_all_or_none(self) -> None:
-        found = [self.SURE, self.SURE]
-        assert largest(0.9)(found) == [self.SURE]
-        assert every(0.9)(found) == found
-        with pytest.raises(MultipleFaces, match="shows 2 faces"):
-            single(0.9)(found)
 
 
 class TestIdentify:
