@@ -52,12 +52,12 @@ def test_what_a_package_needs_comes_with_it_and_nothing_else(locked: list[instal
 
 
 def requirements_of(package: str) -> set[str]:
-    """A package and what it needs on this machine, by the metadata of what is installed.
+    """A package and what it needs, by the metadata of what is installed.
 
-    Asked as for Python 3.11: the lock is one for all versions, and the oldest needs the most.
+    On the oldest Python, that is: newer ones need no more, but the lock has it for all.
     """
-    found = {package}
     environment = {"extra": "", "python_version": "3.11", "python_full_version": "3.11.0"}
+    found = {package}
     for each in map(Requirement, requires(package) or []):
         name = canonicalize_name(each.name)
         if name not in found and (each.marker is None or each.marker.evaluate(environment)):

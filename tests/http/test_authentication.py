@@ -195,6 +195,7 @@ FORGED: dict[str, Attack] = {
 
 
 class TestAttacks:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("attack", "expected"),
         [(attack, 1003) for attack in UNKNOWN.values()] + [(attack, 1002) for attack in FORGED.values()],

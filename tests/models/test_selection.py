@@ -31,6 +31,8 @@ from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.values import ModelContract
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 SHARED_WEIGHTS = ROOT.parent / "shared" / "models" / "facenet-vggface2-fp16.pt"
@@ -108,7 +110,6 @@ def torch_embeddings(weights: Path, pixels: NDArray[np.uint8]) -> NDArray[np.flo
 # Conversion
 
 
-@pytest.mark.slow
 @pytest.mark.torch
 def test_casia_webface_computes_what_its_tensorflow_graph_computes(
     casia: ModelFiles, casia_graph: bytes, tmp_path: Path
@@ -151,7 +152,6 @@ def test_detector_graphs_compute_what_facenet_pytorch_computes(
         np.testing.assert_allclose(graph[name], tensor.numpy(), atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.torch
 def test_a_half_precision_file_is_known_by_its_digest() -> None:
     """The float16 file keeps its precision on the disk and is vggface2 whatever its name."""
@@ -219,7 +219,6 @@ def write_not_finite(path: Path, casia: ModelFiles) -> None:
     torch.save(tensors, path)
 
 
-@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize(
     "write",
@@ -254,7 +253,6 @@ def test_a_damaged_file_of_another_format_is_refused_as_well(tmp_path: Path, end
         selection.prepare(Settings(weights=path, model_dir=tmp_path / "models"), kept=None)
 
 
-@pytest.mark.slow
 @pytest.mark.torch
 def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFiles, casia: ModelFiles) -> None:
     assert custom.contract.model == "custom"
@@ -266,7 +264,6 @@ def test_unknown_weights_are_named_custom_or_as_face_model_says(custom: ModelFil
 # Which model
 
 
-@pytest.mark.slow
 @pytest.mark.torch
 def test_auto_keeps_the_gallerys_model(casia: ModelFiles, folder: Path, unreachable: PublishedWeights) -> None:
     assert (
@@ -303,7 +300,6 @@ def test_a_named_model_out_of_reach_is_an_error(folder: Path, unreachable: Publi
 
 
 @pytest.mark.torch
-@pytest.mark.slow
 def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
     tmp_path: Path, unreachable: PublishedWeights, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -318,7 +314,6 @@ def test_auto_takes_casia_webface_where_the_other_host_is_out_of_reach(
 
 
 @pytest.mark.torch
-@pytest.mark.slow
 def test_vggface2_is_downloaded_into_torchs_cache(
     casia: ModelFiles, tmp_path: Path, host: tuple[Path, str], unreachable: PublishedWeights
 ) -> None:
@@ -399,7 +394,6 @@ def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, mo
 
 
 @pytest.mark.torch
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
 def test_damaged_files_are_made_anew(
     folder: Path, unreachable: PublishedWeights, damage: str, caplog: pytest.LogCaptureFixture
@@ -483,7 +477,6 @@ def test_openvino_reports_nothing() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.slow
 def test_models_folder_is_not_needed_whole(casia: ModelFiles, tmp_path: Path) -> None:
     """A copy of one model's folder, as an image build might make, is enough without a download."""
     copied = tmp_path / casia.facenet.parent.name

@@ -13,6 +13,7 @@ CONSTANTS_SHA256 = "047b9d9e2d02056b69c1f7af5e94669a685be70a231fc01580383b895581
 that was written for this file alone."""
 
 
+@pytest.mark.slow
 def test_every_constant_of_casia_webface_is_read(casia_graph: bytes) -> None:
     """All 268, each with its name, its shape and its very bytes, in the file's order."""
     digest, names = hashlib.sha256(), []

@@ -19,6 +19,8 @@ from tests.stores.conftest import MakeStore
 from tests.support import qdrant
 from tests.support.stored_faces import CONTRACT, START, embedding, face, fill, numbers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
 class TestEveryStore:
@@ -62,7 +64,6 @@ class TestEveryStore:
         assert [match.face for match in await store.search(embedding(9), 1)] == [face(9)]
         assert await store.add_many([]) == []
 
-    @pytest.mark.slow
     async def test_a_large_batch_is_added_whole(self, store: Store) -> None:
         """256 faces with pictures are one call, and concurrent batches of the same faces add each once."""
         batch = [(face(n, picture="p" * 8000), embedding(n)) for n in range(1, 257)]
@@ -159,7 +160,6 @@ class TestEveryStore:
         oldest_first = sorted(faces, key=lambda each: each.registered_at)
         assert await numbers(store.scan()) == [each.face_id for each in oldest_first]
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("tie", [1, 7, 251])
     async def test_scan_pages_lose_and_double_nothing(self, store: Store, tie: int) -> None:
         """Any offset and limit cut the same list, though many faces share one microsecond across pages."""
@@ -180,7 +180,6 @@ class TestEveryStore:
             expected = everything[offset:] if limit is None else everything[offset : offset + limit]
             assert await numbers(store.scan(offset, limit)) == expected
 
-    @pytest.mark.slow
     async def test_scan_while_faces_come_and_go(self, store: Store) -> None:
         """A list under way shows every face that stays, once, and none twice."""
         await fill(store, [face(number) for number in range(1, 251)])
@@ -205,7 +204,6 @@ class TestEveryStore:
         assert await store.count() == 1
         assert await store.add(face(1), embedding(1)) is Added.NEW
 
-    @pytest.mark.slow
     async def test_two_hundred_at_once(self, store: Store) -> None:
         """Concurrent registrations all land, and the same face in all of them lands once."""
         await fill(store, [face(number) for number in range(1, 201)])

@@ -425,6 +425,7 @@ def test_a_photo_is_reduced_as_little_as_will_do(longer_side: int, reduction: in
         assert photo.reduction_to(2400) == reduction
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", [1, 2, 4, 8])
 @pytest.mark.parametrize(
     ("mode", "form"),
@@ -456,6 +457,7 @@ def test_a_reduced_photo_is_the_photo_at_that_size(portrait: Image.Image, mode: 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", [3, 5, 6, 8])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_a_reduced_photo_is_upright(portrait: Image.Image, form: str, orientation: int) -> None:
