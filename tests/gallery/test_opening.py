@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from service.gallery.opening import open_existing, open_gallery
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
 
 
+@pytest.mark.slow
 async def test_a_new_gallery_is_made_for_the_model_of_the_settings(settings: Settings, files: ModelFiles) -> None:
     """And has that contract whenever it is opened again."""
     store = open_store(settings)
@@ -20,6 +23,7 @@ async def test_a_new_gallery_is_made_for_the_model_of_the_settings(settings: Set
         assert await store.count() == 0
 
 
+@pytest.mark.slow
 async def test_no_gallery_is_made_where_none_is_asked_for(settings: Settings, files: ModelFiles) -> None:
     """The model is that of the settings all the same."""
     store = open_store(settings)

@@ -134,6 +134,7 @@ async def test_batches_and_what_waits(service: Client, device: Device, portraits
     assert 5 <= batches <= 40
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("counted_each_time")
 async def test_a_gallery_that_hangs_delays_no_scrape(
     service: Client, service_settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,7 @@ def test_what_is_no_graph_is_refused(graph: bytes) -> None:
         facenet_arrays(graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
 def test_a_graph_cut_short_is_refused(casia_graph: bytes, kept: float) -> None:
     """Neither an endless loop nor half of the weights."""

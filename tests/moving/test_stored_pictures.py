@@ -28,6 +28,7 @@ async def test_the_face_is_found_again(engine: Engine, known: dict[int, tuple[St
     assert sides == {True, False}
 
 
+@pytest.mark.slow
 async def test_the_right_one_of_several(engine: Engine, photos: Path, files: ModelFiles) -> None:
     """The stored box tells whose face it is, at whatever scale, even where another one is larger."""
     with Image.open(photos / "obama.jpg") as one, Image.open(photos / "biden.jpg") as other:

@@ -157,6 +157,7 @@ class TestRoundTrip:
         assert await bring_in(gallery_in(tmp_path / "new"), tmp_path / "faces.jsonl") == 0
         assert await contents(gallery_in(tmp_path / "new")) == []
 
+    @pytest.mark.slow
     async def test_the_model_is_not_needed(self, tmp_path: Path, few: Settings) -> None:
         """The new gallery gets the file's contract, whatever FACE_MODEL says."""
         await export(few, tmp_path / "faces.jsonl")

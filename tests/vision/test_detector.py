@@ -147,6 +147,7 @@ def test_a_picture_narrower_than_a_face_has_none(detector: Detector, size: tuple
         (170, 50_000, (5, 49_840)),
     ],
 )
+@pytest.mark.slow
 def test_the_face_in_a_panorama_is_found(
     by_default: Detector, heads: list[Image.Image], width: int, height: int, place: tuple[int, int]
 ) -> None:

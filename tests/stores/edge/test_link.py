@@ -57,6 +57,7 @@ class TestKilledProcess:
         assert await edge.count() == 0
         await fill(edge, [face(n) for n in range(1, 51)])
 
+    @pytest.mark.slow
     async def test_a_silent_process_is_not_waited_for_for_ever(self, folder: Path) -> None:
         """Each request has a time limit, the store works on once the process does, and late answers harm nobody."""
         store = EdgeStore(folder, request_limit_s=0.5)
