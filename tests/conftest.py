@@ -19,6 +19,8 @@ from service.models import selection
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
+from service.stores.edge.store import EdgeStore
+from service.stores.store import Store
 from service.vision import engine as engines
 from service.vision.detector import Detector
 from service.vision.embedder import Embedder, OpenVinoEmbedder, open_embedder
@@ -107,6 +109,16 @@ async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterato
     engine = Engine(detector, embedder, limits, workers=2, max_batch=8, max_wait_s=0.0)
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, files: ModelFiles) -> AsyncIterator[Store]:
+    """An embedded gallery of the test's own, for casia-webface."""
+    store = EdgeStore(tmp_path / "gallery")
+    await store.open()
+    await store.bind(files.contract)
+    yield store
+    await store.close()
 
 
 @asynccontextmanager

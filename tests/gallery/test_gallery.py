@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,8 +15,6 @@ from PIL import Image
 from service.errors import FaceNotFound, InvalidImage, TooSmall, UnknownFace
 from service.gallery.enrollment import derive_face_id
 from service.gallery.gallery import Gallery, Rules
-from service.models.selection import ModelFiles
-from service.stores.edge.store import EdgeStore
 from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import StoredFace
@@ -26,15 +23,6 @@ from tests.support.device import jpeg, picture
 
 RULES = Rules(min_score=0.9, threshold=-1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(tmp_path: Path, files: ModelFiles) -> AsyncIterator[Store]:
-    store = EdgeStore(tmp_path / "gallery")
-    await store.open()
-    await store.bind(files.contract)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,8 +26,6 @@ from indexer.importing.report import Report
 from indexer.progress import Progress
 from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
-from service.models.selection import ModelFiles
-from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
 from service.timings import Timings
 from service.vision.engine import Choice, Engine
@@ -36,15 +34,6 @@ from tests.support.device import jpeg, variants
 pytestmark = pytest.mark.slow
 
 MAX_BYTES = 2**20
-
-
-@pytest.fixture
-async def store(tmp_path: Path, files: ModelFiles) -> AsyncIterator[Store]:
-    store = EdgeStore(tmp_path / "gallery")
-    await store.open()
-    await store.bind(files.contract)
-    yield store
-    await store.close()
 
 
 class Bench:
