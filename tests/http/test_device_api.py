@@ -14,11 +14,9 @@ from aiohttp import ClientPayloadError, FormData
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.errors import StoreUnavailable
-from service.gallery.gallery import Gallery
 from service.settings import Settings
-from service.values import StoredFace
 from tests.conftest import MODELS, running
+from tests.http.conftest import break_lists_off
 from tests.support.device import Client, Device, form, jpeg, multipart, picture, register_path, variants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -284,14 +282,7 @@ class TestList:
     ) -> None:
         """When the store breaks off in the middle, so does the connection; the next request goes on as ever."""
         await device.register(portraits["obama"], "test")
-        whole = Gallery.list
-
-        async def broken(gallery: Gallery, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-            async for face in whole(gallery, offset, limit):
-                yield face
-            raise StoreUnavailable("The store went away.")
-
-        monkeypatch.setattr(Gallery, "list", broken)
+        break_lists_off(monkeypatch)
         async with device.http.get("/get_registration_face") as response:
             assert response.status == 200
             with pytest.raises(ClientPayloadError):

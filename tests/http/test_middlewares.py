@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientPayloadError
 
-from service.errors import StoreUnavailable
-from service.gallery.gallery import Gallery
 from service.logs import TextFormatter
-from service.values import StoredFace
+from tests.http.conftest import break_lists_off
 from tests.support.device import BOUNDARY, Client, Device, form, register_path
 from tests.support.logs import of_requests, of_service
 
@@ -42,14 +39,7 @@ async def test_an_answer_that_breaks_off_says_why(
 ) -> None:
     """Its head had said that all is well, so the log is the only place."""
     await device.register(portraits["obama"], "test")
-    whole = Gallery.list
-
-    async def broken(gallery: Gallery, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-        async for face in whole(gallery, offset, limit):
-            yield face
-        raise StoreUnavailable("The store went away.")
-
-    monkeypatch.setattr(Gallery, "list", broken)
+    break_lists_off(monkeypatch)
     async with device.http.get("/get_registration_face") as response:
         with pytest.raises(ClientPayloadError):
             await response.read()
