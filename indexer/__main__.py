@@ -13,8 +13,9 @@ from importlib import import_module
 from service import __version__
 from service.errors import FaceServiceError
 from service.logs import configure
+from service.manual import manual
 from service.memory import return_memory
-from service.settings import Settings, manual
+from service.settings import Settings
 
 COMMANDS = {
     "index": ("indexer.commands.index", "Import the faces of a folder of photos, or of those that a CSV file lists."),

@@ -6,7 +6,7 @@ python -m scripts.settings_table
 from __future__ import annotations
 
 from scripts.generated import DOCS, write_part
-from service.settings import Described, described
+from service.manual import Described, described
 
 PAGE = DOCS / "settings.md"
 COMMAND = "python -m scripts.settings_table"
@@ -34,8 +34,13 @@ GROUPS = {
         "MIN_FACE",
         "MIN_SHARE",
         "MIN_SCORE",
+        "CHOICE",
+        "ROTATE",
+        "QUALITY",
+        "DUPLICATE",
+        "MIRROR",
     ),
-    "Answers": ("THRESHOLD", "DELETE_BY_GET"),
+    "Answers": ("THRESHOLD", "FPIR", "SCORE", "DELETE_BY_GET"),
     "Devices": ("DEVICES", "DEVICE_RATE", "NONCES_URL"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }

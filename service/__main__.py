@@ -17,9 +17,10 @@ from service.errors import FaceServiceError
 from service.http.app import create_app
 from service.http.serving import serve
 from service.logs import configure
+from service.manual import manual
 from service.memory import return_memory
 from service.models.runtimes import openvino_version
-from service.settings import Settings, manual
+from service.settings import Settings
 
 log = logging.getLogger(__name__)
 

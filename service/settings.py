@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
-from service.variables import Allowed, Networks, allowed, as_text, out_of_range, parse, variable, wrong_type
+from service.variables import Allowed, Networks, Threshold, out_of_range, parse, variable, wrong_type
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Quantization = Literal["off", "int8"]
+Score = Literal["centred", "cosine"]
+QualityLevel = Literal["off", "standard", "strict"]
+FaceChoice = Literal["front", "largest", "center"]
+Duplicate = Literal["allow", "refuse"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -95,11 +99,21 @@ class Settings:
     picture_side: int = Field(
         default=480, ge=16, le=4096, description="Longer side of the pictures kept and returned, in pixels."
     )
-    threshold: float = Field(
+    threshold: Annotated[Threshold, Allowed("`auto` or -1 to 1")] = Field(
         default=-1.0,
-        ge=-1,
-        le=1,
-        description="Least similarity of a recognised face; -1 always returns the nearest five.",
+        description="Least score of a recognised face; `auto` is the score at which FACE_FPIR of the strangers are "
+        "taken for somebody in a gallery of this size; -1 always returns the nearest five.",
+    )
+    fpir: float = Field(
+        default=0.01,
+        ge=0.0001,
+        le=0.5,
+        description="Share of strangers whom FACE_THRESHOLD=auto lets be taken for somebody.",
+    )
+    score: Score = Field(
+        default="centred",
+        description="What is compared with thresholds: the cosine of the embeddings less the gallery's mean "
+        "(`centred`), or their own.",
     )
     search_side: int = Field(
         default=2400,
@@ -112,6 +126,26 @@ class Settings:
         default=0.04, ge=0, le=1, description="Smallest face looked for, as a share of the longer side."
     )
     min_score: float = Field(default=0.9, ge=0, le=1, description="Least certainty of the detector for a usable face.")
+    choice: FaceChoice = Field(
+        default="front",
+        description="Which of several faces counts: the `largest`, the most central (`center`), or of those nearly as "
+        "large as the largest the most central (`front`).",
+    )
+    rotate: bool = Field(
+        default=True,
+        description="Whether a photo without an upright face is searched lying on its sides and on its head.",
+    )
+    quality: QualityLevel = Field(
+        default="standard",
+        description="How good a face must be: `strict` is for photos taken on purpose, `off` takes every face.",
+    )
+    duplicate: Duplicate = Field(
+        default="allow", description="Whether a face that is registered under another remark may be registered again."
+    )
+    mirror: bool = Field(
+        default=False,
+        description="Whether an embedding is the mean of the face's and of its mirror image's, for twice the time.",
+    )
     compute: Compute = Field(
         default="auto",
         description="Where embeddings are computed; `auto` is the GPU where torch finds one, else the processor.",
@@ -162,12 +196,14 @@ class Settings:
         try:
             return check(values)
         except ValidationError as error:
-            first = error.errors()[0]
+            errors = error.errors()
+        first = errors[0]
         name = str(first["loc"][0])
-        if name not in _FIELDS:
+        if name not in FIELDS:
             raise TypeError(f"Settings has no field {name}, and all of them are passed by name.")
-        refusal = wrong_type if first["type"] in _WRONG_TYPES else out_of_range
-        raise refusal(name, _FIELDS[name], first["input"])
+        of_another_type = any(each["type"] in _WRONG_TYPES for each in errors if each["loc"][0] == name)
+        refusal = wrong_type if of_another_type else out_of_range
+        raise refusal(name, FIELDS[name], first["input"])
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -175,7 +211,7 @@ class Settings:
 
         Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        known = {variable(each): each for each in _FIELDS}
+        known = {variable(each): each for each in FIELDS}
         values: dict[str, object] = {}
         for name, text in environ.items():
             if not name.startswith("FACE_"):
@@ -185,34 +221,8 @@ class Settings:
             if name not in known:
                 raise InvalidSettings(f"{name} is not a setting; `python -m service --help` lists them.")
             if text != "":
-                values[known[name]] = parse(known[name], _FIELDS[known[name]], text=text)
+                values[known[name]] = parse(known[name], FIELDS[known[name]], text=text)
         return cls(**values)  # type: ignore[arg-type]  # which is what the constructor checks
-
-
-class Described(NamedTuple):
-    """A line of the manual; `default` and `allowed` are empty where there is none or any value will do."""
-
-    variable: str
-    default: str
-    meaning: str
-    allowed: str
-
-
-def described() -> list[Described]:
-    """Every setting, in the order in which people read them; names of values stand in backquotes."""
-    return [
-        Described(variable(name), as_text(field.default), field.description or "", allowed(field))
-        for name, field in _FIELDS.items()
-    ]
-
-
-def manual() -> str:
-    """Every setting with its default and meaning, for the command line."""
-    lines = []
-    for each in described():
-        values = f" ({each.allowed})" if each.allowed else ""
-        lines.append(f"  {each.variable:<29} {each.default:<12} {each.meaning}{values}".replace("`", ""))
-    return "\n".join(lines)
 
 
 _RENAMED = {
@@ -222,4 +232,4 @@ _RENAMED = {
 }
 _WRONG_TYPES = {"int_type", "float_type", "bool_type", "string_type", "tuple_type", "is_instance_of"}
 """pydantic's names of the errors after which a list of allowed values would not help."""
-_FIELDS: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it
+FIELDS: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Literal, NamedTuple, get_args, get_origin
 
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+Threshold = Literal["auto"] | Annotated[float, Field(ge=-1, le=1)]
+"""A score, or the word for one that is chosen by measurement."""
 
 
 class Allowed(NamedTuple):
@@ -85,6 +90,7 @@ _KINDS: dict[object, _Kind] = {
     int: _Kind("a whole number", int),
     float: _Kind("a number", float),
     bool: _Kind("yes or no", lambda text: _BOOLEANS[text.lower()]),
+    Threshold: _Kind("`auto` or a number", lambda text: text if text == "auto" else float(text)),
     Path: _PATH,
     Path | None: _PATH,
     Networks: _Kind("a list of IP addresses and networks (10.0.0.0/8, not 10.0.0.1/8) with commas between", _networks),

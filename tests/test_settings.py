@@ -15,7 +15,8 @@ import pytest
 
 from scripts.settings_table import tables
 from service.errors import InvalidSettings
-from service.settings import Settings, described
+from service.manual import described
+from service.settings import Settings
 from service.variables import variable
 from tests.support.processes import ROOT
 
@@ -34,6 +35,13 @@ DEFAULTS: dict[str, Any] = {
     "FACE_MAX_PIXELS": 50_000_000,
     "FACE_PICTURE_SIDE": 480,
     "FACE_THRESHOLD": -1.0,
+    "FACE_FPIR": 0.01,
+    "FACE_SCORE": "centred",
+    "FACE_CHOICE": "front",
+    "FACE_ROTATE": True,
+    "FACE_QUALITY": "standard",
+    "FACE_DUPLICATE": "allow",
+    "FACE_MIRROR": False,
     "FACE_DELETE_BY_GET": True,
     "FACE_DEVICES": None,
     "FACE_DEVICE_RATE": 0,
@@ -66,7 +74,14 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_MAX_PIXELS": {"1": 1, "100000000": 10**8},
     "FACE_PICTURE_SIDE": {"16": 16, "4096": 4096},
     "FACE_SEARCH_SIDE": {"256": 256, "30000": 30_000},
-    "FACE_THRESHOLD": {"-1": -1.0, "0.6": 0.6, "1": 1.0},
+    "FACE_THRESHOLD": {"-1": -1.0, "0.6": 0.6, "1": 1.0, "auto": "auto"},
+    "FACE_FPIR": {"0.0001": 0.0001, "0.01": 0.01, "0.5": 0.5},
+    "FACE_SCORE": {"centred": "centred", "cosine": "cosine"},
+    "FACE_CHOICE": {"front": "front", "largest": "largest", "center": "center"},
+    "FACE_ROTATE": {"off": False, "on": True},
+    "FACE_QUALITY": {"off": "off", "standard": "standard", "strict": "strict"},
+    "FACE_DUPLICATE": {"allow": "allow", "refuse": "refuse"},
+    "FACE_MIRROR": {"off": False, "on": True},
     "FACE_MIN_FACE": {"20": 20, "10000": 10_000},
     "FACE_MIN_SHARE": {"0": 0.0, "0.5": 0.5, "1": 1.0},
     "FACE_MIN_SCORE": {"0": 0.0, "0.95": 0.95, "1": 1.0},
@@ -97,7 +112,14 @@ REFUSED: dict[str, list[str]] = {
     "FACE_MAX_PIXELS": ["0", "x"],
     "FACE_PICTURE_SIDE": ["15", "4097", "x"],
     "FACE_SEARCH_SIDE": ["255", "30001", "x"],
-    "FACE_THRESHOLD": ["-1.1", "1.1", "nan", "inf", "x"],
+    "FACE_THRESHOLD": ["-1.1", "1.1", "nan", "inf", "x", "AUTO"],
+    "FACE_FPIR": ["0", "0.51", "nan", "x"],
+    "FACE_SCORE": ["centered", "raw"],
+    "FACE_CHOICE": ["centre", "first"],
+    "FACE_ROTATE": ["maybe", "90"],
+    "FACE_QUALITY": ["on", "Strict"],
+    "FACE_DUPLICATE": ["no", "Refuse"],
+    "FACE_MIRROR": ["maybe", "2"],
     "FACE_MIN_FACE": ["19", "10001", "x"],
     "FACE_MIN_SHARE": ["-0.1", "1.1", "nan"],
     "FACE_MIN_SCORE": ["-0.1", "1.1", "x"],
@@ -170,7 +192,7 @@ def test_refused_in_code(name: str, text: str) -> None:
         ({"port": 5055.0}, "FACE_PORT='5055' is not a whole number."),
         ({"port": True}, "FACE_PORT='yes' is not a whole number."),
         ({"port": None}, "FACE_PORT='' is not a whole number."),
-        ({"threshold": "0.5"}, "FACE_THRESHOLD='0.5' is not a number."),
+        ({"threshold": "0.5"}, "FACE_THRESHOLD='0.5' is not `auto` or a number."),
         ({"delete_by_get": 1}, "FACE_DELETE_BY_GET='1' is not yes or no."),
         ({"data": "data"}, "FACE_DATA='data' is not a path."),
         ({"weights": "w.pt"}, "FACE_WEIGHTS='w.pt' is not a path."),

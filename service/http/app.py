@@ -95,7 +95,9 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             size = GallerySize(store.count)
             try:
                 rules = Rules(
-                    min_score=settings.min_score, threshold=settings.threshold, picture_side=settings.picture_side
+                    min_score=settings.min_score,
+                    threshold=-1.0 if settings.threshold == "auto" else settings.threshold,
+                    picture_side=settings.picture_side,
                 )
                 app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store)
