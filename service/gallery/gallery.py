@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import UnknownFace
-from service.gallery.choices import largest
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import Embedding, Match, StoredFace
 from service.vision.engine import Engine
+from service.vision.preparation import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What counts, and what is kept.
 
-    `min_score` is the detector's least certainty (0 to 1) for a usable face, `threshold` the least similarity (-1 to 1)
-    of a match, `picture_side` the longer side of the pictures kept, in pixels.
+    `choose` tells which of a photo's faces is meant, `threshold` is the least similarity (-1 to 1) of a match,
+    `picture_side` the longer side of the pictures kept, in pixels.
     """
 
-    min_score: float
+    choose: Choice
     threshold: float
     picture_side: int
 
@@ -39,13 +39,13 @@ class Gallery:
         self._clock = clock
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
-        """Remember the largest face of a photo under a remark; its face_id.
+        """Remember the one face that a photo is about under a remark; its face_id.
 
         The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, Overloaded or
         StoreUnavailable.
         """
-        choose = largest(self._rules.min_score)
-        candidate = await observe_candidate(self._engine, photo, choose, timings, picture_side=self._rules.picture_side)
+        rules = self._rules
+        candidate = await observe_candidate(self._engine, photo, rules.choose, timings, picture_side=rules.picture_side)
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
@@ -54,11 +54,11 @@ class Gallery:
         return face_id
 
     async def identify(self, photo: bytes, limit: int, timings: Timings) -> list[Match]:
-        """The `limit` known faces most like the largest face of a photo, best first, none below the threshold.
+        """The `limit` known faces most like the one that a photo is about, best first, none below the threshold.
 
         Raises InvalidImage, FaceNotFound, Overloaded or StoreUnavailable.
         """
-        observation = await self._engine.observe(photo, largest(self._rules.min_score), timings)
+        observation = await self._engine.observe(photo, self._rules.choose, timings)
         embedding = require_faces(observation, self._engine.min_face)[0].embedding
         with timings.measure("search"):
             return await self._store.search(embedding, limit, self._rules.threshold)

@@ -15,6 +15,7 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
+from service.gallery.choices import one_face
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import open_gallery
 from service.http.active_requests import ActiveRequests
@@ -95,7 +96,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             size = GallerySize(store.count)
             try:
                 rules = Rules(
-                    min_score=settings.min_score,
+                    choose=one_face(settings),
                     threshold=-1.0 if settings.threshold == "auto" else settings.threshold,
                     picture_side=settings.picture_side,
                 )

@@ -49,7 +49,7 @@ class DeviceApi:
         ]
 
     async def register(self, request: web.Request) -> web.Response:
-        """Remember the largest face of the photo under the remark."""
+        """Remember the face that the photo is about under the remark."""
         form = await read_form(request, self._limits)
         remark = _remark(request, form.remark)
         if not remark:
@@ -60,7 +60,7 @@ class DeviceApi:
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:
-        """The five known faces most like the largest face of the photo."""
+        """The five known faces most like the one that the photo is about."""
         form = await read_form(request, self._limits)
         matches = await request.app[GALLERY].identify(form.image, MATCHES, request[TIMINGS])
         found = [{"remark": match.face.remark, "picture": match.face.picture} for match in matches]

@@ -58,7 +58,7 @@ class Preparation:
     detector: Detector
     limits: Limits
 
-    def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> Prepared:
+    def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None = None) -> Prepared:
         """Everything that is made of the photo's pixels; the picture only where `picture_side` is given, in pixels.
 
         Raises what images.decode raises for a photo that can't be used, and what `choose` raises.
