@@ -12,13 +12,14 @@ from service.settings import Settings
 from service.variables import variable
 
 ThresholdFor = Callable[[int], float]
-"""The least score of a match in a gallery of so many faces."""
+"""The least score of a match in a gallery of so many faces; asked for no more than scoring.CANDIDATES and a limit."""
 
 FPIRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Shares of strangers who are taken for somebody (ISO/IEC 19795-1's false positive identification rate)."""
 
 FACES = (1, 2, 3, 5, 10, 20, 40)
-"""Sizes of galleries. From 40 on the threshold stays: it was measured up to 1,400 people."""
+"""Sizes of galleries. From 40 on the threshold stays, up to 1,400 people: so a search, which sees scoring.CANDIDATES
+faces, need not know how many more there are."""
 
 SCORES: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "vggface2": (
