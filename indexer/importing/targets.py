@@ -20,6 +20,7 @@ from indexer.importing.pipeline import Target, Written
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
+from service.gallery.duplicates import duplicate_check
 from service.gallery.enrollment import Candidate
 from service.gallery.opening import open_gallery
 from service.settings import Settings
@@ -82,12 +83,13 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
             f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
             f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
-    terms = terms(settings, files.contract, arguments.faces)
-    journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing=writing)))
+    deciding = terms(settings, files.contract, arguments.faces)
+    journal = stack.enter_context(closing(Journal.open(journal_path(settings), deciding, writing=writing)))
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
-    writer = GalleryWriter(store, lambda: datetime.now(UTC))
+    check = duplicate_check(settings, files.contract.model, store)
+    writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
     if arguments.ray:
         engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
     else:

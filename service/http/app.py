@@ -15,9 +15,10 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
-from service.gallery.choices import one_face
+from service.gallery.duplicates import duplicate_check
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import open_gallery
+from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
 from service.http.device_api import DeviceApi
@@ -29,13 +30,17 @@ from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
 from service.http.request_log import RequestLog
+from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
-from service.stores.store import Store
 from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
 
+NOBODY_UNKNOWN = (
+    "Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
+    "FACE_THRESHOLD=auto to answer strangers with none."
+)
 MAX_REQUEST_LINE = 64 * 1024
 """Bytes; a remark of the greatest length takes 12 KiB in the query."""
 
@@ -92,16 +97,17 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
     async def gallery(app: web.Application) -> AsyncIterator[None]:
         store = open_store(settings)
         try:
-            engine = await _open_engine(settings, store, app[METRICS])
+            files = await open_gallery(settings, store)
+            rules = Rules.of(settings, files.contract.model)
+            duplicates = duplicate_check(settings, files.contract.model, store)
+            warnings = _warnings(settings)
+            for each in warnings:
+                log.warning("%s", each)
+            engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                rules = Rules(
-                    choose=one_face(settings),
-                    threshold=-1.0 if settings.threshold == "auto" else settings.threshold,
-                    picture_side=settings.picture_side,
-                )
-                app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
-                app[HEALTH] = Health(engine, store)
+                app[GALLERY] = Gallery(engine, store, rules, lambda: datetime.now(UTC), duplicates)
+                app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 log.info("Ready with %d faces.", await store.count())
@@ -117,9 +123,13 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
     return gallery
 
 
-async def _open_engine(settings: Settings, store: Store, metrics: Metrics) -> Engine:
-    """Open the gallery, and the engine with the model that the gallery was made with."""
-    files = await open_gallery(settings, store)
+def _warnings(settings: Settings) -> list[str]:
+    """What the operator should know at every start."""
+    return [NOBODY_UNKNOWN] if settings.threshold == NO_THRESHOLD else []
+
+
+async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:
+    """Open the engine with the model that the gallery was made with, and tell the metrics of it."""
     engine = await open_engine(settings, files, metrics.record_batch)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
