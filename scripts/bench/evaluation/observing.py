@@ -30,10 +30,10 @@ _SOURCES = ("vision/*.py", "gallery/choices.py", "gallery/enrollment.py")
 """The code that decides what is seen in a photo: when it changes, all photos are observed anew."""
 
 _IRRELEVANT = {
-    "host", "port", "data", "threshold", "fpir", "score", "duplicate", "threads", "max_queue", "receive_s",
-    "log_format", "log_level", "model_dir", "picture_side",
+    "model", "weights", "model_dir", "host", "port", "data", "threshold", "fpir", "score", "duplicate", "threads",
+    "max_queue", "receive_s", "log_format", "log_level", "picture_side",
 }  # fmt: skip
-"""Settings that change nothing about an embedding; whatever else may be set is part of the key."""
+"""Settings that change nothing about an embedding, or are in the contract; all others are part of the key."""
 
 
 @dataclass(frozen=True, slots=True)
