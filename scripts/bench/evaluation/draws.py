@@ -80,7 +80,7 @@ def draws(portraits: Sequence[Portrait], group_of: Mapping[str, str], number: in
 
 
 def _divided(portraits: Sequence[Portrait], group_of: Mapping[str, str], seed: int) -> Draw:
-    """Half of each group's people are strangers. Members with several portraits enter first, as the others give no probes."""
+    """Half of each group's people are strangers. Members with several portraits enter first, to have probes."""
     draw = np.random.default_rng(seed)
     people = _shuffled(draw, portraits)
     members: dict[str, list[Sequence[Portrait]]] = {}

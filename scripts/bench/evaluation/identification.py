@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,17 @@ class Searches:
     member_groups: NDArray[np.str_]
     stranger_scores: Scores
     stranger_groups: NDArray[np.str_]
+
+    @classmethod
+    def pooled(cls, parts: Sequence[Searches]) -> Searches:
+        """All searches of several galleries."""
+        return cls(
+            ranks=np.concatenate([each.ranks for each in parts]),
+            scores=np.concatenate([each.scores for each in parts]),
+            member_groups=np.concatenate([each.member_groups for each in parts]),
+            stranger_scores=np.concatenate([each.stranger_scores for each in parts]),
+            stranger_groups=np.concatenate([each.stranger_groups for each in parts]),
+        )
 
     def of_group(self, group: str) -> Searches:
         """The searches by members and strangers of one group."""

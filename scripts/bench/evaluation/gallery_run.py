@@ -1,0 +1,151 @@
+"""Open-set identification as the service does it: galleries are filled and searched through a store of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from indexer.progress import Progress
+from scripts.bench.evaluation.draws import MIXED, Draw, Gallery
+from scripts.bench.evaluation.identification import Searches
+from scripts.bench.evaluation.observing import Observed
+from scripts.bench.evaluation.sources import Portrait
+from service.gallery.enrollment import Enrollment, add_under_free_ids
+from service.gallery.identification import Identifier
+from service.settings import Score
+from service.stores.edge.store import EdgeStore
+from service.values import Match, ModelContract
+
+ANSWERS = 5
+"""How many people a search answers at most, as devices get; so ranks up to five are known."""
+
+_ADDED_AT_ONCE = 256
+_SEARCHED_AT_ONCE = 16
+_REGISTERED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Which galleries are made of each draw: of how many people, with how many photos of each, compared by what."""
+
+    sizes: tuple[int, ...]
+    per_member: int
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Searches of the galleries of one composition (a group or MIXED) and size, by one score, one for each draw."""
+
+    composition: str
+    size: int
+    score: Score
+    by_draw: tuple[Searches, ...]
+
+    @property
+    def pooled(self) -> Searches:
+        """Of all draws together."""
+        return Searches.pooled(self.by_draw)
+
+
+def compositions(draw: Draw) -> list[str]:
+    """Each group alone and all mixed; only the latter where there is one group."""
+    return [*draw.members, MIXED] if len(draw.members) > 1 else [MIXED]
+
+
+def sizes_of(draw: Draw, composition: str, sizes: Sequence[int]) -> list[int]:
+    """Those of `sizes` that there are people for, and the most people of each composition that has fewer."""
+    most = {each: draw.most(each) for each in compositions(draw)}
+    wanted = {*sizes, *(number for number in most.values() if number < max(sizes))}
+    return sorted(size for size in wanted if 0 < size <= most[composition])
+
+
+async def search_galleries(
+    drawn: Sequence[Draw],
+    setup: Setup,
+    observed: Mapping[Path, Observed],
+    group_of: Mapping[str, str],
+    contract: ModelContract,
+) -> list[Outcome]:
+    """All galleries of all draws, each in an embedded store as the service has it."""
+    plan = [(draw, each) for draw in drawn for each in compositions(draw)]
+    total = sum(len(sizes_of(draw, each, setup.sizes)) for draw, each in plan) * len(setup.scores)
+    found: dict[tuple[str, int, Score], list[Searches]] = {}
+    with Progress(total, "galleries") as progress:
+        for draw, composition in plan:
+            with tempfile.TemporaryDirectory() as folder:
+                store = EdgeStore(Path(folder) / "gallery")
+                await store.open()
+                try:
+                    await store.bind(contract)
+                    for size in sizes_of(draw, composition, setup.sizes):
+                        gallery = draw.gallery(composition, size, setup.per_member)
+                        await _enroll(store, gallery.members, observed)
+                        for score in setup.scores:
+                            searches = await _search_all(Identifier(store, score=score), gallery, observed, group_of)
+                            found.setdefault((composition, size, score), []).append(searches)
+                            progress.advance()
+                finally:
+                    await store.close()
+    return [
+        Outcome(composition=composition, size=size, score=score, by_draw=tuple(searches))
+        for (composition, size, score), searches in found.items()
+    ]
+
+
+async def _enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> None:
+    """Under their identity as remark, but for photos that would be refused; those that are there already stay."""
+    enrollments = [
+        Enrollment(candidate=candidate, nth=0, remark=portrait.identity, registered_at=_REGISTERED_AT)
+        for portrait in portraits
+        if (candidate := observed[portrait.path].candidate) is not None
+    ]
+    for start in range(0, len(enrollments), _ADDED_AT_ONCE):
+        await add_under_free_ids(enrollments[start : start + _ADDED_AT_ONCE], store.add_many)
+
+
+async def _search_all(
+    identifier: Identifier, gallery: Gallery, observed: Mapping[Path, Observed], group_of: Mapping[str, str]
+) -> Searches:
+    members = await _answers(identifier, gallery.probes, observed)
+    strangers = await _answers(identifier, gallery.strangers, observed)
+    return Searches(
+        ranks=np.array([_rank(*each) for each in zip(gallery.probes, members, strict=True)], np.int64),
+        scores=np.array([_best(matches) for matches in members], np.float64),
+        member_groups=np.array([group_of[each.identity] for each in gallery.probes], np.str_),
+        stranger_scores=np.array([_best(matches) for matches in strangers], np.float64),
+        stranger_groups=np.array([group_of[each.identity] for each in gallery.strangers], np.str_),
+    )
+
+
+async def _answers(
+    identifier: Identifier, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]
+) -> list[list[Match]]:
+    """The best people for each portrait, whatever their scores; none where the photo would be refused."""
+
+    async def answer(portrait: Portrait) -> list[Match]:
+        candidate = observed[portrait.path].candidate
+        if candidate is None:
+            return []
+        embedding = candidate.faces[0].embedding
+        return await identifier.search(embedding, ANSWERS, threshold_for=lambda _: -np.inf, group_by_remark=True)
+
+    answers: list[list[Match]] = []
+    for start in range(0, len(portraits), _SEARCHED_AT_ONCE):
+        answers += await asyncio.gather(*map(answer, portraits[start : start + _SEARCHED_AT_ONCE]))
+    return answers
+
+
+def _rank(portrait: Portrait, matches: Sequence[Match]) -> int:
+    """The place of the person among the answers; 0 for none."""
+    return next((place for place, each in enumerate(matches, 1) if each.face.remark == portrait.identity), 0)
+
+
+def _best(matches: Sequence[Match]) -> float:
+    return matches[0].score if matches else -np.inf
