@@ -17,7 +17,7 @@ ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Quantization = Literal["off", "int8"]
-Score = Literal["centred", "cosine"]
+Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
 Duplicate = Literal["allow", "refuse"]
@@ -106,14 +106,14 @@ class Settings:
     )
     fpir: float = Field(
         default=0.01,
-        ge=0.0001,
-        le=0.5,
+        ge=0.001,
+        le=0.3,
         description="Share of strangers whom FACE_THRESHOLD=auto lets be taken for somebody.",
     )
     score: Score = Field(
-        default="centred",
-        description="What is compared with thresholds: the cosine of the embeddings less the gallery's mean "
-        "(`centred`), or their own.",
+        default="cohort",
+        description="What is compared with thresholds: the cosine of the embeddings, or (`cohort`) how far it stands "
+        "out from those of the nearest other people.",
     )
     search_side: int = Field(
         default=2400,

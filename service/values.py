@@ -99,12 +99,21 @@ class StoredFace:
     device_id: str | None = None
 
 
+class Neighbour(NamedTuple):
+    """A stored face near to a probe, by its number and remark, and its similarity (cosine, -1 to 1) to the probe."""
+
+    face_id: int
+    remark: str
+    similarity: float
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A stored face and its similarity (cosine, -1 to 1) to the probe."""
+    """A stored face, its similarity (cosine, -1 to 1) to the probe, and the score that is compared with thresholds."""
 
     face: StoredFace
     similarity: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

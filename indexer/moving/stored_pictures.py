@@ -45,21 +45,22 @@ async def embed_again(engine: Engine, face: StoredFace, picture_side: int) -> Em
     except (binascii.Error, ValueError):
         raise InvalidImage("The picture is no base64.") from None
     side = accept(jpeg, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT).longer_side
-    observation = await engine.observe(jpeg, partial(_find, face, side, whole=side < picture_side), Timings())
+    choose = partial(_find, face, whole=side < picture_side)
+    observation = await engine.observe(jpeg, choose, Timings())
     if not observation.faces:
         raise FaceNotFound("The face was not found again in its picture.")
     return observation.faces[0].embedding
 
 
-def _find(face: StoredFace, side: int, found: list[Detection], *, whole: bool) -> list[Detection]:
+def _find(face: StoredFace, found: list[Detection], size: tuple[int, int], *, whole: bool) -> list[Detection]:
     """The stored face in pixels of the picture, nothing where that can't be told.
 
-    `side` is the picture's longer one; `whole` says that the picture should be as large as the photo.
+    `size` is the picture's; `whole` says that the picture should be as large as the photo.
     """
     stored = Detection(face.box, face.landmarks, face.detection_score)
     misfit, scale = min((_fit(stored, each) for each in found), default=(1.0, 1.0))
     if misfit > MAX_MISFIT:
-        return [stored] if whole and max(face.box) <= side * 1.1 else []
+        return [stored] if whole and max(face.box) <= max(size) * 1.1 else []
     return [stored if whole and abs(scale - 1) < MAX_ROUNDING else stored.scaled(scale)]
 
 

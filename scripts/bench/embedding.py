@@ -18,7 +18,8 @@ from service.settings import Settings
 from service.timings import Timings
 from service.vision.detector import Detector
 from service.vision.embedder import open_embedder
-from service.vision.engine import Engine, Limits
+from service.vision.engine import Engine
+from service.vision.preparation import Limits
 
 BATCH = 32
 ROUNDS = 3
@@ -99,7 +100,7 @@ async def bare_engine(engine: Engine, photos: Sequence[Path], callers: int, seco
     async def caller(number: int) -> None:
         while time.perf_counter() - began < seconds:
             started = time.perf_counter()
-            await engine.observe(contents[(len(took) + number) % len(contents)], lambda found: found[:1], Timings())
+            await engine.observe(contents[(len(took) + number) % len(contents)], lambda found, _: found[:1], Timings())
             took.append((time.perf_counter() - started) * 1000)
 
     await asyncio.gather(*(caller(number) for number in range(callers)))

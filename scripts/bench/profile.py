@@ -14,8 +14,8 @@ from service.processors import model_threads
 from service.settings import Settings
 from service.vision.detector import Detector, crop
 from service.vision.embedder import open_embedder
-from service.vision.engine import Limits
 from service.vision.images import accept
+from service.vision.preparation import Limits
 
 _STAGES = {
     "decode": ("images.py", "decode"),

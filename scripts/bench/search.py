@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.gallery.identification import Identifier
 from service.stores.edge.store import EdgeStore
 from service.values import Box, Embedding, ModelContract, StoredFace
 
@@ -35,11 +36,11 @@ async def search_milliseconds() -> float:
             for start in range(0, GALLERY, 100):
                 faces = [_face(number, random) for number in range(start, start + 100)]
                 await asyncio.gather(*(store.add(face, _unit(random)) for face in faces))
-            times = []
+            identifier, times = Identifier(store, score="cohort"), []
             for _ in range(_SEARCHES):
                 probe = _unit(random)
                 started = time.perf_counter()
-                await store.search(probe, _LIMIT)
+                await identifier.search(probe, _LIMIT, threshold_for=lambda _: -1.0)
                 times.append((time.perf_counter() - started) * 1000)
         finally:
             await store.close()

@@ -11,7 +11,8 @@ from service.errors import FaceNotFound, TooSmall
 from service.stores.store import Added
 from service.timings import Timings
 from service.values import MAX_FACE_ID, Embedding, Face, StoredFace
-from service.vision.engine import Choice, Engine, Observation
+from service.vision.engine import Engine, Observation
+from service.vision.preparation import Choice
 
 AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[Added]]]
 """Faces with their embeddings into a store; the answers in their order, see Store.add_many."""

@@ -9,6 +9,9 @@ from datetime import datetime
 from service.errors import UnknownFace
 from service.gallery.choices import largest
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
+from service.gallery.identification import Identifier
+from service.gallery.thresholds import ThresholdFor, threshold_for
+from service.settings import Score, Settings
 from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import Embedding, Match, StoredFace
@@ -19,13 +22,24 @@ from service.vision.engine import Engine
 class Rules:
     """What counts, and what is kept.
 
-    `min_score` is the detector's least certainty (0 to 1) for a usable face, `threshold` the least similarity (-1 to 1)
-    of a match, `picture_side` the longer side of the pictures kept, in pixels.
+    `min_score` is the detector's least certainty (0 to 1) for a usable face, `score` what is compared with the
+    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels.
     """
 
     min_score: float
-    threshold: float
+    score: Score
+    threshold_for: ThresholdFor
     picture_side: int
+
+    @classmethod
+    def of(cls, settings: Settings, model: str) -> Rules:
+        """Those of the settings for a model; raises InvalidSettings where that has no threshold for `auto`."""
+        return cls(
+            min_score=settings.min_score,
+            score=settings.score,
+            threshold_for=threshold_for(settings, model),
+            picture_side=settings.picture_side,
+        )
 
 
 class Gallery:
@@ -37,6 +51,7 @@ class Gallery:
         self._store = store
         self._rules = rules
         self._clock = clock
+        self._identifier = Identifier(store, score=rules.score)
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the largest face of a photo under a remark; its face_id.
@@ -53,15 +68,20 @@ class Gallery:
             [(face_id, _)] = await add_under_free_ids([enrollment], self._add_each)
         return face_id
 
-    async def identify(self, photo: bytes, limit: int, timings: Timings) -> list[Match]:
+    async def identify(
+        self, photo: bytes, limit: int, timings: Timings, *, group_by_remark: bool = False
+    ) -> list[Match]:
         """The `limit` known faces most like the largest face of a photo, best first, none below the threshold.
 
-        Raises InvalidImage, FaceNotFound, Overloaded or StoreUnavailable.
+        With `group_by_remark` each remark is there once, with its best face. Raises InvalidImage, FaceNotFound,
+        Overloaded or StoreUnavailable.
         """
         observation = await self._engine.observe(photo, largest(self._rules.min_score), timings)
         embedding = require_faces(observation, self._engine.min_face)[0].embedding
         with timings.measure("search"):
-            return await self._store.search(embedding, limit, self._rules.threshold)
+            return await self._identifier.search(
+                embedding, limit, threshold_for=self._rules.threshold_for, group_by_remark=group_by_remark
+            )
 
     def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every known face, oldest first; `offset` are skipped, `limit` given at most."""

@@ -28,9 +28,9 @@ from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
 from service.http.request_log import RequestLog
+from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
-from service.stores.store import Store
 from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
@@ -91,14 +91,11 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
     async def gallery(app: web.Application) -> AsyncIterator[None]:
         store = open_store(settings)
         try:
-            engine = await _open_engine(settings, store, app[METRICS])
+            files = await open_gallery(settings, store)
+            rules = Rules.of(settings, files.contract.model)
+            engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                rules = Rules(
-                    min_score=settings.min_score,
-                    threshold=-1.0 if settings.threshold == "auto" else settings.threshold,
-                    picture_side=settings.picture_side,
-                )
                 app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store)
                 app[METRICS].show_gallery_size(size)
@@ -116,9 +113,8 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
     return gallery
 
 
-async def _open_engine(settings: Settings, store: Store, metrics: Metrics) -> Engine:
-    """Open the gallery, and the engine with the model that the gallery was made with."""
-    files = await open_gallery(settings, store)
+async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:
+    """Open the engine with the model that the gallery was made with, and tell the metrics of it."""
     engine = await open_engine(settings, files, metrics.record_batch)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)

@@ -53,7 +53,7 @@ class Health:
     async def probe(self) -> None:
         """Detect in, crop and embed a grey picture, and look its embedding up."""
         everything = [Detection(box=Box(0.0, 0.0, 64.0, 64.0), landmarks=(), score=1.0)]
-        observation = await self._engine.observe(self._probe_photo, lambda _: everything, Timings())
+        observation = await self._engine.observe(self._probe_photo, lambda _found, _size: everything, Timings())
         await self._store.search(observation.faces[0].embedding, limit=1)
 
 

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.stores.store import Added
-from service.values import Box, Match, StoredFace
+from service.values import Box, Neighbour, StoredFace
 
-IDENTITY = ("remark", "sha256")
+REMARK = "remark"
+"""The field that a search reads along; a picture would be a hundred times as much."""
+
+IDENTITY = (REMARK, "sha256")
 """The fields in which a face that is added again agrees with the one that is there."""
 
-KEYWORDS = ("remark", "sha256", "device_id")
+KEYWORDS = (REMARK, "sha256", "device_id")
 """The fields that are indexed for equality."""
 
 REGISTERED_AT = "registered_at"
@@ -63,16 +66,10 @@ def to_time(payload: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(payload[REGISTERED_AT])
 
 
-def score_threshold(threshold: float) -> float | None:
-    """What Qdrant is told, so that it reads no face that isn't returned; a hair less, for its float32."""
-    return threshold - 1e-6 if threshold > -1 else None
-
-
-def to_matches(hits: Iterable[Any], threshold: float) -> list[Match]:
-    """Qdrant's points with scores as matches, all but those below the threshold."""
+def to_neighbours(hits: Iterable[Any]) -> list[Neighbour]:
+    """Qdrant's points with scores and REMARK, in their order."""
     # Float rounding puts some scores a hair outside of what a cosine can be.
-    matches = [Match(to_face(hit.id, hit.payload), min(1.0, max(-1.0, hit.score))) for hit in hits]
-    return [match for match in matches if match.similarity >= threshold]
+    return [Neighbour(hit.id, hit.payload[REMARK], min(1.0, max(-1.0, hit.score))) for hit in hits]
 
 
 def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Added:

@@ -1,4 +1,4 @@
-"""From a photo's bytes to its faces: decode, detect and crop in worker threads, embed in batches."""
+"""From a photo's bytes to its faces: prepared in worker threads, embedded in batches."""
 
 from __future__ import annotations
 
@@ -15,40 +15,15 @@ from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
-from service.values import CROP_SIDE, Detection, Embedding, Face, Rgb
+from service.values import Embedding, Face, Rgb
 from service.vision.batcher import Batcher
-from service.vision.detector import Detector, crop
+from service.vision.detector import Detector
 from service.vision.embedder import Embedder, open_embedder
-from service.vision.images import accept, readable_formats, to_base64, to_jpeg
+from service.vision.preparation import Choice, Limits, Preparation, Prepared
 
 MAX_BATCH = 8
 MAX_WAIT_S = 0.0
 """No batch waits to fill: while one is computed, the next gathers by itself."""
-
-Choice = Callable[[list[Detection]], list[Detection]]
-"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
-
-    max_bytes: int
-    max_pixels: int
-    formats: tuple[str, ...]
-    search_side: int
-    max_queue: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """Those that the settings ask for, over all formats that can be read here."""
-        return cls(
-            max_bytes=settings.max_bytes,
-            max_pixels=settings.max_pixels,
-            formats=readable_formats(),
-            search_side=settings.search_side,
-            max_queue=settings.max_queue,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +36,6 @@ class Observation:
     size: tuple[int, int]
     faces: list[Face]
     picture: str = ""
-
-
-class _Prepared(NamedTuple):
-    """What a worker hands to the event loop: some 100 KB, never the photo's pixels."""
-
-    size: tuple[int, int]
-    detections: list[Detection]
-    crops: list[Rgb]
-    picture: str
 
 
 class Engine:
@@ -87,9 +53,9 @@ class Engine:
         on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         """`on_batch` is called with the number of crops of each batch, just before the model gets it."""
-        self._detector = detector
+        self._preparation = Preparation(detector, limits)
         self._embedder = embedder
-        self._limits = limits
+        self._max_queue = limits.max_queue
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
         self._batcher: Batcher[Rgb, Embedding] = Batcher(
@@ -115,7 +81,7 @@ class Engine:
     @property
     def min_face(self) -> int:
         """Pixels of the smallest face that is looked for."""
-        return self._detector.min_face
+        return self._preparation.detector.min_face
 
     @property
     def photos_waiting(self) -> int:
@@ -133,14 +99,16 @@ class Engine:
 
     async def _prepare_in_worker(
         self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None
-    ) -> _Prepared:
+    ) -> Prepared:
         """What takes milliseconds of processor time, in a worker. Raises Overloaded where too much waits."""
-        if self._waiting >= self._limits.max_queue:
+        if self._waiting >= self._max_queue:
             raise Overloaded("Too many photos are waiting; try again in a moment.")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._workers, self._prepare, photo, choose, timings, picture_side)
+            return await loop.run_in_executor(
+                self._workers, self._preparation.prepare, photo, choose, timings, picture_side
+            )
         finally:
             self._waiting -= 1
 
@@ -150,40 +118,11 @@ class Engine:
         self._workers.shutdown(cancel_futures=True)
         self._model_thread.shutdown()
 
-    def _prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> _Prepared:
-        """A worker's part of `observe`: the one visit in which everything is made of the photo's pixels."""
-        limits = self._limits
-        with timings.measure("decode"):
-            accepted = accept(photo, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, formats=limits.formats)
-            reduction = accepted.reduction_to(limits.search_side)
-            upright = accepted.decode(reduction)
-        with timings.measure("detect"):
-            found = choose(self._detector.detect(np.asarray(upright)))
-        with timings.measure("crop"):
-            detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
-            sharp, sharp_reduction = upright, _reduction_for_crops(detections, reduction)
-            if sharp_reduction < reduction:
-                sharp = accepted.decode(sharp_reduction)
-            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
-        picture = ""
-        if crops and picture_side is not None:
-            with timings.measure("picture"):
-                picture = to_base64(to_jpeg(upright, picture_side))
-        return _Prepared(accepted.upright_size(upright), detections, crops, picture)
-
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
         self._on_batch(len(crops))
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
-
-
-def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
-    """How much the photo may be reduced, at most `reduction`, for the smallest of these faces to fill a crop."""
-    sides = [min(each.box.width, each.box.height) for each in detections]
-    while reduction > 1 and sides and min(sides) / reduction < CROP_SIDE:
-        reduction //= 2
-    return reduction
 
 
 class Networks(NamedTuple):

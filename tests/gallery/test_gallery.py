@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -21,8 +22,12 @@ from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
-RULES = Rules(min_score=0.9, threshold=-1.0, picture_side=480)
+RULES = Rules(min_score=0.9, score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def least_score(score: float, _: int) -> float:
+    return score
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ class TestEnroll:
 
 class TestIdentify:
     @pytest.mark.slow
-    async def test_the_threshold_is_the_least_similarity(
+    async def test_the_threshold_is_the_least_score(
         self, engine: Engine, store: Store, gallery: Gallery, portraits: dict[str, bytes]
     ) -> None:
         """A match exactly at it counts, one a hair below doesn't."""
@@ -107,7 +112,7 @@ class TestIdentify:
         assert [match.face.remark for match in matches] == ["obama", "obama2", "biden"]
         assert matches[0].similarity == pytest.approx(1, abs=1e-3)
         for kept in (1, 2, 3):
-            rules = replace(RULES, threshold=matches[kept - 1].similarity)
+            rules = replace(RULES, threshold_for=partial(least_score, matches[kept - 1].score))
             found = await Gallery(engine, store, rules, lambda: START).identify(portraits["obama"], 5, Timings())
             assert found == matches[:kept]
 

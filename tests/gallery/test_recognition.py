@@ -44,7 +44,7 @@ async def engine(vggface2: ModelFiles, request: pytest.FixtureRequest) -> AsyncI
     await engine.close()
 
 
-def in_the_middle(detections: list[Detection]) -> list[Detection]:
+def in_the_middle(detections: list[Detection], _: tuple[int, int]) -> list[Detection]:
     """facenet-pytorch's «center_weighted_size»: LFW's labels are about the person in the middle of the 250 pixels."""
 
     def weight(detection: Detection) -> float:
@@ -64,7 +64,7 @@ async def test_a_portrait_has_the_box_and_the_embedding_of_facenet_pytorch(
     golden = PORTRAITS[name]
     photo = (shared / "faces" / "photos" / name).read_bytes()
     assert hashlib.sha256(photo).hexdigest() == golden["sha256"], "another photo than the golden one"
-    observation = await engine.observe(photo, lambda detections: detections[:1], Timings())
+    observation = await engine.observe(photo, lambda detections, _: detections[:1], Timings())
     [face] = observation.faces
     side = face.detection.box.height
     np.testing.assert_allclose(face.detection.box, golden["box"], rtol=0, atol=max(1, side / 100))

@@ -468,7 +468,7 @@ class TestUnknownError:
         def fail(*_: object) -> None:
             raise ZeroDivisionError("/etc/secret")
 
-        monkeypatch.setattr("service.vision.engine.to_jpeg", fail)
+        monkeypatch.setattr("service.vision.preparation.to_jpeg", fail)
         detail = await device.fails(999, "POST", register_path("test"), data=form(portraits["obama"]))
         assert "secret" not in detail
         assert "ZeroDivision" not in detail

@@ -51,7 +51,7 @@ async def test_the_unforeseen_is_logged_with_its_traceback(
     device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under the id that the answer bears."""
-    monkeypatch.setattr("service.vision.engine.to_jpeg", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.vision.preparation.to_jpeg", lambda *_: 1 / 0)
     async with device.http.post(register_path("test"), data=form(portraits["obama"])) as response:
         answer = await response.json()
     (unforeseen,) = [record for record in logged.records if record.levelname == "ERROR"]

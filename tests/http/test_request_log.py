@@ -95,7 +95,7 @@ async def test_nothing_personal_is_logged(
     await device.register(photo, "Erika Mustermann")
     await device.recognise(photo)
     await device.fails(1004, "POST", register_path("Erika Mustermann"), data=form(photo[:2000]))
-    monkeypatch.setattr("service.vision.engine.to_jpeg", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.vision.preparation.to_jpeg", lambda *_: 1 / 0)
     await device.fails(999, "POST", register_path("Erika Mustermann"), data=form(photo))
     (face,) = await device.faces()
     await device.delete(face["face_id"])

@@ -28,7 +28,8 @@ from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.stores.store import Store
 from service.timings import Timings
-from service.vision.engine import Choice, Engine
+from service.vision.engine import Engine
+from service.vision.preparation import Choice
 from tests.support.device import jpeg, variants
 
 pytestmark = pytest.mark.slow

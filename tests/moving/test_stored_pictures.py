@@ -36,7 +36,7 @@ async def test_the_right_one_of_several(engine: Engine, photos: Path, files: Mod
         both.paste(one.convert("RGB").resize((600, 600)), (0, 0))
         both.paste(other.convert("RGB").resize((400, 400)), (600, 100))
     photo = jpeg(both, quality=95)
-    observation = await engine.observe(photo, lambda found: found, Timings())
+    observation = await engine.observe(photo, lambda found, _: found, Timings())
     assert len(observation.faces) == 2
     small = both.copy()
     small.thumbnail((480, 480))

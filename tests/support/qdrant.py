@@ -260,7 +260,6 @@ class Qdrant:
             GrpcToRest.convert_query(request.query),
             limit=request.limit,
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
-            score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
         )
         return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
 

@@ -20,18 +20,19 @@ from service.timings import Timings
 from service.values import Detection, Face
 from service.vision.detector import Detector, crop
 from service.vision.embedder import Crops, Embedder, OpenVinoEmbedder
-from service.vision.engine import Engine, Limits, Observation
+from service.vision.engine import Engine, Observation
 from service.vision.images import FORMATS
+from service.vision.preparation import Limits
 
 LIMITS = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, max_queue=256)
 NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 
 
-def everything(detections: list[Detection]) -> list[Detection]:
+def everything(detections: list[Detection], _: tuple[int, int]) -> list[Detection]:
     return detections
 
 
-def largest(detections: list[Detection]) -> list[Detection]:
+def largest(detections: list[Detection], _: tuple[int, int]) -> list[Detection]:
     return detections[:1]
 
 
@@ -101,7 +102,7 @@ async def test_only_the_chosen_faces_are_embedded(engine: Engine, photos: Path) 
     photo = (photos / "obama.jpg").read_bytes()
     offered: list[Detection] = []
 
-    def last(detections: list[Detection]) -> list[Detection]:
+    def last(detections: list[Detection], _: tuple[int, int]) -> list[Detection]:
         offered.extend(detections)
         return detections[-1:]
 
@@ -109,7 +110,7 @@ async def test_only_the_chosen_faces_are_embedded(engine: Engine, photos: Path) 
     assert len(offered) == 2
     assert offered[0].box.area > offered[1].box.area
     assert [face.detection for face in observation.faces] == offered[1:]
-    assert (await engine.observe(photo, lambda _: [], Timings())).faces == []
+    assert (await engine.observe(photo, lambda *_: [], Timings())).faces == []
 
 
 async def test_a_photo_without_a_face_is_no_error(engine: Engine, photos: Path) -> None:
@@ -131,7 +132,7 @@ async def test_a_picture_is_made_where_one_is_asked_for(engine: Engine, photos: 
         assert observation.size == whole.size
     assert list(timings) == ["decode", "detect", "crop", "picture", "embed"]
     assert (await engine.observe(photo, largest, Timings())).picture == ""
-    assert (await engine.observe(photo, lambda _: [], Timings(), picture_side=100)).picture == ""
+    assert (await engine.observe(photo, lambda *_: [], Timings(), picture_side=100)).picture == ""
 
 
 @pytest.mark.parametrize(("orientation", "turned"), [(1, False), (3, False), (6, True), (8, True)])

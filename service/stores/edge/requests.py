@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
-from service.values import Embedding, Match, ModelContract, StoredFace
+from service.values import Embedding, ModelContract, Neighbour, StoredFace
 
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard
@@ -55,16 +55,15 @@ class AddMany(Request[list[Added]]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(Request[list[Match]]):
+class Search(Request[list[Neighbour]]):
     """See Store.search."""
 
     embedding: Embedding
     limit: int
-    threshold: float
 
-    def carry_out(self, shard: Shard) -> list[Match]:
+    def carry_out(self, shard: Shard) -> list[Neighbour]:
         """See Request."""
-        return shard.search(self.embedding, limit=self.limit, threshold=self.threshold)
+        return shard.search(self.embedding, limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)

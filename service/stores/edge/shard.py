@@ -21,16 +21,16 @@ from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
     REGISTERED_AT,
+    REMARK,
     outcome,
-    score_threshold,
     to_face,
-    to_matches,
+    to_neighbours,
     to_payload,
     to_text,
     to_time,
 )
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
-from service.values import Embedding, Match, ModelContract, StoredFace
+from service.values import Embedding, ModelContract, Neighbour, StoredFace
 
 log = logging.getLogger(__name__)
 
@@ -96,15 +96,12 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, *, limit: int, threshold: float) -> list[Match]:
+    def search(self, embedding: Embedding, *, limit: int) -> list[Neighbour]:
         """See Store.search; exact until the shard is optimized, then through HNSW."""
         if limit < 1:
             return []
         nearest = qdrant.Query.Nearest(embedding.tolist())
-        request = qdrant.QueryRequest(
-            limit, query=nearest, with_payload=True, score_threshold=score_threshold(threshold)
-        )
-        return to_matches(self._open().query(request), threshold)
+        return to_neighbours(self._open().query(qdrant.QueryRequest(limit, query=nearest, with_payload=[REMARK])))
 
     def keys_from(self, microseconds: int | None, *, limit: int) -> list[Key]:
         """See listing.FaceReader."""
@@ -152,7 +149,7 @@ class Shard:
 
     def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_COUNTED_REMARKS, exact=True))
+        remarks = self._open().facet(qdrant.FacetRequest(REMARK, MAX_COUNTED_REMARKS, exact=True))
         indexed = self._open().info().indexed_vectors_count
         return Figures(faces=self.count(), remarks=len(remarks.hits), indexed=indexed)
 

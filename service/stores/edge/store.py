@@ -12,7 +12,7 @@ from service.stores.edge import requests
 from service.stores.edge.link import EdgeLink
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
-from service.values import Embedding, Match, ModelContract, StoredFace
+from service.values import Embedding, ModelContract, Neighbour, StoredFace
 
 REQUEST_LIMIT_S = 30.0
 """After this long without an answer a request fails."""
@@ -45,10 +45,9 @@ class EdgeStore:
         exact = [(face, np.asarray(embedding, np.float32)) for face, embedding in faces]
         return await self._link.call(requests.AddMany(exact))
 
-    async def search(self, embedding: Embedding, limit: int, threshold: float = -1.0) -> list[Match]:
+    async def search(self, embedding: Embedding, limit: int) -> list[Neighbour]:
         """See Store.search."""
-        exact = np.asarray(embedding, np.float32)
-        return await self._link.call(requests.Search(embedding=exact, limit=limit, threshold=threshold))
+        return await self._link.call(requests.Search(embedding=np.asarray(embedding, np.float32), limit=limit))
 
     def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""

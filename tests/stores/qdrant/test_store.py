@@ -81,12 +81,12 @@ class TestRequests:
         assert await store.remove(1) is True
         assert await store.count() == 0
 
-    async def test_pictures_below_the_threshold_are_not_fetched(self, server: Qdrant, opened: Any) -> None:
-        """The server leaves them out by itself."""
+    async def test_a_search_reads_no_pictures(self, server: Qdrant, opened: Any) -> None:
+        """Of the many candidates of a search only the remarks are sent."""
         store = await opened(server.connect)
         await store.add(face(1), embedding(1))
-        assert await store.search(embedding(2), 5, threshold=0.6) == []
-        assert server.last["Query"].score_threshold == pytest.approx(0.6, abs=1e-5)
+        assert [nearest.remark for nearest in await store.search(embedding(2), 5)] == ["person 1"]
+        assert list(server.last["Query"].with_payload.include.fields) == ["remark"]
         assert server.last["Query"].limit == 5
         assert server.last["Query"].params.quantization.rescore
 

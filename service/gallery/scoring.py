@@ -1,0 +1,64 @@
+"""How sure it is that two faces are one person's: the score, which thresholds are compared with.
+
+A cosine alone tells too little: in a gallery of people who look alike, strangers are as near as members are elsewhere
+(docs/accuracy.md). So a face is judged by how far it stands out from the others. Its score is its similarity to the
+probe less half the mean similarity of the five nearest other people: a cohort normalisation (T-norm without the
+variance; Auckenthaler et al., "Score Normalization for Text-Independent Speaker Verification Systems", 2000), whose
+cohort are the probe's own neighbours. It needs nothing but the search's own answer, so it is the same on every replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from service.settings import Score
+from service.values import Neighbour
+
+CANDIDATES = 64
+"""Faces that a search asks for, so that the cohort is there where people have up to ten photos each."""
+
+COHORT = 5
+"""The nearest other people. Three to ten do as well; fewer are noisier in small galleries."""
+
+COHORT_WEIGHT = 0.5
+"""How much of their similarity is taken off. With a half, one threshold does for 20 to 1,300 people of every group."""
+
+COHORT_CAP = 0.65
+"""What a similarity counts at most in a cohort: of strangers few are higher. Somebody who is registered under several
+remarks so remains recognisable, though his own photos are his cohort."""
+
+ABSENT_SIMILARITY = 0.4
+"""What each other person counts who is missing from a cohort because the gallery has too few; the median is near."""
+
+
+class Candidate(NamedTuple):
+    """A neighbour of the probe and its score, at most 1."""
+
+    neighbour: Neighbour
+    score: float
+
+
+def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> list[Candidate]:
+    """The neighbours (best first) with their scores, best first; `complete` tells whether the gallery has no more.
+
+    Faces of one remark are one person: none is in the other's cohort.
+    """
+    if score == "cosine":
+        return [Candidate(each, each.similarity) for each in neighbours]
+    nearest_by_remark: dict[str, float] = {}
+    for each in neighbours:
+        nearest_by_remark.setdefault(each.remark, each.similarity)
+    people = list(nearest_by_remark.items())[: COHORT + 1]  # the most similar face of each comes first
+    # Beyond the neighbours nobody is nearer than the last of them.
+    absent = ABSENT_SIMILARITY if complete or not neighbours else neighbours[-1].similarity
+    baselines = {remark: _baseline(people, absent, without=remark) for remark in nearest_by_remark}
+    scored = [Candidate(each, each.similarity - COHORT_WEIGHT * baselines[each.remark]) for each in neighbours]
+    return sorted(scored, key=lambda each: -each.score)  # stable: of equal ones the more similar stays first
+
+
+def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str) -> float:
+    """The cohort's mean similarity: of the nearest people without one remark's."""
+    others = [similarity for remark, similarity in people if remark != without][:COHORT]
+    others += [absent] * (COHORT - len(others))
+    return sum(min(each, COHORT_CAP) for each in others) / COHORT

@@ -1,0 +1,91 @@
+"""What is made of a photo's pixels: decoded, searched, its chosen faces cropped and its picture made, in one visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from service.settings import Settings
+from service.timings import Timings
+from service.values import CROP_SIDE, Detection, Rgb
+from service.vision.detector import Detector, crop
+from service.vision.images import accept, readable_formats, to_base64, to_jpeg
+
+Choice = Callable[[list[Detection], tuple[int, int]], list[Detection]]
+"""Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise.
+
+The photo's (width, height) comes along, upright and in the same pixels as the detections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
+
+    max_bytes: int
+    max_pixels: int
+    formats: tuple[str, ...]
+    search_side: int
+    max_queue: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Those that the settings ask for, over all formats that can be read here."""
+        return cls(
+            max_bytes=settings.max_bytes,
+            max_pixels=settings.max_pixels,
+            formats=readable_formats(),
+            search_side=settings.search_side,
+            max_queue=settings.max_queue,
+        )
+
+
+class Prepared(NamedTuple):
+    """What a worker hands to the event loop: some 100 KB, never the photo's pixels."""
+
+    size: tuple[int, int]
+    detections: list[Detection]
+    crops: list[Rgb]
+    picture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A worker thread's part of every photo; may be called from several threads at once."""
+
+    detector: Detector
+    limits: Limits
+
+    def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> Prepared:
+        """Everything that is made of the photo's pixels; the picture only where `picture_side` is given, in pixels.
+
+        Raises what images.decode raises for a photo that can't be used, and what `choose` raises.
+        """
+        limits = self.limits
+        with timings.measure("decode"):
+            accepted = accept(photo, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, formats=limits.formats)
+            reduction = accepted.reduction_to(limits.search_side)
+            upright = accepted.decode(reduction)
+        with timings.measure("detect"):
+            found = choose(self.detector.detect(np.asarray(upright)), upright.size)
+        with timings.measure("crop"):
+            detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
+            sharp, sharp_reduction = upright, _reduction_for_crops(detections, reduction)
+            if sharp_reduction < reduction:
+                sharp = accepted.decode(sharp_reduction)
+            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
+        picture = ""
+        if crops and picture_side is not None:
+            with timings.measure("picture"):
+                picture = to_base64(to_jpeg(upright, picture_side))
+        return Prepared(accepted.upright_size(upright), detections, crops, picture)
+
+
+def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:
+    """How much the photo may be reduced, at most `reduction`, for the smallest of these faces to fill a crop."""
+    sides = [min(each.box.width, each.box.height) for each in detections]
+    while reduction > 1 and sides and min(sides) / reduction < CROP_SIDE:
+        reduction //= 2
+    return reduction

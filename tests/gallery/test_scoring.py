@@ -1,0 +1,79 @@
+"""The score: how far a face stands out from the nearest other people."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.gallery.scoring import ABSENT_SIMILARITY, COHORT_CAP, Candidate, rank
+from service.values import Neighbour
+
+
+def neighbours(*of: tuple[str, float]) -> list[Neighbour]:
+    return [Neighbour(number, remark, similarity) for number, (remark, similarity) in enumerate(of, 1)]
+
+
+def scores(candidates: list[Candidate]) -> list[float]:
+    return [each.score for each in candidates]
+
+
+OTHERS = [(name, 0.5) for name in "bcdef"]
+
+
+def test_half_the_mean_similarity_of_the_five_nearest_other_people_is_taken_off() -> None:
+    """Whoever is farther away than they changes nothing."""
+    near = neighbours(("a", 0.9), ("b", 0.6), ("c", 0.5), ("d", 0.4), ("e", 0.3), ("f", 0.2), ("g", 0.1), ("h", 0.1))
+    assert scores(rank(near, "cohort", complete=True))[0] == pytest.approx(0.9 - 0.5 * 0.4)
+    assert scores(rank(near[:6], "cohort", complete=True))[0] == pytest.approx(0.9 - 0.5 * 0.4)
+
+
+def test_the_cosine_is_left_as_it_is() -> None:
+    near = neighbours(("a", 0.9), ("b", 0.6))
+    assert rank(near, "cosine", complete=True) == [(near[0], 0.9), (near[1], 0.6)]
+
+
+def test_the_faces_of_one_remark_are_one_person() -> None:
+    """More photos of a person neither lower their own scores nor weigh more in the others'."""
+    once = rank(neighbours(("a", 0.9), *OTHERS), "cohort", complete=True)
+    twice = rank(neighbours(("a", 0.9), ("a", 0.8), *OTHERS), "cohort", complete=True)
+    assert scores(twice)[0] == scores(once)[0]
+    assert twice[1].neighbour.similarity == 0.8
+    assert scores(twice)[1] == pytest.approx(0.8 - 0.25)
+    assert scores(twice)[-1] == pytest.approx(scores(once)[-1])
+
+
+def test_who_looks_like_everybody_scores_less_than_who_stands_out() -> None:
+    """With the same cosine."""
+    alike = rank(neighbours(("a", 0.7), *((name, 0.64) for name in "bcdef")), "cohort", complete=True)
+    apart = rank(neighbours(("a", 0.7), *((name, 0.3) for name in "bcdef")), "cohort", complete=True)
+    assert scores(alike)[0] < 0.4
+    assert scores(apart)[0] > 0.5
+
+
+def test_people_who_are_missing_count_as_moderately_alike() -> None:
+    """So that one score means about the same in a gallery of one."""
+    [alone] = rank(neighbours(("a", 0.9)), "cohort", complete=True)
+    assert alone.score == pytest.approx(0.9 - 0.5 * ABSENT_SIMILARITY)
+
+
+def test_people_beyond_the_candidates_count_as_the_last_of_these() -> None:
+    """They can't be nearer, and a person with very many photos has no higher scores for pushing them out."""
+    crowd = [("a", 0.9 - number / 1000) for number in range(64)]
+    [best, *_] = rank(neighbours(*crowd), "cohort", complete=False)
+    assert best.score == pytest.approx(0.9 - 0.5 * min(0.9 - 0.063, COHORT_CAP))
+
+
+def test_somebody_registered_under_many_remarks_is_still_recognised() -> None:
+    """The own photos under other remarks count no more in the cohort than similar strangers do."""
+    [best, *_] = rank(neighbours(*((f"a, photo {number}", 0.9) for number in range(10))), "cohort", complete=True)
+    assert best.score == pytest.approx(0.9 - 0.5 * COHORT_CAP)
+
+
+def test_best_first() -> None:
+    """The order is the scores'; of equal ones the first stays first."""
+    ranked = rank(neighbours(("a", 0.9), ("b", 0.9), *OTHERS), "cohort", complete=True)
+    assert [each.neighbour.remark for each in ranked][:2] == ["a", "b"]
+    assert scores(ranked) == sorted(scores(ranked), reverse=True)
+
+
+def test_nobody_near() -> None:
+    assert rank([], "cohort", complete=True) == []
