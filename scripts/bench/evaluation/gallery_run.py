@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,8 @@ class Outcome:
 
     composition: str
     size: int
+    faces: int
+    """Enrolled in the first of them: more than people where they have several photos, fewer where some are refused."""
     score: Score
     by_draw: tuple[Searches, ...]
 
@@ -77,26 +80,34 @@ async def search_galleries(
     plan = [(draw, each) for draw in drawn for each in compositions(draw)]
     total = sum(len(sizes_of(draw, each, setup.sizes)) for draw, each in plan) * len(setup.scores)
     found: dict[tuple[str, int, Score], list[Searches]] = {}
+    faces: dict[tuple[str, int], int] = {}
     with Progress(total, "galleries") as progress:
         for draw, composition in plan:
-            with tempfile.TemporaryDirectory() as folder:
-                store = EdgeStore(Path(folder) / "gallery")
-                await store.open()
-                try:
-                    await store.bind(contract)
-                    for size in sizes_of(draw, composition, setup.sizes):
-                        gallery = draw.gallery(composition, size, setup.per_member)
-                        await _enroll(store, gallery.members, observed)
-                        for score in setup.scores:
-                            searches = await _search_all(Identifier(store, score=score), gallery, observed, group_of)
-                            found.setdefault((composition, size, score), []).append(searches)
-                            progress.advance()
-                finally:
-                    await store.close()
+            async with _empty_store(contract) as store:
+                for size in sizes_of(draw, composition, setup.sizes):
+                    gallery = draw.gallery(composition, size, setup.per_member)
+                    await _enroll(store, gallery.members, observed)  # a larger one holds the smaller
+                    faces.setdefault((composition, size), await store.count())
+                    for score in setup.scores:
+                        searches = await _search_all(Identifier(store, score=score), gallery, observed, group_of)
+                        found.setdefault((composition, size, score), []).append(searches)
+                        progress.advance()
     return [
-        Outcome(composition=composition, size=size, score=score, by_draw=tuple(searches))
-        for (composition, size, score), searches in found.items()
+        Outcome(composition=name, size=size, faces=faces[name, size], score=score, by_draw=tuple(searches))
+        for (name, size, score), searches in found.items()
     ]
+
+
+@asynccontextmanager
+async def _empty_store(contract: ModelContract) -> AsyncIterator[EdgeStore]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = EdgeStore(Path(folder) / "gallery")
+        await store.open()
+        try:
+            await store.bind(contract)
+            yield store
+        finally:
+            await store.close()
 
 
 async def _enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> None:
