@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import UnknownFace
 from service.gallery.choices import largest
+from service.gallery.duplicates import require_new
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.gallery.identification import Identifier
-from service.gallery.thresholds import ThresholdFor, threshold_for
+from service.gallery.thresholds import ThresholdFor, duplicate_threshold_for, threshold_for
 from service.settings import Score, Settings
 from service.stores.store import Added, Store
 from service.timings import Timings
@@ -23,13 +25,15 @@ class Rules:
     """What counts, and what is kept.
 
     `min_score` is the detector's least certainty (0 to 1) for a usable face, `score` what is compared with the
-    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels.
+    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels. With a threshold for
+    duplicates, a face that reaches it under another remark is not registered.
     """
 
     min_score: float
     score: Score
     threshold_for: ThresholdFor
     picture_side: int
+    duplicate_threshold_for: ThresholdFor | None = None
 
     @classmethod
     def of(cls, settings: Settings, model: str) -> Rules:
@@ -39,6 +43,7 @@ class Rules:
             score=settings.score,
             threshold_for=threshold_for(settings, model),
             picture_side=settings.picture_side,
+            duplicate_threshold_for=duplicate_threshold_for(settings, model),
         )
 
 
@@ -52,21 +57,25 @@ class Gallery:
         self._rules = rules
         self._clock = clock
         self._identifier = Identifier(store, score=rules.score)
+        self._registering = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the largest face of a photo under a remark; its face_id.
 
-        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, Overloaded or
-        StoreUnavailable.
+        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, AlreadyRegistered,
+        Overloaded or StoreUnavailable.
         """
         choose = largest(self._rules.min_score)
         candidate = await observe_candidate(self._engine, photo, choose, timings, picture_side=self._rules.picture_side)
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
-        with timings.measure("store"):
-            [(face_id, _)] = await add_under_free_ids([enrollment], self._add_each)
-        return face_id
+        if self._rules.duplicate_threshold_for is None:
+            return await self._add(enrollment, timings)
+        async with self._registering:  # two remarks of one face at the same moment would not see each other
+            with timings.measure("search"):
+                await require_new(enrollment.embedding, remark, self._identifier, self._rules.duplicate_threshold_for)
+            return await self._add(enrollment, timings)
 
     async def identify(
         self, photo: bytes, limit: int, timings: Timings, *, group_by_remark: bool = False
@@ -92,6 +101,11 @@ class Gallery:
         with timings.measure("store"):
             if not await self._store.remove(face_id):
                 raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
+
+    async def _add(self, enrollment: Enrollment, timings: Timings) -> int:
+        with timings.measure("store"):
+            [(face_id, _)] = await add_under_free_ids([enrollment], self._add_each)
+        return face_id
 
     async def _add_each(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
         # `add` rather than `add_many`: a device waits, so the store's limit is that of a request, not of a batch.
