@@ -43,6 +43,10 @@ def main(environ: Mapping[str, str], arguments: Sequence[str] | None = None) -> 
     options = parser.parse_args(arguments)
     if (options.pairs is None) == (options.gallery is None):
         parser.error("Name PAIRS=FILE or GALLERY=FOLDER, and not both; docs/accuracy.md says what each is.")
+    if options.gallery and (options.train or options.reference):
+        parser.error("TRAIN and REFERENCE go with PAIRS=FILE.")
+    if options.pairs and options.groups:
+        parser.error("GROUPS goes with GALLERY=FOLDER.")
     try:
         settings = Settings.from_env(environ)
         files = selection.prepare(settings, kept=None)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from scripts.bench.answers import reference_answers
 from scripts.bench.evaluation.observing import Observed
-from scripts.bench.evaluation.sources import Pair
+from scripts.bench.evaluation.sources import Pair, UnusableSource
 from scripts.bench.evaluation.verification import (
+    FOLDS,
     Comparisons,
     FoldedAccuracy,
     TrueAccepts,
@@ -67,7 +68,7 @@ class Verified:
 
 
 def verify(name: str, pairs: Sequence[Pair], training: Sequence[Pair], embeddings: Embeddings) -> Verified:
-    """`training` gives a threshold to apply to the pairs; it may be empty."""
+    """`training` gives a threshold to apply to the pairs; it may be empty. Raises UnusableSource like folds_of."""
     comparisons = compare(pairs, embeddings)
     people = people_of([(pair.a, pair.b) for pair in pairs], comparisons.same)
     trained = compare(training, embeddings).best_threshold() if training else None
@@ -91,11 +92,14 @@ def compare(pairs: Sequence[Pair], embeddings: Embeddings) -> Comparisons:
 
 
 def folds_of(pairs: Sequence[Pair]) -> NDArray[np.int64]:
-    """LFW's sets where the table has several, else folds by chance."""
+    """LFW's sets where the table has several, else folds by chance. Raises UnusableSource for fewer pairs than folds."""
     folds = {pair.fold for pair in pairs}
     if len(folds) > 1 and None not in folds:
         return np.array([pair.fold for pair in pairs], np.int64)
-    return drawn_folds(np.array([pair.same for pair in pairs]))
+    same = np.array([pair.same for pair in pairs])
+    if min(same.sum(), (~same).sum()) < FOLDS:
+        raise UnusableSource(f"{FOLDS} pairs of one person and {FOLDS} of two are needed at least; add some.")
+    return drawn_folds(same)
 
 
 def our_embeddings(observed: Mapping[Path, Observed]) -> Embeddings:

@@ -32,9 +32,9 @@ LEAST_PERCENT = 0.01
 
 def plot_pairs(verified: Sequence[Verified], folder: Path, model: str) -> list[Path]:
     """pairs-MODEL.png: ROC and DET beside each other. Nothing, and a sentence, without matplotlib; so for all plots."""
-    figure = _figure(2, f"1:1 comparison, {model}")
-    if figure is None:
+    if not _can_plot():
         return []
+    figure = _figure(2, f"1:1 comparison, {model}")
     left, right = figure.axes
     for nth, each in enumerate(verified):
         _, far, tar = roc(each.comparisons)
@@ -53,6 +53,8 @@ def plot_pairs(verified: Sequence[Verified], folder: Path, model: str) -> list[P
 
 def plot_galleries(outcomes: Sequence[Outcome], groups: Sequence[str], folder: Path, model: str) -> list[Path]:
     """sizes-MODEL.png and, of groups, groups-MODEL.png: rates over thresholds; det-MODEL.png: FNIR over FPIR."""
+    if not _can_plot():
+        return []
     mixed = [each for each in outcomes if each.composition == MIXED]
     by_size = {
         score: {f"{each.size} people": each.pooled for each in mixed if each.score == score} for score in _scores(mixed)
@@ -66,14 +68,12 @@ def plot_galleries(outcomes: Sequence[Outcome], groups: Sequence[str], folder: P
         by_group = {each.score: {group: each.pooled.of_group(group) for group in groups} for each in largest}
         title = f"Groups of people in galleries of {largest[0].size}, {model}"
         plots.append(_over_thresholds(by_group, title, folder / f"groups-{model}.png"))
-    return [each for each in plots if each is not None]
+    return plots
 
 
-def _over_thresholds(panels: Mapping[Score, Mapping[str, Searches]], title: str, path: Path) -> Path | None:
+def _over_thresholds(panels: Mapping[Score, Mapping[str, Searches]], title: str, path: Path) -> Path:
     """FPIR and FNIR over the threshold: a panel for each score, a colour for each of its entries."""
     figure = _figure(len(panels), title)
-    if figure is None:
-        return None
     for axes, (score, entries) in zip(figure.axes, panels.items(), strict=True):
         for (name, searches), colour in zip(entries.items(), _colours(len(entries)), strict=True):
             fpir, fnir = searches.curves(CURVE)
@@ -86,11 +86,9 @@ def _over_thresholds(panels: Mapping[Score, Mapping[str, Searches]], title: str,
     return _saved(figure, path)
 
 
-def _trade_off(outcomes: Sequence[Outcome], groups: Sequence[str], title: str, path: Path) -> Path | None:
+def _trade_off(outcomes: Sequence[Outcome], groups: Sequence[str], title: str, path: Path) -> Path:
     """FNIR over FPIR: a panel for each group, a colour for each size, a style for each score."""
     figure = _figure(len(groups), title)
-    if figure is None:
-        return None
     sizes = sorted({each.size for each in outcomes})
     colours = dict(zip(sizes, _colours(len(sizes)), strict=True))
     styles = dict(zip(_scores(outcomes), STYLES, strict=False))
@@ -108,13 +106,20 @@ def _trade_off(outcomes: Sequence[Outcome], groups: Sequence[str], title: str, p
     return _saved(figure, path)
 
 
-def _figure(panels: int, title: str) -> Figure | None:
-    """With panels beside each other; None, and a sentence, where matplotlib isn't installed."""
+def _can_plot() -> bool:
+    """Whether matplotlib is installed; a sentence says how where it isn't."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         print(f"\nNo plots without matplotlib; install it: {install_command('plots')}")
-        return None
+        return False
+    return True
+
+
+def _figure(panels: int, title: str) -> Figure:
+    """With panels beside each other."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6.4 * panels, 5), dpi=120, layout="constrained")
     figure.suptitle(title)
     for axes in np.atleast_1d(figure.subplots(1, panels)):

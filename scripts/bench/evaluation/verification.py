@@ -56,6 +56,8 @@ class Comparisons:
         seen = ~self.faceless
         order = np.argsort(self.similarities[seen], kind="stable")
         values, same = self.similarities[seen][order], self.same[seen][order]
+        if not values.size:
+            return 1.0
         # With the k lowest pairs called different: right are the different ones of them, and the same of the others.
         right = np.concatenate([[0], np.cumsum(~same)]) + same.sum() - np.concatenate([[0], np.cumsum(same)])
         cuts = np.concatenate([[-1.0], (values[1:] + values[:-1]) / 2, [1.0]])

@@ -59,6 +59,10 @@ def test_a_photo_without_a_face_is_an_error_whoever_it_shows() -> None:
     assert roc(faceless)[2].tolist() == [0.5, 0.5]
 
 
+def test_without_any_face_nobody_is_accepted() -> None:
+    assert comparisons([-np.inf], [-np.inf]).best_threshold() == 1.0
+
+
 def test_a_fold_is_judged_with_the_threshold_of_the_others() -> None:
     """The first fold alone would choose 0.5; the second gives it 0.7, with which it is wrong once."""
     two = Comparisons(np.array([0.6, 0.4, 0.8, 0.6]), np.array([True, False, True, False]))
