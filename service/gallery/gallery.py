@@ -9,10 +9,10 @@ from datetime import datetime
 
 from service.errors import UnknownFace
 from service.gallery.choices import largest
-from service.gallery.duplicates import require_new
+from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.gallery.identification import Identifier
-from service.gallery.thresholds import ThresholdFor, duplicate_threshold_for, threshold_for
+from service.gallery.thresholds import ThresholdFor, threshold_for
 from service.settings import Score, Settings
 from service.stores.store import Added, Store
 from service.timings import Timings
@@ -25,15 +25,13 @@ class Rules:
     """What counts, and what is kept.
 
     `min_score` is the detector's least certainty (0 to 1) for a usable face, `score` what is compared with the
-    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels. With a threshold for
-    duplicates, a face that reaches it under another remark is not registered.
+    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels.
     """
 
     min_score: float
     score: Score
     threshold_for: ThresholdFor
     picture_side: int
-    duplicate_threshold_for: ThresholdFor | None = None
 
     @classmethod
     def of(cls, settings: Settings, model: str) -> Rules:
@@ -43,20 +41,27 @@ class Rules:
             score=settings.score,
             threshold_for=threshold_for(settings, model),
             picture_side=settings.picture_side,
-            duplicate_threshold_for=duplicate_threshold_for(settings, model),
         )
 
 
 class Gallery:
     """An engine that sees and a store that remembers."""
 
-    def __init__(self, engine: Engine, store: Store, rules: Rules, clock: Callable[[], datetime]) -> None:
-        """`clock` gives the time of a registration, aware and in UTC."""
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        duplicate_check: DuplicateCheck | None = None,
+    ) -> None:
+        """`clock` gives the time of a registration, aware and in UTC; `duplicate_check` refuses some."""
         self._engine = engine
         self._store = store
         self._rules = rules
         self._clock = clock
         self._identifier = Identifier(store, score=rules.score)
+        self._duplicate_check = duplicate_check
         self._registering = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
@@ -70,11 +75,11 @@ class Gallery:
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
-        if self._rules.duplicate_threshold_for is None:
+        if self._duplicate_check is None:
             return await self._add(enrollment, timings)
         async with self._registering:  # two remarks of one face at the same moment would not see each other
             with timings.measure("search"):
-                await require_new(enrollment.embedding, remark, self._identifier, self._rules.duplicate_threshold_for)
+                await self._duplicate_check.require_new(enrollment.embedding, remark)
             return await self._add(enrollment, timings)
 
     async def identify(

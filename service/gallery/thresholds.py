@@ -60,13 +60,11 @@ def threshold_for(settings: Settings, model: str) -> ThresholdFor:
     return _measured_threshold(settings, model, f"{variable('threshold')}=auto")
 
 
-def duplicate_threshold_for(settings: Settings, model: str) -> ThresholdFor | None:
-    """From which score on a new face is one that is known already, None where FACE_DUPLICATE lets it be.
+def duplicate_threshold_for(settings: Settings, model: str) -> ThresholdFor:
+    """From which score on a new face is one that is known already: as in a recognition, or else as measured.
 
-    That of a recognition; the measured one where recognitions have none. Raises InvalidSettings like threshold_for.
+    Raises InvalidSettings like threshold_for.
     """
-    if settings.duplicate == "allow":
-        return None
     if settings.threshold == NO_THRESHOLD:
         return _measured_threshold(settings, model, f"{variable('duplicate')}=refuse without a threshold")
     return threshold_for(settings, model)

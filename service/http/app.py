@@ -15,6 +15,7 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
+from service.gallery.duplicates import duplicate_check
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import open_gallery
 from service.gallery.thresholds import NO_THRESHOLD
@@ -98,13 +99,14 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
         try:
             files = await open_gallery(settings, store)
             rules = Rules.of(settings, files.contract.model)
+            duplicates = duplicate_check(settings, files.contract.model, store)
             warnings = _warnings(settings)
             for each in warnings:
                 log.warning("%s", each)
             engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
+                app[GALLERY] = Gallery(engine, store, rules, lambda: datetime.now(UTC), duplicates)
                 app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.errors import AlreadyRegistered, InvalidSettings
+from service.gallery.duplicates import duplicate_check
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.thresholds import duplicate_threshold_for, measured
 from service.settings import Settings
@@ -21,7 +22,9 @@ REFUSING = Settings(duplicate="refuse", model="casia-webface")
 
 @pytest.fixture
 def gallery(engine: Engine, store: Store) -> Gallery:
-    return Gallery(engine, store, Rules.of(REFUSING, "casia-webface"), clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    check = duplicate_check(REFUSING, "casia-webface", store)
+    rules = Rules.of(REFUSING, "casia-webface")
+    return Gallery(engine, store, rules, lambda: datetime(2026, 1, 1, tzinfo=UTC), check)
 
 
 @pytest.mark.slow
@@ -55,17 +58,15 @@ async def test_two_remarks_at_the_same_moment(gallery: Gallery, store: Store, po
 
 
 class TestThreshold:
-    def test_nobody_is_compared_where_duplicates_are_allowed(self) -> None:
-        assert duplicate_threshold_for(Settings(), "vggface2") is None
+    def test_nobody_is_compared_where_duplicates_are_allowed(self, store: Store) -> None:
+        assert duplicate_check(Settings(), "custom", store) is None
 
     def test_it_is_that_of_a_recognition(self) -> None:
         threshold = duplicate_threshold_for(replace(REFUSING, threshold=0.7), "custom")
-        assert threshold is not None
         assert threshold(100) == 0.7
 
     def test_without_one_it_is_the_measured_one(self) -> None:
         threshold = duplicate_threshold_for(REFUSING, "vggface2")
-        assert threshold is not None
         assert threshold(40) == pytest.approx(measured("vggface2", 0.01)[-1])
 
     @pytest.mark.parametrize("settings", [REFUSING, replace(REFUSING, score="cosine")])
