@@ -92,7 +92,7 @@ def compare(pairs: Sequence[Pair], embeddings: Embeddings) -> Comparisons:
 
 
 def folds_of(pairs: Sequence[Pair]) -> NDArray[np.int64]:
-    """LFW's sets where the table has several, else folds by chance. Raises UnusableSource for fewer pairs than folds."""
+    """LFW's sets where there are several, else folds by chance. Raises UnusableSource for fewer pairs than folds."""
     folds = {pair.fold for pair in pairs}
     if len(folds) > 1 and None not in folds:
         return np.array([pair.fold for pair in pairs], np.int64)
