@@ -24,6 +24,7 @@ from scripts.bench.evaluation import gallery_report, pairs_run, plots
 from scripts.bench.evaluation.draws import draws
 from scripts.bench.evaluation.gallery_run import Setup, search_galleries
 from scripts.bench.evaluation.observing import Observed, observe_photos, refusals
+from scripts.bench.evaluation.searching import SCORES
 from scripts.bench.evaluation.sources import UnusableSource, read_groups, read_pairs, read_people
 from service.errors import FaceServiceError, InvalidSettings
 from service.gallery.thresholds import ThresholdFor, threshold_for
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help="people of a gallery, such as 20,100,400")
     parser.add_argument("--draws", type=_at_least_one, default=DRAWS, help="how often members are drawn (%(default)s)")
     parser.add_argument("--per-member", type=_at_least_one, default=1, help="photos enrolled of each (%(default)s)")
-    parser.add_argument("--score", choices=[*get_args(Score), "both"], default="both", help="compared (%(default)s)")
+    parser.add_argument("--score", choices=[*SCORES, "both", "all"], default="both", help="compared (%(default)s)")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="what paths are relative to (the table's folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     parser.add_argument("--plots", type=Path, default=BENCH / "plots", metavar="FOLDER", help="%(default)s")
@@ -114,7 +115,7 @@ async def _evaluate_gallery(options: argparse.Namespace, settings: Settings, fil
     groups = sorted(set(group_of.values()))
     observed = await observe_photos(settings, files, [each.path for each in portraits])
     print(_refused(observed))
-    scores = get_args(Score) if options.score == "both" else (options.score,)
+    scores = {"both": get_args(Score), "all": SCORES}.get(options.score, (options.score,))
     setup = Setup(sizes=options.sizes, per_member=options.per_member, scores=scores)
     drawn = list(draws(portraits, group_of, options.draws))
     outcomes = await search_galleries(drawn, setup, observed, group_of, files.contract)

@@ -93,7 +93,7 @@ def group_table(outcomes: Sequence[Outcome], groups: Sequence[str], automatic: T
     rows = []
     for each in outcomes:
         thresholds = {f"{COMPARED_FPIR:.0%} of all": mixed.get((each.size, each.score))}
-        if automatic is not None and each.score != "cosine":
+        if automatic is not None and each.score == "cohort":
             thresholds["auto"] = automatic(each.faces)
         for name, threshold in thresholds.items():
             if threshold is not None:
@@ -113,7 +113,7 @@ def gallery_json(outcomes: Sequence[Outcome], groups: Sequence[str], automatic: 
             "faces": each.faces,
             "score": each.score,
             "draws": [_figures(one) for one in each.by_draw],
-            "automatic_threshold": None if automatic is None or each.score == "cosine" else automatic(each.faces),
+            "automatic_threshold": automatic(each.faces) if automatic and each.score == "cohort" else None,
             "thresholds": CURVE.tolist(),
             "rates": {group: _rates(part) for group, part in _parts(each.pooled, groups).items()},
         }

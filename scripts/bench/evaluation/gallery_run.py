@@ -16,15 +16,11 @@ from indexer.progress import Progress
 from scripts.bench.evaluation.draws import MIXED, Draw, Gallery
 from scripts.bench.evaluation.identification import Searches
 from scripts.bench.evaluation.observing import Observed
+from scripts.bench.evaluation.searching import Answer, AnyScore, Search, search_with
 from scripts.bench.evaluation.sources import Portrait
 from service.gallery.enrollment import Enrollment, add_under_free_ids
-from service.gallery.identification import Identifier
-from service.settings import Score
 from service.stores.edge.store import EdgeStore
-from service.values import Match, ModelContract
-
-ANSWERS = 5
-"""How many people a search answers at most, as devices get; so ranks up to five are known."""
+from service.values import Embedding, ModelContract
 
 _ADDED_AT_ONCE = 256
 _SEARCHED_AT_ONCE = 16
@@ -37,7 +33,7 @@ class Setup:
 
     sizes: tuple[int, ...]
     per_member: int
-    scores: tuple[Score, ...]
+    scores: tuple[AnyScore, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +44,7 @@ class Outcome:
     size: int
     faces: int
     """Enrolled in the first of them: more than people where they have several photos, fewer where some are refused."""
-    score: Score
+    score: AnyScore
     by_draw: tuple[Searches, ...]
 
     @property
@@ -79,17 +75,18 @@ async def search_galleries(
     """All galleries of all draws, each in an embedded store as the service has it."""
     plan = [(draw, each) for draw in drawn for each in compositions(draw)]
     total = sum(len(sizes_of(draw, each, setup.sizes)) for draw, each in plan) * len(setup.scores)
-    found: dict[tuple[str, int, Score], list[Searches]] = {}
+    found: dict[tuple[str, int, AnyScore], list[Searches]] = {}
     faces: dict[tuple[str, int], int] = {}
     with Progress(total, "galleries") as progress:
         for draw, composition in plan:
-            async with _empty_store(contract) as store:
+            async with temporary_store(contract) as store:
                 for size in sizes_of(draw, composition, setup.sizes):
                     gallery = draw.gallery(composition, size, setup.per_member)
-                    await _enroll(store, gallery.members, observed)  # a larger one holds the smaller
+                    await enroll(store, gallery.members, observed)  # a larger one holds the smaller
                     faces.setdefault((composition, size), await store.count())
                     for score in setup.scores:
-                        searches = await _search_all(Identifier(store, score=score), gallery, observed, group_of)
+                        search = search_with(score, store, _enrolled(gallery.members, observed))
+                        searches = await _searches_of(search, gallery, observed, group_of)
                         found.setdefault((composition, size, score), []).append(searches)
                         progress.advance()
     return [
@@ -99,7 +96,8 @@ async def search_galleries(
 
 
 @asynccontextmanager
-async def _empty_store(contract: ModelContract) -> AsyncIterator[EdgeStore]:
+async def temporary_store(contract: ModelContract) -> AsyncIterator[EdgeStore]:
+    """An empty gallery as the service has it, for as long as the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         store = EdgeStore(Path(folder) / "gallery")
         await store.open()
@@ -110,7 +108,7 @@ async def _empty_store(contract: ModelContract) -> AsyncIterator[EdgeStore]:
             await store.close()
 
 
-async def _enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> None:
+async def enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> None:
     """Under their identity as remark, but for photos that would be refused; those that are there already stay."""
     enrollments = [
         Enrollment(candidate=candidate, nth=0, remark=portrait.identity, registered_at=_REGISTERED_AT)
@@ -121,42 +119,49 @@ async def _enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Map
         await add_under_free_ids(enrollments[start : start + _ADDED_AT_ONCE], store.add_many)
 
 
-async def _search_all(
-    identifier: Identifier, gallery: Gallery, observed: Mapping[Path, Observed], group_of: Mapping[str, str]
+def _enrolled(portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> list[tuple[str, Embedding]]:
+    """Remarks and embeddings of what `enroll` adds."""
+    return [
+        (portrait.identity, candidate.faces[0].embedding)
+        for portrait in portraits
+        if (candidate := observed[portrait.path].candidate) is not None
+    ]
+
+
+async def _searches_of(
+    search: Search, gallery: Gallery, observed: Mapping[Path, Observed], group_of: Mapping[str, str]
 ) -> Searches:
-    members = await _answers(identifier, gallery.probes, observed)
-    strangers = await _answers(identifier, gallery.strangers, observed)
+    members = await search_all(search, gallery.probes, observed)
+    strangers = await search_all(search, gallery.strangers, observed)
     return Searches(
         ranks=np.array([_rank(*each) for each in zip(gallery.probes, members, strict=True)], np.int64),
-        scores=np.array([_best(matches) for matches in members], np.float64),
+        scores=np.array([best_score(answers) for answers in members], np.float64),
         member_groups=np.array([group_of[each.identity] for each in gallery.probes], np.str_),
-        stranger_scores=np.array([_best(matches) for matches in strangers], np.float64),
+        stranger_scores=np.array([best_score(answers) for answers in strangers], np.float64),
         stranger_groups=np.array([group_of[each.identity] for each in gallery.strangers], np.str_),
     )
 
 
-async def _answers(
-    identifier: Identifier, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]
-) -> list[list[Match]]:
-    """The best people for each portrait, whatever their scores; none where the photo would be refused."""
+async def search_all(
+    search: Search, portraits: Sequence[Portrait], observed: Mapping[Path, Observed]
+) -> list[Sequence[Answer]]:
+    """For each portrait; none where the photo would be refused."""
 
-    async def answer(portrait: Portrait) -> list[Match]:
+    async def answer(portrait: Portrait) -> Sequence[Answer]:
         candidate = observed[portrait.path].candidate
-        if candidate is None:
-            return []
-        embedding = candidate.faces[0].embedding
-        return await identifier.search(embedding, ANSWERS, threshold_for=lambda _: -np.inf, group_by_remark=True)
+        return [] if candidate is None else await search(candidate.faces[0].embedding)
 
-    answers: list[list[Match]] = []
+    answers: list[Sequence[Answer]] = []
     for start in range(0, len(portraits), _SEARCHED_AT_ONCE):
         answers += await asyncio.gather(*map(answer, portraits[start : start + _SEARCHED_AT_ONCE]))
     return answers
 
 
-def _rank(portrait: Portrait, matches: Sequence[Match]) -> int:
+def _rank(portrait: Portrait, answers: Sequence[Answer]) -> int:
     """The place of the person among the answers; 0 for none."""
-    return next((place for place, each in enumerate(matches, 1) if each.face.remark == portrait.identity), 0)
+    return next((place for place, each in enumerate(answers, 1) if each.remark == portrait.identity), 0)
 
 
-def _best(matches: Sequence[Match]) -> float:
-    return matches[0].score if matches else -np.inf
+def best_score(answers: Sequence[Answer]) -> float:
+    """Of the first answer; -inf where there is none."""
+    return answers[0].score if answers else -np.inf

@@ -15,9 +15,9 @@ from scripts.bench.evaluation.gallery_run import Outcome
 from scripts.bench.evaluation.identification import Searches
 from scripts.bench.evaluation.pairs_run import Verified
 from scripts.bench.evaluation.rates import Scores
+from scripts.bench.evaluation.searching import AnyScore
 from scripts.bench.evaluation.verification import roc
 from service.extras import install_command
-from service.settings import Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ def plot_galleries(outcomes: Sequence[Outcome], groups: Sequence[str], folder: P
     return plots
 
 
-def _over_thresholds(panels: Mapping[Score, Mapping[str, Searches]], title: str, path: Path) -> Path:
+def _over_thresholds(panels: Mapping[AnyScore, Mapping[str, Searches]], title: str, path: Path) -> Path:
     """FPIR and FNIR over the threshold: a panel for each score, a colour for each of its entries."""
     figure = _figure(len(panels), title)
     for axes, (score, entries) in zip(figure.axes, panels.items(), strict=True):
@@ -154,7 +154,7 @@ def _shown(entries: Iterable[Searches]) -> tuple[float, float]:
     return (float(seen.min()), float(seen.max())) if seen.size else (-1.0, 1.0)
 
 
-def _scores(outcomes: Sequence[Outcome]) -> list[Score]:
+def _scores(outcomes: Sequence[Outcome]) -> list[AnyScore]:
     return list(dict.fromkeys(each.score for each in outcomes))
 
 

@@ -11,12 +11,12 @@ from scripts.bench.evaluation.draws import MIXED
 from scripts.bench.evaluation.gallery_report import gallery_json, group_table, score_table, size_table, threshold_table
 from scripts.bench.evaluation.gallery_run import Outcome
 from scripts.bench.evaluation.identification import Searches
-from service.settings import Score
+from scripts.bench.evaluation.searching import AnyScore
 
 GROUPS = ["a", "b"]
 
 
-def outcome(composition: str, score: Score, stranger_score: float) -> Outcome:
+def outcome(composition: str, score: AnyScore, stranger_score: float) -> Outcome:
     """Two equal draws: of group a one of two members is found at 0.6; a hundred strangers of each group, one of whom
     scores what is said, the others 0.1.
     """

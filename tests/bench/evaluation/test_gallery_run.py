@@ -7,6 +7,7 @@ import pytest
 from scripts.bench.evaluation.draws import MIXED, OTHERS, draws
 from scripts.bench.evaluation.gallery_run import Outcome, Setup, compositions, search_galleries, sizes_of
 from scripts.bench.evaluation.observing import Observed
+from scripts.bench.evaluation.searching import SCORES
 from scripts.bench.evaluation.sources import Portrait
 from service.values import ModelContract
 
@@ -17,7 +18,7 @@ Crowd = dict[Portrait, Observed]
 
 
 async def outcomes_of(crowd: Crowd, sizes: tuple[int, ...], groups: dict[str, str], per_member: int) -> list[Outcome]:
-    setup = Setup(sizes=sizes, per_member=per_member, scores=("cohort", "cosine"))
+    setup = Setup(sizes=sizes, per_member=per_member, scores=SCORES)
     drawn = list(draws(list(crowd), groups, 2))
     observed = {portrait.path: each for portrait, each in crowd.items()}
     return await search_galleries(drawn, setup, observed, groups, CONTRACT)
@@ -25,12 +26,14 @@ async def outcomes_of(crowd: Crowd, sizes: tuple[int, ...], groups: dict[str, st
 
 @pytest.mark.slow
 async def test_members_are_found_and_strangers_are_not(crowd: Crowd) -> None:
-    """By either score, in both draws; only photos without a face are missed."""
+    """By every score, in both draws; only photos without a face are missed."""
     groups = dict.fromkeys(GROUPS, OTHERS)
     outcomes = await outcomes_of(crowd, (6,), groups, per_member=1)
     assert [(each.composition, each.size, each.score) for each in outcomes] == [
         (MIXED, 6, "cohort"),
         (MIXED, 6, "cosine"),
+        (MIXED, 6, "centred"),
+        (MIXED, 6, "centred+cohort"),
     ]
     for each in outcomes:
         assert len(each.by_draw) == 2
