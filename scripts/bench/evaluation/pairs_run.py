@@ -165,7 +165,7 @@ def pairs_tables(verified: Sequence[Verified]) -> str:
 
 
 def _rate(rate: TrueAccepts | None) -> str:
-    return "–" if rate is None else f"{rate.rate:.2%} ({rate.low:.2%}–{rate.high:.2%})"
+    return "–" if rate is None else f"{rate.rate:.2%} ({rate.low:.2%}–{rate.high:.2%}) at {rate.threshold:.3f}"
 
 
 def pairs_json(verified: Sequence[Verified]) -> list[dict[str, Any]]:
