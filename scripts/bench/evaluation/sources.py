@@ -62,6 +62,8 @@ def read_people(source: Path, root: Path | None) -> list[Portrait]:
 
     Paths are relative to `root`, or else to the CSV's folder. Raises UnusableSource.
     """
+    if not source.exists():
+        raise UnusableSource(f"There is no {source}; name a folder with a folder for each person, or a CSV file.")
     if source.is_dir():
         portraits = [
             Portrait(path, folder.name)
@@ -192,5 +194,7 @@ def _require(source: Path, paths: Sequence[Path]) -> None:
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UnusableSource(f"There is no file {file}; name one that exists.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UnusableSource(f"{file} can't be read ({error}); name a text file that exists.") from None
+        raise UnusableSource(f"{file} can't be read as text ({error}); name a CSV or text file.") from None

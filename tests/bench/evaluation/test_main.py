@@ -57,8 +57,8 @@ def test_a_gallery(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--pairs", "none.csv"], "none.csv can't be read"),
-        (["--gallery", "none"], "none can't be read"),
+        (["--pairs", "none.csv"], "There is no file none.csv; name one that exists."),
+        (["--gallery", "none"], "There is no none; name a folder with a folder for each person, or a CSV file."),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(

@@ -72,7 +72,12 @@ class TestPairs:
             read_pairs(table, root)
 
     def test_a_table_that_is_missing(self, table: Path) -> None:
-        with pytest.raises(UnusableSource, match=r"can't be read .*; name a text file that exists\."):
+        with pytest.raises(UnusableSource, match=r"There is no file .*table\.csv; name one that exists\."):
+            read_pairs(table, None)
+
+    def test_a_photo_instead_of_a_table(self, table: Path) -> None:
+        table.write_bytes(b"\xff\xd8\xff\xe0")
+        with pytest.raises(UnusableSource, match=r"can't be read as text"):
             read_pairs(table, None)
 
 
