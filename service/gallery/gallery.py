@@ -25,7 +25,7 @@ from service.vision.preparation import Choice
 class Rules:
     """What counts, and what is kept.
 
-    `choose` tells which of a photo's faces is meant, `score` what is compared with the threshold of a match,
+    `choose` tells which of a photo's faces is meant, `score` is what is compared with the threshold of a match,
     `picture_side` the longer side of the pictures kept, in pixels.
     """
 
