@@ -10,6 +10,7 @@ FaceServiceError
 ├── FaceNotFound            a picture without a usable face
 │   └── TooSmall            a picture with fewer pixels than a face needs
 ├── MultipleFaces           a picture with several faces where one is wanted
+├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
 ├── InvalidRequest          a request that lacks an argument, or has one that can't be used
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
@@ -72,6 +73,10 @@ class TooSmall(FaceNotFound):
 
 class MultipleFaces(FaceServiceError):
     code = "multiple_faces"
+
+
+class AlreadyRegistered(FaceServiceError):
+    code = "already_registered"
 
 
 class UnknownFace(FaceServiceError):

@@ -12,6 +12,7 @@ class Outcome(Enum):
     REGISTERED = "registered"
     WOULD_REGISTER = "would be registered"
     KNOWN = "already known"
+    OTHER_REMARK = "known under another remark"
     NO_FACE = "no face"
     SEVERAL_FACES = "several faces"
     TOO_SMALL = "too small"
@@ -31,7 +32,7 @@ class Outcome(Enum):
 
 _FAILURES = {
     *(Outcome.NO_FACE, Outcome.SEVERAL_FACES, Outcome.TOO_SMALL, Outcome.TOO_LARGE, Outcome.UNREADABLE),
-    *(Outcome.REFUSED, Outcome.FAILED),
+    *(Outcome.REFUSED, Outcome.FAILED, Outcome.OTHER_REMARK),
 }
 
 
