@@ -32,7 +32,10 @@ BuiltIn = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What was calibrated: the gallery with all its faces and people, and how the service is set."""
+    """What was calibrated: the gallery with all its faces and people, and how the service is set.
+
+    `threshold` is the number that FACE_THRESHOLD sets, None where it sets none.
+    """
 
     gallery: str
     contract: ModelContract
@@ -40,6 +43,7 @@ class Subject:
     people: int
     score: Score
     wanted_fpir: float
+    threshold: float | None
     built_in: BuiltIn | None
 
 
@@ -49,6 +53,13 @@ class Line(NamedTuple):
     fpir: float
     own: OperatingPoint | None
     built_in: OperatingPoint | None
+
+
+class Proposal(NamedTuple):
+    """An FPIR that the gallery has people enough to show, and where it is reached."""
+
+    fpir: float
+    point: OperatingPoint
 
 
 class OneToOne(NamedTuple):
@@ -75,6 +86,7 @@ class Findings:
     searched_faces: int
     searched_people: int
     lines: list[Line]
+    as_set: OperatingPoint | None
     one_to_one: OneToOne | None
     suspicious: list[Pair]
 
@@ -84,9 +96,12 @@ class Findings:
         return next(line for line in self.lines if line.fpir == self.subject.wanted_fpir)
 
     @property
-    def proposed(self) -> Line | None:
-        """The line of FACE_FPIR, else that of the least higher FPIR for which there are people enough."""
-        return next((line for line in self.lines if line.fpir >= self.subject.wanted_fpir and line.own), None)
+    def proposed(self) -> Proposal | None:
+        """For FACE_FPIR; where people are too few for it the next FPIR, but nothing beside a built-in threshold."""
+        if self.wanted.own is None and self.wanted.built_in is not None:
+            return None
+        enough = (Proposal(line.fpir, line.own) for line in self.lines if line.own and line.fpir >= self.wanted.fpir)
+        return next(enough, None)
 
 
 def find(subject: Subject, sample: Sample, calibration: Calibration) -> Findings:
@@ -97,6 +112,7 @@ def find(subject: Subject, sample: Sample, calibration: Calibration) -> Findings
         searched_faces=len(sample.people.owners),
         searched_people=len(sample.remarks),
         lines=[_line(fpir, subject.built_in, calibration) for fpir in sorted({*FPIRS, subject.wanted_fpir})],
+        as_set=None if subject.threshold is None else calibration.at(subject.threshold),
         one_to_one=_one_to_one(sample),
         suspicious=_suspicious(subject.built_in, sample, calibration),
     )
@@ -122,7 +138,8 @@ def as_json(findings: Findings) -> dict[str, Any]:
             "people_with_several_faces": several,
         },
         "wanted_fpir": subject.wanted_fpir,
-        "proposed": proposed and proposed.own and {"fpir": proposed.fpir, "threshold": proposed.own.threshold},
+        "proposed": proposed and {"fpir": proposed.fpir, "threshold": proposed.point.threshold},
+        "as_set": _point(findings.as_set),
         "rank_1": calibration.rank_1 and calibration.rank_1._asdict(),
         "operating_points": [
             {"wanted_fpir": line.fpir, "own": _point(line.own), "built_in": _point(line.built_in)}

@@ -36,7 +36,7 @@ def too_few(people: int) -> str:
 
 def report(findings: Findings) -> str:
     """All of it, as printed."""
-    sentences = [*_proposal(findings), *_built_in(findings), _members(findings), _one_to_one(findings)]
+    sentences = [*_proposal(findings), *_others(findings), _members(findings), _one_to_one(findings)]
     lines = [*_heading(findings), "", _EXPLANATION, "", *_table(findings), "", *map(_wrapped, sentences)]
     return "\n".join([*lines, *_pairs(findings)])
 
@@ -49,10 +49,7 @@ def _heading(findings: Findings) -> Iterator[str]:
     yield f"faces    {subject.faces:,}"
     yield f"people   {subject.people:,}"
     if findings.searched_faces < subject.faces:
-        yield (
-            f"sample   {findings.searched_faces:,} faces of {findings.searched_people:,} people, chosen by chance; in "
-            "the whole gallery more strangers may be like somebody"
-        )
+        yield f"sample   {findings.searched_faces:,} faces of {findings.searched_people:,} people, chosen by chance"
     yield f"several  {several:,} people have two photos or more"
 
 
@@ -80,18 +77,20 @@ def _proposal(findings: Findings) -> Iterator[str]:
         )
     if wanted.own is None and wanted.built_in is not None:
         yield f"Proposal: keep {_THRESHOLD}=auto, which is {wanted.built_in.threshold:.3f} here."
-    elif proposed is None or proposed.own is None:
+    elif proposed is None:
         yield "There is no proposal; register more people, and run this command again."
     else:
         yield (
-            f"Proposal: {_THRESHOLD}={proposed.own.threshold:.3f} for an FPIR of {_number(proposed.fpir)} %: "
-            f"{_errors(proposed.own)}."
+            f"Proposal: {_THRESHOLD}={proposed.point.threshold:.3f} for an FPIR of {_number(proposed.fpir)} %: "
+            f"{_errors(proposed.point)}."
         )
 
 
-def _built_in(findings: Findings) -> Iterator[str]:
-    """How the built-in threshold does what was asked for, as far as the people can show it."""
+def _others(findings: Findings) -> Iterator[str]:
+    """How the threshold that is set does, and the built-in one what was asked for, as far as the people can show it."""
     subject, wanted = findings.subject, findings.wanted
+    if findings.as_set is not None:
+        yield f"As it is set now, {_THRESHOLD}={findings.as_set.threshold:g}: {_errors(findings.as_set)}."
     if wanted.built_in is None:
         why = f"{variable('score')}=cosine" if subject.score == "cosine" else f"the model {subject.contract.model}"
         yield f"There is no built-in threshold for {why}."

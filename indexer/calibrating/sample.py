@@ -12,7 +12,7 @@ from service.gallery.cross_search import People
 from service.values import Embedding
 
 MAX_FACES = 20_000
-"""Faces that are looked at. All are searched among all: 20,000 take some 15 s on two cores, and 300 MB of memory."""
+"""Faces that are looked at. All are searched among all: 20,000 take half a minute of processor time, and 250 MB."""
 
 MAX_PHOTOS = 50
 """Faces of one person that are looked at, so that none fills the sample alone."""

@@ -17,7 +17,7 @@ from service.files import replace_file
 from service.gallery.calibration import Calibration
 from service.gallery.cross_search import People, search_all
 from service.gallery.opening import open_existing
-from service.gallery.thresholds import SCORES, threshold_for
+from service.gallery.thresholds import NO_THRESHOLD, SCORES, threshold_for
 from service.settings import Score, Settings
 from service.stores.store import Store
 
@@ -50,6 +50,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         people=figures.remarks,
         score=settings.score,
         wanted_fpir=settings.fpir,
+        threshold=_number_set(settings),
         built_in=_built_in(settings, contract.model, faces=figures.faces),
     )
     findings = find(subject, sample, await _calibrate(sample.people, settings.score))
@@ -76,6 +77,12 @@ async def _calibrate(people: People, score: Score) -> Calibration:
             progress.advance(len(block.strangers.probes))
             await asyncio.sleep(0)  # here the command can be stopped
     return Calibration.of(people, blocks)
+
+
+def _number_set(settings: Settings) -> float | None:
+    if settings.threshold == "auto":
+        return None
+    return None if settings.threshold == NO_THRESHOLD else settings.threshold
 
 
 def _built_in(settings: Settings, model: str, *, faces: int) -> BuiltIn | None:

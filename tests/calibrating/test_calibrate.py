@@ -55,6 +55,10 @@ async def test_a_gallery_proposes_its_threshold(
     assert (figures["faces"], figures["people"]) == (182, 122)
     assert figures["operating_points"][3]["own"]["fpir"]["share"] <= 0.03
     assert re.search(r"'twice [12]' and 'twice [12]'", shown.out)
+    assert re.search(
+        r"FACE_THRESHOLD=auto with FACE_FPIR=0.03 is 0\.\d{3} here, which is ", " ".join(shown.out.split())
+    )
+    assert "As it is set now" not in shown.out
     assert "182 of 182 faces searched" in shown.err
     assert "twice" not in shown.err + caplog.text
 
@@ -63,10 +67,11 @@ async def test_a_gallery_proposes_its_threshold(
 async def test_a_custom_model(settings: Settings, make_photos: MakePhotos, capsys: pytest.CaptureFixture[str]) -> None:
     """It has no built-in threshold, so it needs this command most."""
     await fill(settings, make_photos(120, several=60), model="custom")
-    assert await calibrate.run(settings, PLAIN) == 0
+    assert await calibrate.run(replace(settings, threshold=0.4), PLAIN) == 0
     shown = capsys.readouterr().out
     assert "Proposal: FACE_THRESHOLD=0." in shown
     assert "There is no built-in threshold for the model custom." in shown
+    assert "As it is set now, FACE_THRESHOLD=0.4: " in shown
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ def found(photos: list[Photo], *, fpir: float = 0.01, built_in: BuiltIn | None =
         people=len(sample.remarks),
         score="cohort",
         wanted_fpir=fpir,
+        threshold=None,
         built_in=built_in,
     )
     return find(subject, sample, Calibration.of(sample.people, search_all(sample.people, "cohort")))
@@ -36,11 +37,13 @@ def test_a_line_for_each_fpir_and_the_wanted_one(make_photos: MakePhotos) -> Non
 
 
 def test_few_people_tell_only_large_rates(make_photos: MakePhotos) -> None:
-    """What is proposed then is the threshold of the next that they tell; the built-in one is there for all."""
+    """The built-in threshold is there for all, and is kept; without one, the next rate that they tell is proposed."""
     findings = found(make_photos(110, several=30), built_in=lambda fpir: 0.5 - fpir)
     assert [line.fpir for line in findings.lines if line.own] == [0.03, 0.1]
     assert [line.built_in.threshold for line in findings.lines if line.built_in] == [0.5 - fpir for fpir in FPIRS]
-    assert findings.proposed == findings.lines[3]
+    assert findings.proposed is None
+    custom = found(make_photos(110))
+    assert custom.proposed == (0.03, custom.lines[3].own)
     assert found(make_photos(25)).proposed is None
 
 
@@ -79,7 +82,7 @@ def test_one_person_under_two_remarks_is_named(make_photos: MakePhotos, built_in
 
 def test_for_programs(make_photos: MakePhotos) -> None:
     """All figures, and no remark."""
-    text = json.dumps(as_json(found(make_photos(110, several=30), built_in=lambda _: 0.4)))
+    text = json.dumps(as_json(found(make_photos(110, several=30), fpir=0.03, built_in=lambda _: 0.4)))
     assert "person 1" not in text
     figures = json.loads(text)
     assert figures["searched"] == {"faces": 140, "people": 110, "people_with_several_faces": 30}

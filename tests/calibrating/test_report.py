@@ -26,12 +26,14 @@ def findings(make_photos: MakePhotos, **changes: object) -> Findings:
             people=30,
             score="cohort",
             wanted_fpir=0.01,
+            threshold=None,
             built_in=lambda _: 0.485,
         ),
         calibration=Calibration.of(people, search_all(people, "cohort")),
         searched_faces=40,
         searched_people=30,
         lines=[Line(0.001, None, BUILT_IN), Line(0.01, OWN, BUILT_IN), Line(0.1, OWN._replace(threshold=0.4), None)],
+        as_set=None,
         one_to_one=OneToOne(0.551, Rate(0.034, 0.025, 0.045)),
         suspicious=[],
     )
@@ -82,6 +84,13 @@ def test_the_built_in_threshold_is_judged(make_photos: MakePhotos) -> None:
         point = BUILT_IN._replace(fpir=Rate((low + high) / 2, low, high))
         text = said(findings(make_photos, lines=[Line(0.01, OWN, point)]))
         assert f"FACE_THRESHOLD=auto with FACE_FPIR=0.01 is 0.485 here, which is {verdict}" in text
+
+
+def test_the_threshold_that_is_set(make_photos: MakePhotos) -> None:
+    """What it does here, if it is a number."""
+    assert "As it is set now" not in said(findings(make_photos))
+    text = said(findings(make_photos, as_set=OWN._replace(threshold=0.5)))
+    assert "As it is set now, FACE_THRESHOLD=0.5: 0.95 (0.67 to 1.4) % of strangers are taken for somebody" in text
 
 
 def test_too_few_people_for_the_wanted_fpir(make_photos: MakePhotos) -> None:
