@@ -25,7 +25,7 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceReader:
-    """What the engine is asked for.
+    """What the engine is asked for, of all faces or of those of one remark.
 
     `keys_from(microseconds, limit)` gives the keys of the `limit` oldest faces from that time on (None: of all), in
     order of time, equal times in any order; `keys_at(microseconds, first_id, limit)` those of exactly that time, from
@@ -37,9 +37,10 @@ class FaceReader:
     fetch: Callable[[list[int]], Awaitable[Mapping[int, StoredFace]]]
 
 
-async def scan(reader: FaceReader, offset: int, limit: int | None) -> AsyncIterator[StoredFace]:
+async def scan(
+    reader: FaceReader, offset: int, limit: int | None, after: Key | None = None
+) -> AsyncIterator[StoredFace]:
     """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-    after: Key | None = None
     while offset > 0:
         keys = await _keys(reader, after, min(offset, SKIPPED_AT_ONCE))
         if not keys:

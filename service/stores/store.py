@@ -57,11 +57,17 @@ class Store(Protocol):
     async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """Likewise for several faces in one go, 64 to 256 at best; the answers in their order."""
 
-    async def search(self, embedding: Embedding, limit: int) -> list[Neighbour]:
-        """The `limit` most similar faces, best first; `fetch` gives the rest of what is known of them."""
+    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
+        """The `limit` most similar faces, best first, all or those of one remark; `fetch` gives the rest about them."""
 
-    def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-        """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most."""
+    def scan(
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+    ) -> AsyncIterator[StoredFace]:
+        """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most.
+
+        With `after` those that come behind that key in the list, whether its face is there or not; with `remark` those
+        of one remark.
+        """
 
     def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """Every face with its embedding, by rising face_id from past `after`, page by page: for moving a gallery."""
@@ -70,6 +76,9 @@ class Store(Protocol):
         """The key of every face, by rising face_id from past `after`, page by page: for comparing galleries."""
 
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+        """Those of some faces that are there, by face_id; 64 to 256 at best."""
+
+    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
         """Those of some faces that are there, by face_id; 64 to 256 at best."""
 
     async def remove(self, face_id: int) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from service.errors import ContractMismatch, StoreUnavailable
 from service.stores.edge.store import EdgeStore
+from service.stores.listing import key_of
 from service.stores.store import Added, Store
 from tests.stores.conftest import MakeStore
 from tests.support import qdrant
@@ -173,6 +174,45 @@ class TestEveryStore:
         ]:
             expected = everything[offset:] if limit is None else everything[offset : offset + limit]
             assert await numbers(store.scan(offset, limit)) == expected
+
+    async def test_scan_goes_on_behind_any_key(self, store: Store) -> None:
+        """Also of a face that is gone, and in the middle of a run of equal times."""
+        faces = [face(n, registered_at=START + timedelta(microseconds=n // 10)) for n in range(1, 151)]
+        await fill(store, faces)
+        await store.remove(25)
+        everything = [n for n in range(1, 151) if n != 25]
+        for last in (1, 9, 10, 25, 99, 149, 150):
+            after = key_of(last, faces[last - 1].registered_at)
+            left = [n for n in everything if n > last]
+            assert await numbers(store.scan(after=after)) == left
+            assert await numbers(store.scan(1, 3, after=after)) == left[1:4]
+
+    async def test_one_remark_is_scanned_and_searched_apart(self, store: Store) -> None:
+        """To the letter, in the same order as the whole list, and exactly."""
+        remarks = ["Zoë", "zoë", "Zoë ", "Zo"]
+        faces = [
+            face(n, remark=remarks[n % 4], registered_at=START + timedelta(microseconds=n // 10)) for n in range(1, 121)
+        ]
+        await fill(store, faces)
+        for number, remark in enumerate(remarks):
+            of_remark = [n for n in range(1, 121) if n % 4 == number]
+            assert await numbers(store.scan(remark=remark)) == of_remark
+            after = key_of(60, faces[59].registered_at)
+            assert await numbers(store.scan(0, 5, after=after, remark=remark)) == [n for n in of_remark if n > 60][:5]
+            nearest = await store.search(embedding(of_remark[7]), 3, remark=remark)
+            assert nearest[0].face_id == of_remark[7]
+            assert {each.remark for each in nearest} == {remark}
+        assert await numbers(store.scan(remark="nobody")) == []
+        assert await store.search(embedding(1), 3, remark="nobody") == []
+
+    async def test_embeddings_are_had_by_number(self, store: Store) -> None:
+        """Those of the faces that are there."""
+        await fill(store, [face(1), face(2)])
+        vectors = await store.embeddings([2, 3])
+        assert list(vectors) == [2]
+        assert vectors[2].dtype == np.float32
+        assert np.abs(vectors[2] - embedding(2)).max() < 1e-6
+        assert await store.embeddings([]) == {}
 
     async def test_scan_while_faces_come_and_go(self, store: Store) -> None:
         """A list under way shows every face that stays, once, and none twice."""

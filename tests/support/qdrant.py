@@ -239,7 +239,8 @@ class Qdrant:
     async def _get(self, request: Any) -> Any:
         ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
         payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
-        records = await self._local.retrieve(request.collection_name, ids, with_payload=payload)
+        vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
+        records = await self._local.retrieve(request.collection_name, ids, with_payload=payload, with_vectors=vectors)
         return grpc.GetResponse(result=[_record(each) for each in records])
 
     async def _scroll(self, request: Any) -> Any:
@@ -258,6 +259,7 @@ class Qdrant:
         response = await self._local.query_points(
             request.collection_name,
             GrpcToRest.convert_query(request.query),
+            query_filter=GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
             limit=request.limit,
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
         )

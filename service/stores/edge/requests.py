@@ -60,10 +60,11 @@ class Search(Request[list[Neighbour]]):
 
     embedding: Embedding
     limit: int
+    remark: str | None = None
 
     def carry_out(self, shard: Shard) -> list[Neighbour]:
         """See Request."""
-        return shard.search(self.embedding, limit=self.limit)
+        return shard.search(self.embedding, limit=self.limit, remark=self.remark)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +73,11 @@ class KeysFrom(Request[list[Key]]):
 
     microseconds: int | None
     limit: int
+    remark: str | None = None
 
     def carry_out(self, shard: Shard) -> list[Key]:
         """See Request."""
-        return shard.keys_from(self.microseconds, limit=self.limit)
+        return shard.keys_from(self.microseconds, limit=self.limit, remark=self.remark)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +87,11 @@ class KeysAt(Request[list[Key]]):
     microseconds: int
     first_id: int
     limit: int
+    remark: str | None = None
 
     def carry_out(self, shard: Shard) -> list[Key]:
         """See Request."""
-        return shard.keys_at(self.microseconds, first_id=self.first_id, limit=self.limit)
+        return shard.keys_at(self.microseconds, first_id=self.first_id, limit=self.limit, remark=self.remark)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,17 @@ class Fetch(Request[dict[int, StoredFace]]):
     def carry_out(self, shard: Shard) -> dict[int, StoredFace]:
         """See Request."""
         return shard.fetch(self.face_ids)
+
+
+@dataclass(frozen=True)
+class FetchEmbeddings(Request[dict[int, Embedding]]):
+    """See Store.embeddings."""
+
+    face_ids: Sequence[int]
+
+    def carry_out(self, shard: Shard) -> dict[int, Embedding]:
+        """See Request."""
+        return shard.embeddings(self.face_ids)
 
 
 @dataclass(frozen=True, kw_only=True)

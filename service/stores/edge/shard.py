@@ -15,8 +15,9 @@ import qdrant_edge as qdrant
 from service.errors import GalleryInUse, StoreUnavailable
 from service.files import fsync_files, rename_durably
 from service.stores.contracts import require
+from service.stores.edge import filters
 from service.stores.edge.folder import acquire, finish_replacement, read_contract, write_contract
-from service.stores.listing import Key, key_of, time_of
+from service.stores.listing import Key, key_of
 from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
@@ -26,7 +27,6 @@ from service.stores.payload import (
     to_face,
     to_neighbours,
     to_payload,
-    to_text,
     to_time,
 )
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
@@ -96,25 +96,31 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, *, limit: int) -> list[Neighbour]:
-        """See Store.search; exact until the shard is optimized, then through HNSW."""
+    def search(self, embedding: Embedding, *, limit: int, remark: str | None = None) -> list[Neighbour]:
+        """See Store.search; exact within a remark and until the shard is optimized, then through HNSW."""
         if limit < 1:
             return []
-        nearest = qdrant.Query.Nearest(embedding.tolist())
-        return to_neighbours(self._open().query(qdrant.QueryRequest(limit, query=nearest, with_payload=[REMARK])))
+        request = qdrant.QueryRequest(
+            limit,
+            query=qdrant.Query.Nearest(embedding.tolist()),
+            with_payload=[REMARK],
+            filter=filters.only(remark),
+            params=None if remark is None else qdrant.SearchParams(exact=True),
+        )
+        return to_neighbours(self._open().query(request))
 
-    def keys_from(self, microseconds: int | None, *, limit: int) -> list[Key]:
+    def keys_from(self, microseconds: int | None, *, limit: int, remark: str | None) -> list[Key]:
         """See listing.FaceReader."""
-        start = None if microseconds is None else _iso(microseconds)
-        order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, start)
-        request = qdrant.ScrollRequest(limit=limit, with_payload=False, with_vector=False, order_by=order)
+        order = filters.oldest_from(microseconds)
+        request = qdrant.ScrollRequest(
+            limit=limit, filter=filters.only(remark), with_payload=False, with_vector=False, order_by=order
+        )
         records: list[Any] = self._open().scroll(request)[0]
         return [(record.order_value, record.id) for record in records]
 
-    def keys_at(self, microseconds: int, *, first_id: int, limit: int) -> list[Key]:
+    def keys_at(self, microseconds: int, *, first_id: int, limit: int, remark: str | None) -> list[Key]:
         """See listing.FaceReader."""
-        exactly = qdrant.RangeDateTime(gte=_iso(microseconds), lte=_iso(microseconds))
-        ties = qdrant.Filter(must=[qdrant.FieldCondition(REGISTERED_AT, range=exactly)])
+        ties = filters.only(remark, at=microseconds)
         request = qdrant.ScrollRequest(offset=first_id, limit=limit, filter=ties, with_payload=False, with_vector=False)
         records: list[Any] = self._open().scroll(request)[0]
         return [(microseconds, record.id) for record in records]
@@ -123,6 +129,11 @@ class Shard:
         """See listing.FaceReader."""
         records: list[Any] = self._open().retrieve([*face_ids], with_payload=True, with_vector=False)
         return {record.id: to_face(record.id, record.payload) for record in records}
+
+    def embeddings(self, face_ids: Sequence[int]) -> dict[int, Embedding]:
+        """See Store.embeddings."""
+        records: list[Any] = self._open().retrieve([*face_ids], with_payload=False, with_vector=True)
+        return {record.id: np.array(record.vector, np.float32) for record in records}
 
     def page_embedded(self, *, after: int, limit: int) -> list[tuple[StoredFace, Embedding]]:
         """The next `limit` faces past a face_id, by face_id, with their embeddings."""
@@ -229,7 +240,3 @@ def _create(path: Path, dimension: int) -> None:
     shard.flush()
     shard.close()
     rename_durably(draft, path)
-
-
-def _iso(microseconds: int) -> str:
-    return to_text(time_of(microseconds))

@@ -26,7 +26,6 @@ class EdgeStore:
 
     def __init__(self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S) -> None:
         self._link = EdgeLink(folder, request_limit_s=request_limit_s)
-        self._reader = listing.FaceReader(keys_from=self._keys_from, keys_at=self._keys_at, fetch=self.fetch)
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
@@ -45,13 +44,16 @@ class EdgeStore:
         exact = [(face, np.asarray(embedding, np.float32)) for face, embedding in faces]
         return await self._link.call(requests.AddMany(exact))
 
-    async def search(self, embedding: Embedding, limit: int) -> list[Neighbour]:
+    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
         """See Store.search."""
-        return await self._link.call(requests.Search(embedding=np.asarray(embedding, np.float32), limit=limit))
+        exact = np.asarray(embedding, np.float32)
+        return await self._link.call(requests.Search(embedding=exact, limit=limit, remark=remark))
 
-    def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+    def scan(
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+    ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        return listing.scan(self._reader, offset, limit)
+        return listing.scan(self._reader(remark), offset, limit, after)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
@@ -70,6 +72,10 @@ class EdgeStore:
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
         return await self._link.call(requests.Fetch([*face_ids]))
+
+    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
+        """See Store.embeddings."""
+        return await self._link.call(requests.FetchEmbeddings([*face_ids]))
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove."""
@@ -91,8 +97,12 @@ class EdgeStore:
         """See Store.close."""
         await self._link.close()
 
-    async def _keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
-        return await self._link.call(requests.KeysFrom(microseconds=microseconds, limit=limit))
+    def _reader(self, remark: str | None) -> listing.FaceReader:
+        async def keys_from(microseconds: int | None, limit: int) -> list[Key]:
+            return await self._link.call(requests.KeysFrom(microseconds=microseconds, limit=limit, remark=remark))
 
-    async def _keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
-        return await self._link.call(requests.KeysAt(microseconds=microseconds, first_id=first_id, limit=limit))
+        async def keys_at(microseconds: int, first_id: int, limit: int) -> list[Key]:
+            request = requests.KeysAt(microseconds=microseconds, first_id=first_id, limit=limit, remark=remark)
+            return await self._link.call(request)
+
+        return listing.FaceReader(keys_from=keys_from, keys_at=keys_at, fetch=self.fetch)

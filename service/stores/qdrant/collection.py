@@ -20,6 +20,9 @@ MODEL = "model_contract"
 SEARCH = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """In a collection with int8, twice the faces are looked at, and ranked by their exact embeddings."""
 
+EXACT_SEARCH = models.SearchParams(exact=True)
+"""For a remark's faces: collections are made without links for filtered searches (`payload_m`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionSettings:
@@ -204,7 +207,7 @@ async def _create_collection(
         hnsw_config=models.HnswConfigDiff(
             # Twice Qdrant's default, for searching too: more precise at the price of building time, not of memory.
             ef_construct=200,
-            # No search filters, so links for filtered searches would be built, and kept, for nothing.
+            # A search that filters is an exact one, so links for filtered searches would be kept for nothing.
             payload_m=0,
         ),
         payload=models.PayloadStorageParams(memory=models.Memory.COLD),

@@ -14,7 +14,7 @@ from qdrant_client import AsyncQdrantClient, models
 from service.errors import StoreUnavailable
 from service.stores import listing
 from service.stores.contracts import require
-from service.stores.listing import Key, key_of, time_of
+from service.stores.listing import Key, key_of
 from service.stores.payload import (
     IDENTITY,
     REGISTERED_AT,
@@ -25,7 +25,7 @@ from service.stores.payload import (
     to_payload,
     to_time,
 )
-from service.stores.qdrant import collection
+from service.stores.qdrant import collection, filters
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
 from service.stores.qdrant.points import ADDITION, chunks, to_floats, to_point
@@ -62,7 +62,6 @@ class QdrantStore:
         self._name = name
         self._collection_settings = collection_settings or CollectionSettings()
         self._real: str | None = None
-        self._reader = listing.FaceReader(keys_from=self._keys_from, keys_at=self._keys_at, fetch=self.fetch)
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
@@ -95,24 +94,30 @@ class QdrantStore:
         """See Store.add_many; raises ValueError like `add`, and adds none then."""
         return await self._add(faces, limit_s=BULK_LIMIT_S)
 
-    async def search(self, embedding: Embedding, limit: int) -> list[Neighbour]:
-        """See Store.search."""
+    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
+        """See Store.search; exact within a remark."""
         if limit < 1:
             return []
         response = await self._link.call(
             lambda client: client.query_points(
                 self._collection,
                 query=to_floats(embedding),
+                query_filter=filters.only(remark),
                 limit=limit,
-                search_params=collection.SEARCH,
+                search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
                 with_payload=[REMARK],
             )
         )
         return to_neighbours(response.points)
 
-    def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+    def scan(
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+    ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        return listing.scan(self._reader, offset, limit)
+        reader = listing.FaceReader(
+            keys_from=partial(self._keys_from, remark), keys_at=partial(self._keys_at, remark), fetch=self.fetch
+        )
+        return listing.scan(reader, offset, limit, after)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
@@ -135,6 +140,11 @@ class QdrantStore:
     async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
         return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, with_payload=True)}
+
+    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
+        """See Store.embeddings."""
+        records = await self._read(face_ids, with_payload=False, with_vectors=True)
+        return {each.id: np.array(each.vector, np.float32) for each in records}
 
     async def remove(self, face_id: int) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
@@ -208,14 +218,14 @@ class QdrantStore:
         mode = models.UpdateMode.INSERT_ONLY
         await client.upsert(self._collection, points, wait=True, ordering=ORDERING, update_mode=mode)
 
-    async def _keys_from(self, microseconds: int | None, limit: int) -> list[Key]:
-        start = None if microseconds is None else time_of(microseconds)
-        order = models.OrderBy(key=REGISTERED_AT, direction=models.Direction.ASC, start_from=start)
-        return [(each.order_value, each.id) for each in await self._scroll(limit=limit, order_by=order)]
+    async def _keys_from(self, remark: str | None, microseconds: int | None, limit: int) -> list[Key]:
+        records = await self._scroll(
+            scroll_filter=filters.only(remark), limit=limit, order_by=filters.oldest_from(microseconds)
+        )
+        return [(each.order_value, each.id) for each in records]
 
-    async def _keys_at(self, microseconds: int, first_id: int, limit: int) -> list[Key]:
-        exactly = models.DatetimeRange(gte=time_of(microseconds), lte=time_of(microseconds))
-        ties = models.Filter(must=[models.FieldCondition(key=REGISTERED_AT, range=exactly)])
+    async def _keys_at(self, remark: str | None, microseconds: int, first_id: int, limit: int) -> list[Key]:
+        ties = filters.only(remark, at=microseconds)
         return [
             (microseconds, each.id) for each in await self._scroll(scroll_filter=ties, offset=first_id, limit=limit)
         ]
@@ -228,11 +238,17 @@ class QdrantStore:
         return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
     async def _read(
-        self, face_ids: Sequence[int], *, with_payload: bool | list[str], limit_s: float | None = None
+        self,
+        face_ids: Sequence[int],
+        *,
+        with_payload: bool | list[str],
+        with_vectors: bool = False,
+        limit_s: float | None = None,
     ) -> list[Any]:
         if not face_ids:
             return []
+        what: dict[str, Any] = {"with_payload": with_payload, "with_vectors": with_vectors}
         records: list[Any] = await self._link.call(
-            lambda client: client.retrieve(self._collection, [*face_ids], with_payload=with_payload), limit_s
+            lambda client: client.retrieve(self._collection, [*face_ids], **what), limit_s
         )
         return records

@@ -16,6 +16,7 @@ EXAMPLES: list[requests.Request[object]] = [
     requests.KeysFrom(microseconds=None, limit=5),
     requests.KeysAt(microseconds=0, first_id=1, limit=5),
     requests.Fetch([1]),
+    requests.FetchEmbeddings([1]),
     requests.PageEmbedded(after=0, limit=5),
     requests.PageKeys(after=0, limit=5),
     requests.Count(),
