@@ -14,6 +14,14 @@ class Outcome(Enum):
     KNOWN = "already known"
     NO_FACE = "no face"
     SEVERAL_FACES = "several faces"
+    UNCERTAIN = "uncertain face"
+    BLURRED = "blurred"
+    DARK = "dark"
+    PALE = "pale"
+    NOISY = "noisy"
+    OVEREXPOSED = "overexposed"
+    SMALL_FACE = "small face"
+    TURNED = "turned away"
     TOO_SMALL = "too small"
     TOO_LARGE = "too large"
     UNREADABLE = "unreadable"
@@ -30,7 +38,16 @@ class Outcome(Enum):
 
 
 _FAILURES = {
-    *(Outcome.NO_FACE, Outcome.SEVERAL_FACES, Outcome.TOO_SMALL, Outcome.TOO_LARGE, Outcome.UNREADABLE),
+    *(Outcome.NO_FACE, Outcome.SEVERAL_FACES, Outcome.UNCERTAIN, Outcome.BLURRED, Outcome.DARK, Outcome.PALE),
+    *(
+        Outcome.NOISY,
+        Outcome.OVEREXPOSED,
+        Outcome.SMALL_FACE,
+        Outcome.TURNED,
+        Outcome.TOO_SMALL,
+        Outcome.TOO_LARGE,
+        Outcome.UNREADABLE,
+    ),
     *(Outcome.REFUSED, Outcome.FAILED),
 }
 

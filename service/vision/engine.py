@@ -31,11 +31,13 @@ class Observation:
     """The chosen faces of a photo, in pixels of the upright photo at full size, whose `size` is (width, height).
 
     `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face was chosen.
+    `best_score` is the detector's greatest certainty of any face, chosen or not; 0 where it found none.
     """
 
     size: tuple[int, int]
     faces: list[Face]
     picture: str = ""
+    best_score: float = 0.0
 
 
 class Engine:
@@ -75,8 +77,8 @@ class Engine:
         prepared = await self._prepare_in_worker(photo, choose, timings, picture_side)
         with timings.measure("embed"):
             embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
-        faces = [Face(*each) for each in zip(prepared.detections, embeddings, strict=True)]
-        return Observation(prepared.size, faces, prepared.picture)
+        faces = [Face(*each) for each in zip(prepared.detections, embeddings, prepared.qualities, strict=True)]
+        return Observation(prepared.size, faces, prepared.picture, prepared.best_score)
 
     @property
     def min_face(self) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 
 from service.settings import Settings
 from service.timings import Timings
-from service.values import CROP_SIDE, Detection, Rgb
+from service.values import CROP_SIDE, Detection, Quality, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
+from service.vision.quality import measure
 
 Choice = Callable[[list[Detection], tuple[int, int]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise.
@@ -48,7 +49,10 @@ class Prepared(NamedTuple):
     size: tuple[int, int]
     detections: list[Detection]
     crops: list[Rgb]
+    qualities: list[Quality]
     picture: str
+    best_score: float
+    """The detector's greatest certainty of any face, wanted or not; 0 where it found none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,24 @@ class Preparation:
             reduction = accepted.reduction_to(limits.search_side)
             upright = accepted.decode(reduction)
         with timings.measure("detect"):
-            found = choose(self.detector.detect(np.asarray(upright)), upright.size)
+            seen = self.detector.detect(np.asarray(upright))
+            found = choose(seen, upright.size)
         with timings.measure("crop"):
             detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
             sharp, sharp_reduction = upright, _reduction_for_crops(detections, reduction)
             if sharp_reduction < reduction:
                 sharp = accepted.decode(sharp_reduction)
             crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
+            qualities = [
+                measure(pixels, detection, bystanders=len(seen) - len(found))
+                for pixels, detection in zip(crops, detections, strict=True)
+            ]
+        best_score = max((each.score for each in seen), default=0.0)
         picture = ""
         if crops and picture_side is not None:
             with timings.measure("picture"):
                 picture = to_base64(to_jpeg(upright, picture_side))
-        return Prepared(accepted.upright_size(upright), detections, crops, picture)
+        return Prepared(accepted.upright_size(upright), detections, crops, qualities, picture, best_score)
 
 
 def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import FaceNotFound, InvalidImage, TooSmall, UnknownFace
+from service.errors import FaceNotFound, FaceUncertain, InvalidImage, TooSmall, UnknownFace
 from service.gallery.enrollment import derive_face_id
 from service.gallery.gallery import Gallery, Rules
 from service.stores.store import Added, Store
@@ -22,7 +22,7 @@ from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
-RULES = Rules(min_score=0.9, score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
+RULES = Rules(min_score=0.9, quality="standard", score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -91,7 +91,7 @@ class TestEnroll:
     ) -> None:
         """No photo, no face in it, or none that the detector is sure enough of."""
         strict = Gallery(engine, store, replace(RULES, min_score=1.1), clock=lambda: START)
-        with pytest.raises(FaceNotFound):
+        with pytest.raises(FaceUncertain):
             await strict.enroll(portraits["obama"], "test", Timings())
         with pytest.raises(FaceNotFound):
             await strict.identify((photos / "coffee.png").read_bytes(), 5, Timings())
@@ -121,7 +121,7 @@ class TestIdentify:
         for size in ((19, 200), (200, 19)):
             with pytest.raises(TooSmall, match="under 20 pixels"):
                 await gallery.identify(jpeg(Image.new("RGB", size)), 5, Timings())
-        with pytest.raises(FaceNotFound, match="No usable face"):
+        with pytest.raises(FaceNotFound, match="No face was found"):
             await gallery.identify(jpeg(Image.new("RGB", (20, 20))), 5, Timings())
 
     @pytest.mark.slow

@@ -54,7 +54,9 @@ class Bench:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            return await observe_candidate(self.engine, content, self.choose, Timings(), picture_side=480)
+            return await observe_candidate(
+                self.engine, content, self.choose, Timings(), picture_side=480, quality="standard"
+            )
         finally:
             self.at_once -= 1
 
