@@ -19,6 +19,7 @@ FaceServiceError
 │   ├── FaceTurned          not looking into the camera
 │   └── FaceUncertain       the detector is not sure enough that it is one
 ├── MultipleFaces           a picture with several faces where one is wanted
+├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
 ├── InvalidRequest          a request that lacks an argument, or has one that can't be used
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
@@ -117,6 +118,10 @@ class FaceUncertain(PoorQuality):
 
 class MultipleFaces(FaceServiceError):
     code = "multiple_faces"
+
+
+class AlreadyRegistered(FaceServiceError):
+    code = "already_registered"
 
 
 class UnknownFace(FaceServiceError):

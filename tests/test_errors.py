@@ -13,6 +13,7 @@ from service import errors
 from service.errors import FaceServiceError
 
 SLUGS = {
+    "already_registered",
     "bad_signature",
     "contract_mismatch",
     "error",

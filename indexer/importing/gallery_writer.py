@@ -9,6 +9,8 @@ from functools import partial
 from indexer.importing.failures import AWAY_LIMIT_S, BACKOFF, until_available
 from indexer.importing.outcomes import Outcome
 from indexer.importing.pipeline import Written
+from service.errors import AlreadyRegistered
+from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Candidate, Enrollment, add_under_free_ids
 from service.retry import Backoff
 from service.stores.store import Added, Store
@@ -28,12 +30,17 @@ class GalleryWriter:
         *,
         away_limit_s: float = AWAY_LIMIT_S,
         backoff: Backoff = BACKOFF,
+        duplicate_check: DuplicateCheck | None = None,
     ) -> None:
-        """`clock` gives the time of a registration, aware and in UTC; for the others see `until_available`."""
+        """`clock` gives the time of a registration, aware and in UTC; for the limits see `until_available`.
+
+        Faces that `duplicate_check` knows under another remark are not added.
+        """
         self._store = store
         self._clock = clock
         self._away_limit_s = away_limit_s
         self._backoff = backoff
+        self._duplicate_check = duplicate_check
         self.added = 0
         """Faces that were not there before."""
 
@@ -44,8 +51,20 @@ class GalleryWriter:
             for candidate, remark in candidates
             for nth in range(len(candidate.faces))
         ]
-        added = iter(await add_under_free_ids(enrollments, self._add))
-        return [[_written(*next(added)) for _ in candidate.faces] for candidate, _ in candidates]
+        if self._duplicate_check is None:
+            written = iter([_written(*each) for each in await add_under_free_ids(enrollments, self._add)])
+        else:  # one after another: those of the same group must meet, too
+            written = iter([await self._add_if_new(each, self._duplicate_check) for each in enrollments])
+        return [[next(written) for _ in candidate.faces] for candidate, _ in candidates]
+
+    async def _add_if_new(self, enrollment: Enrollment, check: DuplicateCheck) -> Written:
+        look = partial(check.require_new, enrollment.embedding, enrollment.remark)
+        try:
+            await until_available(look, self._away_limit_s, self._backoff)
+        except AlreadyRegistered:
+            return Outcome.OTHER_REMARK, None
+        [added] = await add_under_free_ids([enrollment], self._add)
+        return _written(*added)
 
     async def _add(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
         answers: list[Added] = []

@@ -12,6 +12,7 @@ class Outcome(Enum):
     REGISTERED = "registered"
     WOULD_REGISTER = "would be registered"
     KNOWN = "already known"
+    OTHER_REMARK = "known under another remark"
     NO_FACE = "no face"
     SEVERAL_FACES = "several faces"
     UNCERTAIN = "uncertain face"
@@ -34,21 +35,12 @@ class Outcome(Enum):
     @property
     def is_failure(self) -> bool:
         """Whether a photo is missing from the gallery; what isn't a photo to begin with is not."""
-        return self in _FAILURES
+        return self not in _NO_FAILURES
 
 
-_FAILURES = {
-    *(Outcome.NO_FACE, Outcome.SEVERAL_FACES, Outcome.UNCERTAIN, Outcome.BLURRED, Outcome.DARK, Outcome.PALE),
-    *(
-        Outcome.NOISY,
-        Outcome.OVEREXPOSED,
-        Outcome.SMALL_FACE,
-        Outcome.TURNED,
-        Outcome.TOO_SMALL,
-        Outcome.TOO_LARGE,
-        Outcome.UNREADABLE,
-    ),
-    *(Outcome.REFUSED, Outcome.FAILED),
+_NO_FAILURES = {
+    *(Outcome.REGISTERED, Outcome.WOULD_REGISTER, Outcome.KNOWN),
+    *(Outcome.NOT_A_PHOTO, Outcome.HIDDEN, Outcome.LINK),
 }
 
 

@@ -159,7 +159,8 @@ class Pipeline:
             else:
                 faces = next(written)
                 face_ids = tuple(face_id for _, face_id in faces if face_id is not None)
-                entries.append(Entry(each.photo, each.sha256, faces[0][0], face_ids=face_ids))
+                final = all(outcome is not Outcome.OTHER_REMARK for outcome, _ in faces)  # that one may be deleted
+                entries.append(Entry(each.photo, each.sha256, faces[0][0], face_ids=face_ids, final=final))
                 path = str(each.photo.path)
                 lines += [
                     Line(path, outcome, face_id=face_id, milliseconds=each.milliseconds) for outcome, face_id in faces

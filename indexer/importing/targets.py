@@ -20,6 +20,7 @@ from indexer.importing.pipeline import Target, Written
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
+from service.gallery.duplicates import duplicate_check
 from service.gallery.enrollment import Candidate
 from service.gallery.opening import open_gallery
 from service.settings import Settings
@@ -87,7 +88,8 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
-    writer = GalleryWriter(store, lambda: datetime.now(UTC))
+    check = duplicate_check(settings, files.contract.model, store)
+    writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
     if arguments.ray:
         engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import UnknownFace
 from service.gallery.choices import largest
+from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.gallery.identification import Identifier
 from service.gallery.thresholds import ThresholdFor, threshold_for
@@ -48,19 +50,28 @@ class Rules:
 class Gallery:
     """An engine that sees and a store that remembers."""
 
-    def __init__(self, engine: Engine, store: Store, rules: Rules, clock: Callable[[], datetime]) -> None:
-        """`clock` gives the time of a registration, aware and in UTC."""
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        duplicate_check: DuplicateCheck | None = None,
+    ) -> None:
+        """`clock` gives the time of a registration, aware and in UTC; `duplicate_check` refuses some."""
         self._engine = engine
         self._store = store
         self._rules = rules
         self._clock = clock
         self._identifier = Identifier(store, score=rules.score)
+        self._duplicate_check = duplicate_check
+        self._registering = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the largest face of a photo under a remark; its face_id.
 
-        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, PoorQuality, Overloaded or
-        StoreUnavailable.
+        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, PoorQuality,
+        AlreadyRegistered, Overloaded or StoreUnavailable.
         """
         rules = self._rules
         candidate = await observe_candidate(
@@ -74,9 +85,12 @@ class Gallery:
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
-        with timings.measure("store"):
-            [(face_id, _)] = await add_under_free_ids([enrollment], self._add_each)
-        return face_id
+        if self._duplicate_check is None:
+            return await self._add(enrollment, timings)
+        async with self._registering:  # two remarks of one face at the same moment would not see each other
+            with timings.measure("search"):
+                await self._duplicate_check.require_new(enrollment.embedding, remark)
+            return await self._add(enrollment, timings)
 
     async def identify(
         self, photo: bytes, limit: int, timings: Timings, *, group_by_remark: bool = False
@@ -103,6 +117,11 @@ class Gallery:
         with timings.measure("store"):
             if not await self._store.remove(face_id):
                 raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
+
+    async def _add(self, enrollment: Enrollment, timings: Timings) -> int:
+        with timings.measure("store"):
+            [(face_id, _)] = await add_under_free_ids([enrollment], self._add_each)
+        return face_id
 
     async def _add_each(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
         # `add` rather than `add_many`: a device waits, so the store's limit is that of a request, not of a batch.

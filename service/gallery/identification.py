@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from service.gallery.scoring import CANDIDATES, Candidate, rank
 from service.gallery.thresholds import ThresholdFor
@@ -11,20 +10,13 @@ from service.settings import Score
 from service.stores.store import Store
 from service.values import Embedding, Match
 
-COUNT_AGE_S = 10.0
-"""How old the number of faces may be that a threshold is chosen for."""
-
 
 class Identifier:
     """Asks a store for the nearest faces, and judges them."""
 
-    def __init__(self, store: Store, *, score: Score, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds that never go back."""
+    def __init__(self, store: Store, *, score: Score) -> None:
         self._store = store
         self._score = score
-        self._clock = clock
-        self._faces = 0
-        self._counted_at = float("-inf")
 
     async def search(
         self, embedding: Embedding, limit: int, *, threshold_for: ThresholdFor, group_by_remark: bool = False
@@ -35,10 +27,11 @@ class Identifier:
         """
         if limit < 1:
             return []
-        neighbours = await self._store.search(embedding, max(CANDIDATES, limit))
-        complete = len(neighbours) < max(CANDIDATES, limit)
-        threshold = threshold_for(len(neighbours) if complete else await self._count())
-        candidates = [each for each in rank(neighbours, self._score, complete=complete) if each.score >= threshold]
+        wanted = max(CANDIDATES, limit)
+        neighbours = await self._store.search(embedding, wanted)
+        threshold = threshold_for(len(neighbours))  # of a larger gallery it is no other: see thresholds.FACES
+        ranked = rank(neighbours, self._score, complete=len(neighbours) < wanted)
+        candidates = [each for each in ranked if each.score >= threshold]
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
         return await self._fetch(candidates[:limit])
@@ -53,13 +46,6 @@ class Identifier:
             for neighbour, score in candidates
             if neighbour.face_id in faces
         ]
-
-    async def _count(self) -> int:
-        """How many faces there are, or were lately."""
-        if self._clock() - self._counted_at > COUNT_AGE_S:
-            self._faces = await self._store.count()
-            self._counted_at = self._clock()
-        return self._faces
 
 
 def _best_of_each_remark(candidates: Iterable[Candidate]) -> list[Candidate]:

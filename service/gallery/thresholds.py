@@ -12,13 +12,14 @@ from service.settings import Settings
 from service.variables import variable
 
 ThresholdFor = Callable[[int], float]
-"""The least score of a match in a gallery of so many faces."""
+"""The least score of a match in a gallery of so many faces; asked for no more than scoring.CANDIDATES and a limit."""
 
 FPIRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Shares of strangers who are taken for somebody (ISO/IEC 19795-1's false positive identification rate)."""
 
 FACES = (1, 2, 3, 5, 10, 20, 40)
-"""Sizes of galleries. From 40 on the threshold stays: it was measured up to 1,400 people."""
+"""Sizes of galleries. From 40 on the threshold stays, up to 1,400 people: so a search, which sees scoring.CANDIDATES
+faces, need not know how many more there are."""
 
 SCORES: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "vggface2": (
@@ -44,6 +45,10 @@ SCORES: Mapping[str, tuple[tuple[float, ...], ...]] = {
 photos: the mean FPIR of two groups, people of East Asia and all others, each in galleries of its own."""
 
 
+NO_THRESHOLD = -1.0
+"""FACE_THRESHOLD where none is set: everybody is a match."""
+
+
 def threshold_for(settings: Settings, model: str) -> ThresholdFor:
     """What FACE_THRESHOLD says: one score for all sizes, or with `auto` the measured one for FACE_FPIR.
 
@@ -52,15 +57,30 @@ def threshold_for(settings: Settings, model: str) -> ThresholdFor:
     if settings.threshold != "auto":
         fixed = settings.threshold
         return lambda _: fixed
+    return _measured_threshold(settings, model, f"{variable('threshold')}=auto")
+
+
+def duplicate_threshold_for(settings: Settings, model: str) -> ThresholdFor:
+    """From which score on a new face is one that is known already: as in a recognition, or else as measured.
+
+    Raises InvalidSettings like threshold_for.
+    """
+    if settings.threshold == NO_THRESHOLD:
+        return _measured_threshold(settings, model, f"{variable('duplicate')}=refuse without a threshold")
+    return threshold_for(settings, model)
+
+
+def _measured_threshold(settings: Settings, model: str, wish: str) -> ThresholdFor:
+    """The measured scores for FACE_FPIR; `wish` names the settings that ask for them, where there are none."""
     if settings.score != "cohort":
         raise InvalidSettings(
-            f"{variable('threshold')}=auto needs {variable('score')}=cohort; for the bare cosine no threshold holds in "
-            "every gallery, so set one of your own."
+            f"{wish} needs {variable('score')}=cohort; for the bare cosine no threshold holds in every gallery, so set "
+            f"{variable('threshold')} to one of your own."
         )
     if model not in SCORES:
         raise InvalidSettings(
-            f"{variable('threshold')}=auto knows no scores of the model {model}; `face-indexer calibrate` proposes a "
-            f"threshold for your gallery, which {variable('threshold')} takes."
+            f"{wish} knows no scores of the model {model}; `face-indexer calibrate` proposes a threshold for your "
+            f"gallery, which {variable('threshold')} takes."
         )
     by_faces = measured(model, settings.fpir)
     return lambda faces: float(np.interp(np.log(max(faces, 1)), np.log(FACES), by_faces))

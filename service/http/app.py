@@ -15,8 +15,10 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
+from service.gallery.duplicates import duplicate_check
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import open_gallery
+from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
 from service.http.device_api import DeviceApi
@@ -35,6 +37,10 @@ from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
 
+NOBODY_UNKNOWN = (
+    "Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
+    "FACE_THRESHOLD=auto to answer strangers with none."
+)
 MAX_REQUEST_LINE = 64 * 1024
 """Bytes; a remark of the greatest length takes 12 KiB in the query."""
 
@@ -93,11 +99,15 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
         try:
             files = await open_gallery(settings, store)
             rules = Rules.of(settings, files.contract.model)
+            duplicates = duplicate_check(settings, files.contract.model, store)
+            warnings = _warnings(settings)
+            for each in warnings:
+                log.warning("%s", each)
             engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                app[GALLERY] = Gallery(engine, store, rules, clock=lambda: datetime.now(UTC))
-                app[HEALTH] = Health(engine, store)
+                app[GALLERY] = Gallery(engine, store, rules, lambda: datetime.now(UTC), duplicates)
+                app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 log.info("Ready with %d faces.", await store.count())
@@ -111,6 +121,11 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             await store.close()
 
     return gallery
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """What the operator should know at every start."""
+    return [NOBODY_UNKNOWN] if settings.threshold == NO_THRESHOLD else []
 
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:

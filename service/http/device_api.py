@@ -12,15 +12,14 @@ from service.errors import BadSignature, FaceServiceError, InvalidRequest, Unaut
 from service.http import routes
 from service.http.forms import FormLimits, defer_continue, read_form
 from service.http.keys import DEVICE_ID, GALLERY, OUTCOME, TIMINGS
+from service.http.query import number, switch, word
 from service.http.request_log import Outcome
-from service.values import MAX_FACE_ID, MAX_REMARK, StoredFace
+from service.values import MAX_FACE_ID, MAX_REMARK, Match, StoredFace
 
 MATCHES = 5
 """How many faces a recognition returns, by the contract."""
 
 _SUCCESS = (0, "")
-_MAX_DIGITS = 20
-"""More than any number here has; longer texts aren't turned into one, which takes time for millions of digits."""
 UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
 URI_NOT_FOUND = (1000, "uri_not_found")
 MISSING_ARGS = (1001, "missing_args")
@@ -60,10 +59,16 @@ class DeviceApi:
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:
-        """The five known faces most like the largest face of the photo."""
+        """The five known faces most like the photo's; the query may ask for fewer, and for more or less about each."""
+        limit = number(request, "limit", MATCHES, smallest=1, largest=MATCHES)
+        with_picture = switch(request, "picture", default=True)
+        with_score = switch(request, "similarity", default=False)
+        group_by_remark = word(request, "group", ("remark",), "") == "remark"
         form = await read_form(request, self._limits)
-        matches = await request.app[GALLERY].identify(form.image, MATCHES, request[TIMINGS])
-        found = [{"remark": match.face.remark, "picture": match.face.picture} for match in matches]
+        matches = await request.app[GALLERY].identify(
+            form.image, limit, request[TIMINGS], group_by_remark=group_by_remark
+        )
+        found = [_match(each, with_picture=with_picture, with_score=with_score) for each in matches]
         return success({"recognition_face": found})
 
     async def list_or_delete(self, request: web.Request) -> web.StreamResponse:
@@ -74,13 +79,13 @@ class DeviceApi:
                     "Deleting by this path is switched off; use `/delete_registration_face?face_id=…`."
                 )
             return await self.delete(request)
-        offset = _number(request, "offset", default=0, smallest=0)
-        limit = _number(request, "limit", default=None, smallest=0)
-        return await _stream(request, request.app[GALLERY].list(offset or 0, limit))
+        offset = number(request, "offset", 0, smallest=0, largest=MAX_FACE_ID)
+        limit = number(request, "limit", None, smallest=0, largest=MAX_FACE_ID)
+        return await _stream(request, request.app[GALLERY].list(offset, limit))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget one face."""
-        face_id = _number(request, "face_id", default=None, smallest=1)
+        face_id = number(request, "face_id", None, smallest=1, largest=MAX_FACE_ID)
         if face_id is None:
             raise InvalidRequest("There is no face_id; send it in the query (`?face_id=…`).")
         await request.app[GALLERY].remove(face_id, request[TIMINGS])
@@ -138,19 +143,9 @@ def _remark(request: web.Request, in_form: str | None) -> str | None:
     return request.query.get("remark", in_form)
 
 
-def _number(request: web.Request, name: str, *, default: int | None, smallest: int) -> int | None:
-    """A whole number from the query. Raises InvalidRequest for anything else."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if (
-        text.isascii()
-        and text.isdigit()
-        and len(text) <= _MAX_DIGITS
-        and smallest <= (number := int(text)) <= MAX_FACE_ID
-    ):
-        return number
-    raise InvalidRequest(f"{name} must be a whole number from {smallest} to {MAX_FACE_ID}.")
+def _match(match: Match, *, with_picture: bool, with_score: bool) -> dict[str, object]:
+    found: dict[str, object] = {"remark": match.face.remark, "picture": match.face.picture if with_picture else ""}
+    return {**found, "score": round(match.score, 4), "face_id": match.face.face_id} if with_score else found
 
 
 async def _stream(request: web.Request, faces: AsyncIterator[StoredFace]) -> web.StreamResponse:

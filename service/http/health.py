@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import time
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -25,7 +26,9 @@ TIMEOUT_S = 5.0
 class Health:
     """Probes the engine and the store, at most once every LATELY_S however often it is asked."""
 
-    def __init__(self, engine: Engine, store: Store) -> None:
+    def __init__(self, engine: Engine, store: Store, warnings: Sequence[str] = ()) -> None:
+        """`warnings` are sentences on settings that make answers less than one may expect."""
+        self.warnings = tuple(warnings)
         self._engine = engine
         self._store = store
         self._succeeded_at = float("-inf")

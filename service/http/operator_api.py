@@ -20,10 +20,11 @@ async def alive(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when an inference and a query succeeded lately, else 503 with the reason."""
-    failure = await request.app[HEALTH].failure()
+    """200 when an inference and a query succeeded lately, with what the operator should know; else 503, the reason."""
+    health = request.app[HEALTH]
+    failure = await health.failure()
     if failure is None:
-        return web.json_response({"status": "ready"})
+        return web.json_response({"status": "ready", "warnings": health.warnings})
     response = web.json_response({"status": "not ready", "detail": str(failure)}, status=503)
     response[OUTCOME] = Outcome(code="503", reason=failure.code, detail=str(failure))
     return response

@@ -172,10 +172,11 @@ def _sharpness(grey: Grey, contrast: float) -> float:
     """See Quality; the Laplacian in its two parts, for a movement leaves the one across it."""
     if not contrast:
         return 0.0
-    reduced = cv2.resize(grey, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    across = reduced[:, 2:] - 2 * reduced[:, 1:-1] + reduced[:, :-2]
-    down = reduced[2:] - 2 * reduced[1:-1] + reduced[:-2]
-    return float(min(across.var(), down.var())) / contrast**2
+    reduced = cv2.resize(grey, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA)
+    across = cv2.Sobel(reduced, cv2.CV_32F, 2, 0, ksize=1)[:, 1:-1]
+    down = cv2.Sobel(reduced, cv2.CV_32F, 0, 2, ksize=1)[1:-1]
+    deviation = min(float(cv2.meanStdDev(each)[1][0, 0]) for each in (across, down))
+    return (deviation / contrast) ** 2
 
 
 def _noise(grey: Grey) -> float:

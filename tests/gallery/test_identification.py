@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.gallery.identification import COUNT_AGE_S, Identifier
+from service.gallery.identification import Identifier
 from service.gallery.scoring import CANDIDATES
-from service.gallery.thresholds import ThresholdFor
+from service.gallery.thresholds import FACES, ThresholdFor
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
 from service.values import Embedding, StoredFace
@@ -65,24 +65,19 @@ async def test_none_is_below_the_threshold(store: Store) -> None:
 
 
 async def test_the_threshold_is_that_of_the_gallerys_size(store: Store) -> None:
-    """Exactly where a search sees every face, else as counted lately."""
+    """As far as a search sees; beyond that the threshold is the same."""
     sizes: list[int] = []
-    now = 0.0
-    identifier = Identifier(store, score="cohort", clock=lambda: now)
+    identifier = Identifier(store, score="cohort")
 
     def note(faces: int) -> float:
         sizes.append(faces)
         return -1.0
 
-    await fill(store, 3)
-    await identifier.search(embedding(1), 5, threshold_for=note)
-    await fill(store, CANDIDATES + 10)
-    await identifier.search(embedding(1), 5, threshold_for=note)
-    await fill(store, CANDIDATES + 20)
-    await identifier.search(embedding(1), 5, threshold_for=note)
-    now += COUNT_AGE_S + 1
-    await identifier.search(embedding(1), 5, threshold_for=note)
-    assert sizes == [3, CANDIDATES + 10, CANDIDATES + 10, CANDIDATES + 20]
+    for faces in (3, CANDIDATES - 1, CANDIDATES + 10):
+        await fill(store, faces)
+        await identifier.search(embedding(1), 5, threshold_for=note)
+    assert sizes == [3, CANDIDATES - 1, CANDIDATES]
+    assert FACES[-1] <= CANDIDATES
 
 
 async def test_each_remark_once(store: Store) -> None:

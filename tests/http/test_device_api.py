@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from aiohttp import ClientPayloadError, FormData
 from numpy.typing import NDArray
 from PIL import Image
 
 from service.settings import Settings
-from tests.conftest import MODELS, running
 from tests.http.conftest import break_lists_off
-from tests.support.device import Client, Device, form, jpeg, multipart, picture, register_path, variants
+from tests.support.device import Device, form, jpeg, multipart, picture, register_path, variants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,36 +42,6 @@ REMARKS = {
     "longest": "長" * 1024,
     "longest, widest": "\U0001f600" * 1024,
 }
-
-
-@pytest.fixture(scope="module")
-def strict_settings(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, bytes]) -> Settings:
-    """Each setting of the contract other than by default; the portraits are the largest photos that it allows."""
-    return Settings(
-        data=tmp_path_factory.mktemp("strict"),
-        model_dir=MODELS,
-        model="casia-webface",
-        picture_side=100,
-        threshold=0.6,
-        delete_by_get=False,
-        max_bytes=max(map(len, portraits.values())),
-        max_pixels=240 * 240,
-        max_queue=2,
-    )
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def strict(strict_service: Client) -> Device:
-    """A device of a service with `strict_settings`, whose gallery is empty."""
-    device = Device(strict_service)
-    await device.delete_all()
-    return device
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def strict_service(strict_settings: Settings) -> AsyncIterator[Client]:
-    async with running(strict_settings) as client:
-        yield client
 
 
 class TestRegister:
@@ -244,6 +211,63 @@ class TestRecognise:
             await strict.register(portraits[name], name)
         assert [match["remark"] for match in await strict.recognise(portraits["biden"])] == ["biden"]
         assert await strict.recognise(portraits["astronaut"]) == []
+
+
+class TestRecogniseOnRequest:
+    """What the query may ask for; without it the answer is the contract's to the letter."""
+
+    @pytest.mark.slow
+    async def test_scores_and_numbers(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """The score is what thresholds are compared with; the number deletes the face."""
+        for name in ("obama", "obama2", "biden"):
+            await device.register(portraits[name], name)
+        matches = await device.recognise_as(portraits["obama"], "similarity=yes")
+        assert all(set(match) == {"remark", "picture", "score", "face_id"} for match in matches)
+        assert [match["remark"] for match in matches] == ["obama", "obama2", "biden"]
+        scores = [match["score"] for match in matches]
+        assert 1 >= scores[0] > 0.6 > scores[2] > -1
+        assert scores == sorted(scores, reverse=True)
+        numbers = {face["remark"]: face["face_id"] for face in await device.faces()}
+        assert {match["remark"]: match["face_id"] for match in matches} == numbers
+
+    @pytest.mark.slow
+    async def test_fewer(self, device: Device, portraits: dict[str, bytes]) -> None:
+        for number, photo in enumerate(variants(portraits["obama"], 6)):
+            await device.register(photo, str(number))
+        for limit in range(1, 6):
+            assert len(await device.recognise_as(portraits["obama"], f"limit={limit}")) == limit
+
+    @pytest.mark.slow
+    async def test_no_pictures(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """The key stays, for firmware that wants it."""
+        await device.register(portraits["obama"], "obama")
+        assert await device.recognise_as(portraits["obama"], "picture=no") == [{"remark": "obama", "picture": ""}]
+
+    @pytest.mark.slow
+    async def test_each_person_once(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """With the best of the person's faces; so five places are five people."""
+        for name in ("obama", "obama2", "obama3", "biden"):
+            await device.register(portraits[name], name.rstrip("23"))
+        everyone = await device.recognise_as(portraits["obama3"], "picture=no&group=remark")
+        assert [match["remark"] for match in everyone] == ["obama", "biden"]
+
+    @pytest.mark.parametrize(
+        ("query", "detail"),
+        [
+            ("limit=0", "limit must be a whole number from 1 to 5."),
+            ("limit=6", "limit must be a whole number from 1 to 5."),
+            ("limit=all", "limit must be a whole number from 1 to 5."),
+            ("similarity=1", "similarity must be yes or no."),
+            ("picture=", "picture must be yes or no."),
+            ("group=person", "group must be remark."),
+        ],
+    )
+    async def test_what_cannot_be_asked(
+        self, device: Device, portraits: dict[str, bytes], query: str, detail: str
+    ) -> None:
+        """A device that misspells its wish learns it, rather than miss what it asked for."""
+        path = f"/recognition_face?{query}"
+        assert await device.fails(1001, "POST", path, data=form(portraits["obama"])) == detail
 
 
 class TestList:

@@ -17,8 +17,10 @@ from indexer.importing.failures import CannotGoOn
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.outcomes import Outcome
 from service.errors import StoreUnavailable
+from service.gallery.duplicates import duplicate_check
 from service.gallery.enrollment import Candidate, Enrollment, derive_face_id
 from service.retry import Backoff
+from service.settings import Settings
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
@@ -119,3 +121,19 @@ async def test_a_store_that_stays_away_ends_the_import(store: ShakyStore, writer
     store.lost = 1000
     with pytest.raises(CannotGoOn, match="the same command goes on from here"):
         await writer.write([(candidate(b"one"), "Ann")])
+
+
+async def test_a_face_of_another_remark_is_left_out_where_that_is_refused(store: ShakyStore) -> None:
+    """Whether it was there before or comes in the same group; the same remark and other people get in."""
+    check = duplicate_check(Settings(duplicate="refuse", threshold=0.5), CONTRACT.model, store)
+    writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
+    ann, copy_of_ann, bob = candidate(b"one"), candidate(b"two"), candidate(b"three")
+    assert copy_of_ann.faces[0].embedding @ ann.faces[0].embedding > 0.99  # made of as many bytes
+    written = await writer.write([(ann, "Ann"), (copy_of_ann, "Eve"), (copy_of_ann, "Ann"), (bob, "Bob")])
+    assert [[outcome for outcome, _ in faces] for faces in written] == [
+        *([Outcome.REGISTERED], [Outcome.OTHER_REMARK], [Outcome.REGISTERED], [Outcome.REGISTERED])
+    ]
+    assert [[outcome for outcome, _ in faces] for faces in await writer.write([(ann, "Ann"), (bob, "Eve")])] == [
+        *([Outcome.KNOWN], [Outcome.OTHER_REMARK])
+    ]
+    assert writer.added == await store.count() == 3

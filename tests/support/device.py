@@ -72,6 +72,12 @@ class Device:
             picture(match["picture"])
         return found
 
+    async def recognise_as(self, photo: bytes, query: str) -> list[dict[str, Any]]:
+        """The matches of a recognition with parameters in its query, best first."""
+        data = await self.succeeds("POST", f"/recognition_face?{query}", data=form(photo))
+        found: list[dict[str, Any]] = data["recognition_face"]
+        return found
+
     async def faces(self, query: str = "") -> list[dict[str, Any]]:
         """The list, each {"face_id", "picture", "remark"}, oldest first."""
         data = await self.succeeds("GET", f"/get_registration_face{query}")
