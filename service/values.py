@@ -84,7 +84,7 @@ class Quality:
     distances of the eyes: 0 looks into the camera, 0.5 is half turned, positive to the viewer's right. `pitch` is how
     far down from the eyes (0) to the mouth (1) the nose lies, about 0.54 looking straight. `roll_degrees` is the slope
     of the eyes, clockwise. `detection_score` is the detector's certainty, 0 to 1. `bystanders` are the other faces in
-    the photo that were not asked for.
+    the photo that were not asked for and are at least a quarter as large.
     """
 
     sharpness: float

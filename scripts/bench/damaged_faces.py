@@ -69,7 +69,8 @@ class Observer:
         near = [each for each in found if each.box.area >= found[0].box.area / 2]
         front = min(near, key=lambda each: _distance(each, width, height))
         pixels = crop(Image.fromarray(photo), front.box)
-        return Seen(measure(pixels, front, bystanders=len(found) - 1), pixels), front.box.height
+        others = [each for each in found if each is not front]
+        return Seen(measure(pixels, front, others), pixels), front.box.height
 
     def faces(self, people: Sequence[tuple[Path, Path]]) -> dict[str, Faces]:
         """By damage: each person's first photo with it, where a face is found; of the second without any."""

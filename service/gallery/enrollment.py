@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.errors import FaceNotFound, FaceUncertain, TooSmall
+from service.errors import FaceDark, FaceNotFound, FaceUncertain, TooSmall
 from service.settings import QualityLevel
 from service.stores.store import Added
 from service.timings import Timings
 from service.values import MAX_FACE_ID, Embedding, Face, StoredFace
 from service.vision.engine import Engine, Observation
 from service.vision.preparation import Choice
-from service.vision.quality import Check, checks_for, require_quality
+from service.vision.quality import MIN_BRIGHTNESS, Check, checks_for, require_quality
 
 AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[Added]]]
 """Faces with their embeddings into a store; the answers in their order, see Store.add_many."""
@@ -77,12 +77,14 @@ def require_faces(observation: Observation, min_face: int, checks: Sequence[Chec
     """The faces that were observed and pass the checks, at least one.
 
     Raises FaceNotFound, TooSmall for a photo with a side under `min_face` pixels, FaceUncertain where the detector is
-    not sure enough of any, and for poor faces what the checks have to say.
+    not sure enough of any, FaceDark where it is too dark to find one, and for poor faces what the checks have to say.
     """
     if observation.faces:
         return require_quality(observation.faces, checks)
     if min(observation.size) < min_face:
         raise TooSmall(f"No side of the image may be under {min_face} pixels, the smallest face looked for.")
+    if observation.brightness < MIN_BRIGHTNESS:
+        raise FaceDark("The image is too dark to find a face in it; turn on a light.")
     if observation.best_score:
         raise FaceUncertain(
             f"What looks most like a face is one with a certainty of only {observation.best_score:.2f}; "

@@ -32,12 +32,14 @@ class Observation:
 
     `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face was chosen.
     `best_score` is the detector's greatest certainty of any face, chosen or not; 0 where it found none.
+    `brightness` is the photo's mean grey value, 0 to 255.
     """
 
     size: tuple[int, int]
     faces: list[Face]
     picture: str = ""
     best_score: float = 0.0
+    brightness: float = 255.0
 
 
 class Engine:
@@ -78,7 +80,7 @@ class Engine:
         with timings.measure("embed"):
             embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
         faces = [Face(*each) for each in zip(prepared.detections, embeddings, prepared.qualities, strict=True)]
-        return Observation(prepared.size, faces, prepared.picture, prepared.best_score)
+        return Observation(prepared.size, faces, prepared.picture, prepared.best_score, prepared.brightness)
 
     @property
     def min_face(self) -> int:

@@ -13,7 +13,7 @@ from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Quality, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
-from service.vision.quality import measure
+from service.vision.quality import brightness, measure
 
 Choice = Callable[[list[Detection], tuple[int, int]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise.
@@ -53,6 +53,8 @@ class Prepared(NamedTuple):
     picture: str
     best_score: float
     """The detector's greatest certainty of any face, wanted or not; 0 where it found none."""
+    brightness: float
+    """The photo's mean grey value, 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +83,16 @@ class Preparation:
             if sharp_reduction < reduction:
                 sharp = accepted.decode(sharp_reduction)
             crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
-            qualities = [
-                measure(pixels, detection, bystanders=len(seen) - len(found))
-                for pixels, detection in zip(crops, detections, strict=True)
-            ]
+            others = [each.scaled(reduction) for each in seen if each not in found]
+            qualities = [measure(pixels, face, others) for pixels, face in zip(crops, detections, strict=True)]
         best_score = max((each.score for each in seen), default=0.0)
         picture = ""
         if crops and picture_side is not None:
             with timings.measure("picture"):
                 picture = to_base64(to_jpeg(upright, picture_side))
-        return Prepared(accepted.upright_size(upright), detections, crops, qualities, picture, best_score)
+        return Prepared(
+            accepted.upright_size(upright), detections, crops, qualities, picture, best_score, brightness(upright)
+        )
 
 
 def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:

@@ -15,6 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.errors import (
     FaceBlurred,
@@ -28,7 +29,7 @@ from service.errors import (
     MultipleFaces,
 )
 from service.settings import QualityLevel
-from service.values import Detection, Face, Landmarks, Quality, Rgb
+from service.values import CROP_SIDE, Detection, Face, Landmarks, Quality, Rgb
 
 MIN_BRIGHTNESS = 18.0
 MIN_CONTRAST = 8.0
@@ -37,6 +38,9 @@ MIN_SHARPNESS = 0.05
 MAX_CLIPPED_BRIGHT = 0.2
 MIN_SIDE = 40.0
 MAX_YAW, MAX_ROLL_DEGREES = 0.4, 15.0
+MIN_PITCH, MAX_PITCH = 0.25, 0.85
+BYSTANDER_SHARE = 0.25
+"""Of a face's area: smaller others are in the background, or no faces at all."""
 
 SHARPNESS_SIDE, NOISE_SIDE = 32, 80
 """Pixels to which the crop is reduced to measure the two. Finer detail tells a small face, which fills the crop only
@@ -100,8 +104,9 @@ def small(quality: Quality) -> FaceSmall | None:
 
 
 def turned(quality: Quality) -> FaceTurned | None:
-    """Half from the side, or leaning."""
-    if abs(quality.yaw) <= MAX_YAW and abs(quality.roll_degrees) <= MAX_ROLL_DEGREES:
+    """From the side, from above or below, or leaning."""
+    straight = abs(quality.yaw) <= MAX_YAW and MIN_PITCH <= quality.pitch <= MAX_PITCH
+    if straight and abs(quality.roll_degrees) <= MAX_ROLL_DEGREES:
         return None
     return FaceTurned("The face is turned away; hold the head upright and look straight into the camera.")
 
@@ -146,8 +151,14 @@ def failure_of(quality: Quality, checks: Sequence[Check]) -> FaceServiceError | 
     return next((failure for check in checks if (failure := check(quality))), None)
 
 
-def measure(crop: Rgb, detection: Detection, *, bystanders: int) -> Quality:
-    """The quality of a face: its crop (160, 160, 3), its place in the full photo, and how many others are there."""
+def brightness(photo: Image.Image) -> float:
+    """The mean grey value of a whole photo, 0 to 255, from a sample of its pixels."""
+    sample = photo.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.NEAREST)
+    return float(np.asarray(sample.convert("L")).mean())
+
+
+def measure(crop: Rgb, detection: Detection, others: Sequence[Detection]) -> Quality:
+    """The quality of a face: its crop (160, 160, 3), its place in the full photo, and the others who are not wanted."""
     grey: Grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)  # (160, 160)
     mean, deviation = cv2.meanStdDev(grey)
     contrast = float(deviation[0, 0])
@@ -164,7 +175,7 @@ def measure(crop: Rgb, detection: Detection, *, bystanders: int) -> Quality:
         pitch=pitch,
         roll_degrees=roll_degrees,
         detection_score=detection.score,
-        bystanders=bystanders,
+        bystanders=sum(each.box.area >= BYSTANDER_SHARE * detection.box.area for each in others),
     )
 
 
