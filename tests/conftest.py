@@ -106,7 +106,9 @@ def embedder(files: ModelFiles) -> OpenVinoEmbedder:
 
 @pytest.fixture
 async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterator[Engine]:
-    limits = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, max_queue=256)
+    limits = Limits(
+        max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, rotate=True, max_queue=256
+    )
     engine = Engine(detector, embedder, limits, workers=2, max_batch=8, max_wait_s=0.0)
     yield engine
     await engine.close()

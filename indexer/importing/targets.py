@@ -125,5 +125,6 @@ def _named_after(settings: Settings, place: str) -> Path:
 
 def _terms(settings: Settings, contract: ModelContract, faces: str) -> str:
     """All settings that decide what becomes of a photo: where one differs, the journal's word doesn't count."""
-    names = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels")
+    searching = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels", "rotate")
+    names = (*searching, "choice", "quality", "mirror")
     return json.dumps([asdict(contract), faces, *(getattr(settings, name) for name in names)])

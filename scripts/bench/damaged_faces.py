@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scripts.bench.damages import DAMAGES
+from service.gallery.choices import one_face
 from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.values import Detection, Quality, Rgb
+from service.values import Quality, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.engine import load_networks
 from service.vision.quality import measure
@@ -58,19 +59,17 @@ class Observer:
         self._detector: Detector = networks.detector
         self._detector.min_face = SMALLEST_FACE
         self._embedder = networks.embedder
-        self._min_score = settings.min_score
+        self._choose = one_face(settings)
 
     def see(self, photo: Rgb) -> tuple[Seen, float] | None:
-        """The most central face of those at least half as large as the largest, and its height in pixels."""
-        found = [each for each in self._detector.detect(photo) if each.score >= self._min_score]
-        if not found:
+        """The face in front, and its height in pixels."""
+        found = self._detector.detect(photo)
+        chosen = self._choose(found, (photo.shape[1], photo.shape[0]))
+        if not chosen:
             return None
-        height, width = photo.shape[:2]
-        near = [each for each in found if each.box.area >= found[0].box.area / 2]
-        front = min(near, key=lambda each: _distance(each, width, height))
-        pixels = crop(Image.fromarray(photo), front.box)
-        others = [each for each in found if each is not front]
-        return Seen(measure(pixels, front, others), pixels), front.box.height
+        face = chosen[0]
+        pixels = crop(Image.fromarray(photo), face.box)
+        return Seen(measure(pixels, face, [each for each in found if each is not face]), pixels), face.box.height
 
     def faces(self, people: Sequence[tuple[Path, Path]]) -> dict[str, Faces]:
         """By damage: each person's first photo with it, where a face is found; of the second without any."""
@@ -107,9 +106,3 @@ def people_of(paths: Sequence[Path], count: int) -> list[tuple[Path, Path]]:
 def read(path: Path) -> Rgb:
     with Image.open(path) as photo:
         return np.asarray(photo.convert("RGB"))
-
-
-def _distance(detection: Detection, width: int, height: int) -> float:
-    """Of a face's centre from the photo's, squared."""
-    box = detection.box
-    return ((box.left + box.right - width) / 2) ** 2 + ((box.top + box.bottom - height) / 2) ** 2
