@@ -2,7 +2,7 @@
 
 Smears resemble each other, whoever they show, and so do faces in the dark: once one is registered, it opens for all.
 The limits were measured on LFW's development photos and the same photos made worse, so that of those that are let
-through different people are alike no more often than in sound photos, and hardly a sound one is refused:
+through different people are hardly more often alike than in sound photos, and hardly a sound one is refused:
 `python -m scripts.bench.quality_limits`, docs/accuracy.md.
 """
 
@@ -32,7 +32,7 @@ from service.settings import QualityLevel
 from service.values import CROP_SIDE, Detection, Face, Landmarks, Quality, Rgb
 
 MIN_BRIGHTNESS = 18.0
-MIN_CONTRAST = 8.0
+MIN_CONTRAST = 12.0
 MAX_NOISE = 7.0
 MIN_SHARPNESS = 0.05
 MAX_CLIPPED_BRIGHT = 0.2
@@ -69,10 +69,10 @@ def dark(quality: Quality) -> FaceDark | None:
 
 
 def pale(quality: Quality) -> FacePale | None:
-    """Behind fog, steam or dirt, or against the light."""
+    """Behind fog, steam or dirt, against the light, or in the dusk."""
     if quality.contrast >= MIN_CONTRAST:
         return None
-    return FacePale("The face has hardly any contrast; clean the lens, or take the light from behind the face.")
+    return FacePale("The face has hardly any contrast; light it from the front, or clean the lens.")
 
 
 def noisy(quality: Quality) -> FaceNoisy | None:
