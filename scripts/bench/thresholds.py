@@ -59,22 +59,24 @@ async def measure(settings: Settings, folder: Path, groups: Sequence[Path], numb
 
     Raises UnusableSource and what the service raises without its model.
     """
-    files = selection.prepare(settings, kept=None)
     portraits = read_people(folder, None)
     group_of = read_groups(groups, [each.identity for each in portraits])
+    files = selection.prepare(settings, kept=None)
     observed = await observe_photos(settings, files, [each.path for each in portraits])
     by_group: dict[str, list[list[Scores]]] = {group: [[] for _ in FACES] for group in sorted(set(group_of.values()))}
     with Progress(number * len(by_group), "galleries") as progress:
         for draw in draws(portraits, group_of, number):
             for group, by_size in by_group.items():
-                for scores, found in zip(by_size, await _strangers(draw, group, observed, files.contract), strict=True):
+                for scores, found in zip(
+                    by_size, await stranger_scores(draw, group, observed, files.contract), strict=True
+                ):
                     scores.append(found)
                 progress.advance()
     pooled = [[np.concatenate(by_size[row]) for by_size in by_group.values()] for row in range(len(FACES))]
     return [[score_at(fpir, groups_scores) for fpir in FPIRS] for groups_scores in pooled]
 
 
-async def _strangers(
+async def stranger_scores(
     draw: Draw, group: str, observed: Mapping[Path, Observed], contract: ModelContract
 ) -> list[Scores]:
     """Scores of a group's strangers in a gallery of the group that grows, for each of FACES."""

@@ -78,7 +78,7 @@ def refusals(observed: Mapping[Path, Observed]) -> dict[str, list[Path]]:
 
 async def _answers(settings: Settings, files: ModelFiles, photos: Mapping[str, Path]) -> AsyncIterator[dict[str, Any]]:
     """Lines of JSON about photos, by their digests, as they become ready; as many at once as keep the engine busy."""
-    async with local_engine(settings, files, "largest") as (observe, at_once):
+    async with local_engine(settings, files, "one") as (observe, at_once):
         waiting = iter(photos.items())
         running: set[asyncio.Task[dict[str, Any]]] = set()
         while True:
