@@ -10,10 +10,10 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check lint format bench index up down lock clean
+.PHONY: help setup run test check lint format bench evaluate index up down lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml scripts/install.py
 	$(PYTHON) scripts/install.py --torch $(TORCH) --group dev --editable $(VENV)
@@ -43,6 +43,13 @@ format: $(INSTALLED)  ## mend what can be mended by itself, and format
 
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.bench $(ARGS)
+
+evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDER (docs/accuracy.md)
+	@$(BIN)/python -m scripts.bench.evaluation $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(TRAIN),--train "$(TRAIN)") \
+		$(if $(filter yes,$(REFERENCE)),--reference) $(if $(GALLERY),--gallery "$(GALLERY)") \
+		$(if $(GROUPS),--groups $(GROUPS)) $(if $(SIZES),--sizes "$(SIZES)") $(if $(DRAWS),--draws "$(DRAWS)") \
+		$(if $(PER_MEMBER),--per-member "$(PER_MEMBER)") $(if $(SCORE),--score "$(SCORE)") \
+		$(if $(ROOT),--root "$(ROOT)") $(if $(JSON),--json "$(JSON)") $(if $(PLOTS),--plots "$(PLOTS)")
 
 index: setup  ## import a folder of photos: DIR=photos; ARGS="--help" lists options
 	@$(BIN)/python -m indexer index $(if $(DIR),"$(DIR)",$(if $(ARGS),,--help)) $(ARGS)

@@ -125,7 +125,7 @@ class Settings:
     min_share: float = Field(
         default=0.04, ge=0, le=1, description="Smallest face looked for, as a share of the longer side."
     )
-    min_score: float = Field(default=0.9, ge=0, le=1, description="Least certainty of the detector for a usable face.")
+    min_score: float = Field(default=0.97, ge=0, le=1, description="Least certainty of the detector for a usable face.")
     choice: FaceChoice = Field(
         default="front",
         description="Which of several faces counts: the `largest`, the most central (`center`), or of those nearly as "
@@ -133,7 +133,8 @@ class Settings:
     )
     rotate: bool = Field(
         default=True,
-        description="Whether a photo without an upright face is searched lying on its sides and on its head.",
+        description="Whether a photo without a face that is sure to stand upright is searched lying on its sides and "
+        "upside down, and turned where a face is surer there.",
     )
     quality: QualityLevel = Field(
         default="standard",

@@ -23,7 +23,7 @@ from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
 from service.vision import engine as engines
 from service.vision.detector import Detector
-from service.vision.embedder import Embedder, OpenVinoEmbedder, open_embedder
+from service.vision.embedder import Embedder, MirroredEmbedder, OpenVinoEmbedder, open_embedder
 from service.vision.engine import Engine, Networks
 from service.vision.images import FORMATS
 from service.vision.preparation import Limits
@@ -76,9 +76,10 @@ def shared_networks() -> Iterator[None]:
 
     def load(settings: Settings, files: ModelFiles) -> Networks:
         threads = model_threads(settings)
+        unmirrored = embedder(files, threads, settings.compute, settings.precision)
         return Networks(
             detector(files, threads, settings.min_face, settings.min_share),
-            embedder(files, threads, settings.compute, settings.precision),
+            MirroredEmbedder(unmirrored) if settings.mirror else unmirrored,
         )
 
     return_memory()  # as the service does
@@ -106,7 +107,9 @@ def embedder(files: ModelFiles) -> OpenVinoEmbedder:
 
 @pytest.fixture
 async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterator[Engine]:
-    limits = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, max_queue=256)
+    limits = Limits(
+        max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, rotate=True, max_queue=256
+    )
     engine = Engine(detector, embedder, limits, workers=2, max_batch=8, max_wait_s=0.0)
     yield engine
     await engine.close()

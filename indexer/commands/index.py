@@ -52,8 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces",
         choices=list(FACES),
-        default="largest",
-        help="faces of a photo to import: the largest (default), the single one of a photo with no others, or all",
+        default="one",
+        help="faces of a photo to import: the one that FACE_CHOICE says (default), the largest, the single one of a "
+        "photo with no others, or all",
     )
     parser.add_argument("--service", metavar="URL", help="send the photos to the service that runs there")
     parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")
@@ -95,7 +96,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raises InvalidSettings for options that contradict each other."""
-    if arguments.service and (arguments.dry_run or arguments.ray or arguments.faces != "largest"):
+    if arguments.service and (arguments.dry_run or arguments.ray or arguments.faces != "one"):
         raise InvalidSettings("With --service the service finds the faces; leave out --dry-run, --faces and --ray.")
     if (arguments.device is None) != (arguments.secret_file is None) or (arguments.device and not arguments.service):
         raise InvalidSettings("--device and --secret-file go together, and with --service.")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from indexer.importing.pipeline import Observe
-from service.gallery.choices import every, largest, single
+from service.gallery.choices import every, largest, one_face, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import open_engine
+from service.vision.preparation import Choice
 
-FACES = {"largest": largest, "single": single, "all": every}
+FACES: dict[str, Callable[[Settings], Choice]] = {
+    "one": one_face,
+    "largest": lambda settings: largest(settings.min_score),
+    "single": lambda settings: single(settings.min_score),
+    "all": lambda settings: every(settings.min_score),
+}
 """Which faces of a photo are enrolled."""
 
 IN_EMBEDDER = 16
@@ -34,7 +40,7 @@ def in_flight(threads: int) -> int:
 async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Observe, int]]:
     """A pipeline's Observe with an engine in this process, and for how many photos at once; `faces` is of FACES."""
     engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files)
-    choose = FACES[faces](settings.min_score)
+    choose = FACES[faces](settings)
 
     async def observe(content: bytes, _: str) -> Candidate:
         return await observe_candidate(engine, content, choose, Timings(), picture_side=settings.picture_side)

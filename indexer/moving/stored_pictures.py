@@ -28,8 +28,9 @@ _NO_LIMIT = 2**31
 
 
 def without_limits(settings: Settings) -> Settings:
-    """Settings for an engine that takes every stored picture, and finds faces that were larger in their photos."""
-    return replace(settings, min_face=20, min_share=0.0, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT, max_queue=_NO_LIMIT)
+    """Settings for an engine that takes every stored picture as it lies, and finds faces larger in their photos."""
+    unlimited = replace(settings, max_bytes=_NO_LIMIT, max_pixels=_NO_LIMIT, max_queue=_NO_LIMIT)
+    return replace(unlimited, min_face=20, min_share=0.0, rotate=False)
 
 
 async def embed_again(engine: Engine, face: StoredFace, picture_side: int) -> Embedding:

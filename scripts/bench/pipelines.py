@@ -49,7 +49,8 @@ class Reference:
         Raises CannotInstallError where it can't be installed.
         """
         self.name = environment.package
-        command = [python_of(environment), Path(__file__).parent / "reference.py", environment.package]
+        # -I: else modules of this folder, such as profile, would stand before the standard library's of that name.
+        command = [python_of(environment), "-I", Path(__file__).parent / "reference.py", environment.package]
         if weights:
             command += ["--weights", weights]
         self._process = subprocess.Popen(  # noqa: S603 - our own script in our own environment

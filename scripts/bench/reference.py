@@ -1,6 +1,6 @@
 """What users would pick instead of this service, measured in an environment of its own.
 
-Started by `python -m scripts.bench` and evaluate.py, through pipelines.py.
+Started by `make bench` and `make evaluate`, through pipelines.py.
 Reads one photo's path a line from standard input and answers each with one line of JSON on standard output:
 
     {"path", "width", "height", "boxes", "probabilities", "landmarks", "embeddings", "milliseconds"}

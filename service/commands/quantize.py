@@ -1,6 +1,6 @@
 """The command `python -m service quantize PHOTOS`: makes and measures the int8 FaceNet that FACE_PRECISION=int8 uses.
 
-PHOTOS is a folder of your own face photos, searched through all its folders. Its largest faces tell NNCF's
+PHOTOS is a folder of your own face photos, searched through all its folders. Their faces, one of each, tell NNCF's
 post-training quantization which range the network's activations have; 300 are enough. Others are kept back, and
 on them int8 is compared with float32: cosines of the embeddings, milliseconds, and, where folders are named after
 the people in them (20 people with two photos or more), accuracy. The model and its place are those of the FACE_*
@@ -23,16 +23,18 @@ import numpy as np
 
 from service.commands.precision import accuracy_table, cosines, speed_table
 from service.errors import FaceNotFound, InvalidImage, InvalidSettings, ModelUnavailable
+from service.gallery.choices import one_face
 from service.models import selection
 from service.models.quantization import import_nncf, quantize
 from service.models.runtimes import has_bf16
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
+from service.timings import Timings
 from service.values import Rgb
-from service.vision.detector import Detector, crop
+from service.vision.detector import Detector
 from service.vision.embedder import Crops, OpenVinoEmbedder
-from service.vision.images import decode, readable_formats
+from service.vision.preparation import Limits, Preparation
 
 LEAST_FACES = 50
 LEAST_COSINE = 0.98
@@ -95,6 +97,7 @@ def collect_faces(folder: Path, files: ModelFiles, settings: Settings, most: int
         raise InvalidSettings(f"{folder} is not a folder; name one with face photos.")
     threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
+    preparation, choose = Preparation(detector, Limits.of(settings)), one_face(settings)
     sample = FaceSample()
     seen: set[bytes] = set()
     for path in _spread(path for path in folder.rglob("*") if path.is_file()):
@@ -102,18 +105,18 @@ def collect_faces(folder: Path, files: ModelFiles, settings: Settings, most: int
             break
         try:
             photo = path.read_bytes() if path.stat().st_size <= settings.max_bytes else b""
-            face = _largest_face(photo, detector, settings)
+            crops = preparation.prepare(photo, choose, Timings()).crops
         except (InvalidImage, OSError):
             sample.skipped["unreadable or too large"] += 1
             continue
         digest = hashlib.sha256(photo).digest()
-        if face is None:
+        if not crops:
             sample.skipped["without a usable face"] += 1
         elif digest in seen:  # a copy would be calibrated with and measured
             sample.skipped["twice there"] += 1
         else:
             seen.add(digest)
-            sample.crops.append(face)
+            sample.crops += crops
             sample.people.append(None if path.parent == folder else path.parent.name)
     if len(sample.crops) < LEAST_FACES:
         raise FaceNotFound(f"{folder} has {sample}; quantization needs {LEAST_FACES} or more, better 1,000.")
@@ -150,13 +153,6 @@ def measure(facenet: Path, int8: Path, crops: Crops, people: Sequence[str | None
             "and is not kept; use more photos, like those that the service will see."
         )
     print(speed_table(embedders, crops), flush=True)
-
-
-def _largest_face(photo: bytes, detector: Detector, settings: Settings) -> Rgb | None:
-    """Its crop, as the service would cut it for an enrolment; raises InvalidImage."""
-    picture = decode(photo, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, formats=readable_formats())
-    detections = detector.detect(np.asarray(picture))
-    return next((crop(picture, each.box) for each in detections if each.score >= settings.min_score), None)
 
 
 def _spread(paths: Iterable[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import UnknownFace
-from service.gallery.choices import largest
+from service.gallery.choices import one_face
 from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.gallery.identification import Identifier
@@ -18,17 +18,18 @@ from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import Embedding, Match, StoredFace
 from service.vision.engine import Engine
+from service.vision.preparation import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What counts, and what is kept.
 
-    `min_score` is the detector's least certainty (0 to 1) for a usable face, `score` what is compared with the
-    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels.
+    `choose` tells which of a photo's faces is meant, `score` is what is compared with the threshold of a match,
+    `picture_side` the longer side of the pictures kept, in pixels.
     """
 
-    min_score: float
+    choose: Choice
     score: Score
     threshold_for: ThresholdFor
     picture_side: int
@@ -37,7 +38,7 @@ class Rules:
     def of(cls, settings: Settings, model: str) -> Rules:
         """Those of the settings for a model; raises InvalidSettings where that has no threshold for `auto`."""
         return cls(
-            min_score=settings.min_score,
+            choose=one_face(settings),
             score=settings.score,
             threshold_for=threshold_for(settings, model),
             picture_side=settings.picture_side,
@@ -65,13 +66,13 @@ class Gallery:
         self._registering = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
-        """Remember the largest face of a photo under a remark; its face_id.
+        """Remember the one face that a photo is about under a remark; its face_id.
 
         The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, AlreadyRegistered,
         Overloaded or StoreUnavailable.
         """
-        choose = largest(self._rules.min_score)
-        candidate = await observe_candidate(self._engine, photo, choose, timings, picture_side=self._rules.picture_side)
+        rules = self._rules
+        candidate = await observe_candidate(self._engine, photo, rules.choose, timings, picture_side=rules.picture_side)
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
@@ -85,12 +86,12 @@ class Gallery:
     async def identify(
         self, photo: bytes, limit: int, timings: Timings, *, group_by_remark: bool = False
     ) -> list[Match]:
-        """The `limit` known faces most like the largest face of a photo, best first, none below the threshold.
+        """The `limit` known faces most like the one that a photo is about, best first, none below the threshold.
 
         With `group_by_remark` each remark is there once, with its best face. Raises InvalidImage, FaceNotFound,
         Overloaded or StoreUnavailable.
         """
-        observation = await self._engine.observe(photo, largest(self._rules.min_score), timings)
+        observation = await self._engine.observe(photo, self._rules.choose, timings)
         embedding = require_faces(observation, self._engine.min_face)[0].embedding
         with timings.measure("search"):
             return await self._identifier.search(

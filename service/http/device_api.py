@@ -48,7 +48,7 @@ class DeviceApi:
         ]
 
     async def register(self, request: web.Request) -> web.Response:
-        """Remember the largest face of the photo under the remark."""
+        """Remember the face that the photo is about under the remark."""
         form = await read_form(request, self._limits)
         remark = _remark(request, form.remark)
         if not remark:

@@ -30,12 +30,15 @@ MAX_WAIT_S = 0.0
 class Observation:
     """The chosen faces of a photo, in pixels of the upright photo at full size, whose `size` is (width, height).
 
-    `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face was chosen.
+    `rotation` is by how many degrees clockwise the photo, upright by its EXIF orientation, had to be turned for that:
+    0, 90, 180 or 270. `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face
+    was chosen.
     """
 
     size: tuple[int, int]
     faces: list[Face]
     picture: str = ""
+    rotation: int = 0
 
 
 class Engine:
@@ -76,7 +79,7 @@ class Engine:
         with timings.measure("embed"):
             embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
         faces = [Face(*each) for each in zip(prepared.detections, embeddings, strict=True)]
-        return Observation(prepared.size, faces, prepared.picture)
+        return Observation(prepared.size, faces, prepared.picture, prepared.rotation)
 
     @property
     def min_face(self) -> int:
@@ -139,7 +142,9 @@ def load_networks(settings: Settings, files: ModelFiles) -> Networks:
     """
     threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
+    embedder = open_embedder(
+        files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
+    )
     return Networks(detector, embedder)
 
 

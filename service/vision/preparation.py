@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
+from service.vision.orientation import search, turned
 
 Choice = Callable[[list[Detection], tuple[int, int]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise.
@@ -22,12 +21,17 @@ The photo's (width, height) comes along, upright and in the same pixels as the d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an engine takes on: bytes, pixels and formats of a photo, the longer side searched, how much may wait."""
+    """What an engine takes on: bytes, pixels and formats of a photo, how it is searched, how much may wait.
+
+    A photo is searched with at most `search_side` pixels on its longer side, and with `rotate` also lying the other
+    ways, where its faces may not stand upright.
+    """
 
     max_bytes: int
     max_pixels: int
     formats: tuple[str, ...]
     search_side: int
+    rotate: bool
     max_queue: int
 
     @classmethod
@@ -38,14 +42,16 @@ class Limits:
             max_pixels=settings.max_pixels,
             formats=readable_formats(),
             search_side=settings.search_side,
+            rotate=settings.rotate,
             max_queue=settings.max_queue,
         )
 
 
 class Prepared(NamedTuple):
-    """What a worker hands to the event loop: some 100 KB, never the photo's pixels."""
+    """What a worker hands to the event loop: some 100 KB, never the photo's pixels. See Observation."""
 
     size: tuple[int, int]
+    rotation: int
     detections: list[Detection]
     crops: list[Rgb]
     picture: str
@@ -58,7 +64,7 @@ class Preparation:
     detector: Detector
     limits: Limits
 
-    def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None) -> Prepared:
+    def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None = None) -> Prepared:
         """Everything that is made of the photo's pixels; the picture only where `picture_side` is given, in pixels.
 
         Raises what images.decode raises for a photo that can't be used, and what `choose` raises.
@@ -67,20 +73,21 @@ class Preparation:
         with timings.measure("decode"):
             accepted = accept(photo, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, formats=limits.formats)
             reduction = accepted.reduction_to(limits.search_side)
-            upright = accepted.decode(reduction)
+            decoded = accepted.decode(reduction)
         with timings.measure("detect"):
-            found = choose(self.detector.detect(np.asarray(upright)), upright.size)
+            upright, rotation, detections = search(decoded, self.detector, rotate=limits.rotate)
+            found = choose(detections, upright.size)
         with timings.measure("crop"):
-            detections = [each.scaled(reduction) for each in found] if reduction > 1 else found
-            sharp, sharp_reduction = upright, _reduction_for_crops(detections, reduction)
+            chosen = [each.scaled(reduction) for each in found] if reduction > 1 else found
+            sharp, sharp_reduction = upright, _reduction_for_crops(chosen, reduction)
             if sharp_reduction < reduction:
-                sharp = accepted.decode(sharp_reduction)
-            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in detections]
+                sharp = turned(accepted.decode(sharp_reduction), rotation)
+            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in chosen]
         picture = ""
         if crops and picture_side is not None:
             with timings.measure("picture"):
                 picture = to_base64(to_jpeg(upright, picture_side))
-        return Prepared(accepted.upright_size(upright), detections, crops, picture)
+        return Prepared(accepted.upright_size(upright), rotation, chosen, crops, picture)
 
 
 def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from service.errors import FaceNotFound, InvalidImage, TooSmall, UnknownFace
+from service.gallery.choices import largest
 from service.gallery.enrollment import derive_face_id
 from service.gallery.gallery import Gallery, Rules
 from service.stores.store import Added, Store
@@ -22,7 +23,7 @@ from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
-RULES = Rules(min_score=0.9, score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
+RULES = Rules(choose=largest(0.9), score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -90,7 +91,7 @@ class TestEnroll:
         self, engine: Engine, store: Store, photos: Path, portraits: dict[str, bytes]
     ) -> None:
         """No photo, no face in it, or none that the detector is sure enough of."""
-        strict = Gallery(engine, store, replace(RULES, min_score=1.1), clock=lambda: START)
+        strict = Gallery(engine, store, replace(RULES, choose=largest(1.1)), clock=lambda: START)
         with pytest.raises(FaceNotFound):
             await strict.enroll(portraits["obama"], "test", Timings())
         with pytest.raises(FaceNotFound):

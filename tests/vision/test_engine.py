@@ -22,9 +22,12 @@ from service.vision.detector import Detector, crop
 from service.vision.embedder import Crops, Embedder, OpenVinoEmbedder
 from service.vision.engine import Engine, Observation
 from service.vision.images import FORMATS
+from service.vision.orientation import turned
 from service.vision.preparation import Limits
 
-LIMITS = Limits(max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, max_queue=256)
+LIMITS = Limits(
+    max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, rotate=True, max_queue=256
+)
 NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 
 
@@ -144,6 +147,37 @@ async def test_the_size_is_that_of_the_upright_photo(engine: Engine, orientation
     Image.new("RGB", (5001, 1003)).save(out, "JPEG", exif=exif)
     observation = await engine.observe(out.getvalue(), everything, Timings())
     assert observation.size == ((1003, 5001) if turned else (5001, 1003))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [400, 3000])
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+async def test_a_lying_photo_gives_what_the_upright_one_gives(
+    detector: Detector, embedder: OpenVinoEmbedder, photos: Path, rotation: int, side: int
+) -> None:
+    """Size, detection, embedding and picture; also of one so large that it is searched at a reduced size."""
+    upright = Image.open(photos / "biden.jpg").convert("RGB").crop((0, 0, 970, 1200))
+    upright = upright.resize((side * 4 // 5, side))
+    lying = turned(upright, 360 - rotation)
+    async with running(detector, embedder, limits=replace(LIMITS, max_bytes=2**25)) as engine:
+        expected = await engine.observe(encode(upright, "BMP"), largest, Timings(), picture_side=100)
+        observation = await engine.observe(encode(lying, "BMP"), largest, Timings(), picture_side=100)
+    assert (expected.rotation, observation.rotation) == (0, rotation)
+    assert observation.size == expected.size == upright.size
+    [face], [same] = observation.faces, expected.faces
+    assert face.detection == same.detection
+    assert cosine(face.embedding, same.embedding) > 0.999
+    assert observation.picture == expected.picture
+
+
+@pytest.mark.slow
+async def test_a_lying_photo_from_the_field_is_the_same_person(engine: Engine, shared: Path) -> None:
+    """As the same photo turned by hand."""
+    lying = (shared / "cases" / "photos" / "rot90_noexif.jpg").read_bytes()
+    upright = await only_face(engine, encode(turned(Image.open(io.BytesIO(lying)), 90), "PNG"))
+    face = await only_face(engine, lying)
+    assert face.detection.score > 0.99
+    assert cosine(face.embedding, upright.embedding) > 0.9
 
 
 @pytest.mark.slow

@@ -1,0 +1,59 @@
+"""Which way a photo lies: where its faces may not stand upright, it is searched lying the other three ways too."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from service.values import Detection
+from service.vision.detector import Detector
+
+UPRIGHT_SCORE = 0.998
+"""A face of this score stands upright. MTCNN takes lying faces for upright ones, but is seldom as sure: of 1,000 photos
+of LFW lying on a side or upside down, 0.1 to 0.7 % reach it (0.97: 2.8 to 10.5 %), and 96.9 % of the upright ones do.
+The others are searched three times more; the upright direction then won in each of them."""
+
+_TRANSPOSITIONS = {
+    90: Image.Transpose.ROTATE_270,  # Pillow counts counter-clockwise
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+
+class View(NamedTuple):
+    """A photo as it is looked at: the picture, and its detections, the largest first.
+
+    `rotation` is by how many degrees clockwise it was turned for its faces to stand upright: 0, 90, 180 or 270.
+    """
+
+    picture: Image.Image
+    rotation: int
+    detections: list[Detection]
+
+
+def turned(picture: Image.Image, rotation: int) -> Image.Image:
+    """The picture turned clockwise by 0, 90, 180 or 270 degrees."""
+    return picture.transpose(_TRANSPOSITIONS[rotation]) if rotation else picture
+
+
+def search(picture: Image.Image, detector: Detector, *, rotate: bool) -> View:
+    """The picture and its faces; with `rotate`, turned the way in which the detector is surest of a face.
+
+    Of ways in which it is equally sure, that of the larger face; it stays as it is where no other way is better.
+    """
+    upright = _view(picture, 0, detector)
+    if not rotate or _certainty(upright)[0] >= UPRIGHT_SCORE:
+        return upright
+    return max([upright, *(_view(picture, rotation, detector) for rotation in _TRANSPOSITIONS)], key=_certainty)
+
+
+def _view(picture: Image.Image, rotation: int, detector: Detector) -> View:
+    seen = turned(picture, rotation)
+    return View(seen, rotation, detector.detect(np.asarray(seen)))
+
+
+def _certainty(view: View) -> tuple[float, float]:
+    """The score and the area of the surest face; zeros without one."""
+    return max(((each.score, each.box.area) for each in view.detections), default=(0.0, 0.0))
