@@ -90,7 +90,7 @@ class TestMembers:
         assert found.rank_1 == rate(0.75, 2)
         assert found.at(0.6).fnir is not None
         assert found.at(0.6).fnir == pytest.approx((0.5, *(1 - each for each in rate(0.5, 2)[:0:-1])))
-        assert found.at(0.6).fpir == rate(1 / 3, 3)
+        assert found.at(0.6).fpir == pytest.approx(rate(1 / 3, 3), abs=1e-8)
         assert found.at(0.25).fpir.share == pytest.approx((0.5 + 0 + 1) / 3)
 
     def test_nobody_has_several_photos(self) -> None:
