@@ -49,7 +49,7 @@ def _heading(findings: Findings) -> Iterator[str]:
     yield f"faces    {subject.faces:,}"
     yield f"people   {subject.people:,}"
     if findings.searched_faces < subject.faces:
-        yield f"sample   {findings.searched_faces:,} faces of {findings.searched_people:,} people, chosen by chance"
+        yield f"searched {findings.searched_faces:,} faces of {findings.searched_people:,} people, a fair sample"
     yield f"several  {several:,} people have two photos or more"
 
 

@@ -74,7 +74,7 @@ def test_the_proposal(make_photos: MakePhotos) -> None:
     )
     assert "1:1: a similarity (cosine) of 0.551 is reached by 0.1 % of the pairs of different people" in text
     assert "3.4 (2.5 to 4.5) % of pairs of one person are below" in text
-    assert "chosen by chance" not in text
+    assert "a fair sample" not in text
 
 
 def test_the_built_in_threshold_is_judged(make_photos: MakePhotos) -> None:
@@ -129,7 +129,7 @@ def test_nobody_has_two_photos(make_photos: MakePhotos) -> None:
 
 def test_a_sample_is_called_one(make_photos: MakePhotos) -> None:
     many = replace(findings(make_photos).subject, faces=1_000_000, people=900_000)
-    assert "sample 40 faces of 30 people, chosen by chance" in said(findings(make_photos, subject=many))
+    assert "searched 40 faces of 30 people, a fair sample" in said(findings(make_photos, subject=many))
 
 
 def test_remarks_that_may_be_one_person(make_photos: MakePhotos) -> None:
