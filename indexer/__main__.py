@@ -27,6 +27,10 @@ COMMANDS = {
         "indexer.commands.stats",
         "Say how many faces and remarks a gallery holds, on how much disk, of which model.",
     ),
+    "calibrate": (
+        "indexer.commands.calibrate",
+        "Measure a gallery's error rates with its own faces, and propose a threshold.",
+    ),
     "export": ("indexer.commands.export", "Write every face of a gallery to a file."),
     "import": ("indexer.commands.import_", "Add every face of an exported file to a gallery."),
     "reembed": ("indexer.commands.reembed", "Compute every face again with another model."),

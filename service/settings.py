@@ -133,7 +133,8 @@ class Settings:
     )
     rotate: bool = Field(
         default=True,
-        description="Whether a photo without an upright face is searched lying on its sides and on its head.",
+        description="Whether a photo without a face that is sure to stand upright is searched lying on its sides and "
+        "upside down, and turned where a face is surer there.",
     )
     quality: QualityLevel = Field(
         default="standard",

@@ -23,7 +23,7 @@ from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
 from service.vision import engine as engines
 from service.vision.detector import Detector
-from service.vision.embedder import Embedder, OpenVinoEmbedder, open_embedder
+from service.vision.embedder import Embedder, MirroredEmbedder, OpenVinoEmbedder, open_embedder
 from service.vision.engine import Engine, Networks
 from service.vision.images import FORMATS
 from service.vision.preparation import Limits
@@ -76,9 +76,10 @@ def shared_networks() -> Iterator[None]:
 
     def load(settings: Settings, files: ModelFiles) -> Networks:
         threads = model_threads(settings)
+        unmirrored = embedder(files, threads, settings.compute, settings.precision)
         return Networks(
             detector(files, threads, settings.min_face, settings.min_share),
-            embedder(files, threads, settings.compute, settings.precision),
+            MirroredEmbedder(unmirrored) if settings.mirror else unmirrored,
         )
 
     return_memory()  # as the service does

@@ -83,8 +83,8 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
             f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
             f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
-    terms = _terms(settings, files.contract, arguments.faces)
-    journal = stack.enter_context(closing(Journal.open(journal_path(settings), terms, writing=writing)))
+    deciding = terms(settings, files.contract, arguments.faces)
+    journal = stack.enter_context(closing(Journal.open(journal_path(settings), deciding, writing=writing)))
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
@@ -123,7 +123,7 @@ def _named_after(settings: Settings, place: str) -> Path:
     return settings.data / "journals" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.sqlite"
 
 
-def _terms(settings: Settings, contract: ModelContract, faces: str) -> str:
+def terms(settings: Settings, contract: ModelContract, faces: str) -> str:
     """All settings that decide what becomes of a photo: where one differs, the journal's word doesn't count."""
     searching = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels", "rotate")
     names = (*searching, "choice", "quality", "mirror")

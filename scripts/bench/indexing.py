@@ -26,7 +26,7 @@ from indexer.importing.targets import open_target
 from indexer.progress import Progress
 from scripts.bench.photos import FACES
 from service.errors import FaceServiceError
-from service.gallery.choices import largest
+from service.gallery.choices import one_face
 from service.models import selection
 from service.processors import model_threads
 from service.settings import Settings
@@ -82,7 +82,7 @@ async def _in_turns(settings: Settings, photos: Sequence[Photo], indexer: Run) -
             nonlocal faces
             for content in contents:
                 try:
-                    seen = await engine.observe(content, largest(settings.min_score), Timings())
+                    seen = await engine.observe(content, one_face(settings), Timings())
                 except FaceServiceError:
                     continue
                 faces += len(seen.faces)

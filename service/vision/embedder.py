@@ -82,12 +82,33 @@ class TorchEmbedder:
         return to_unit_length(embeddings)
 
 
-def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: int) -> Embedder:
-    """The embedder for FACE_COMPUTE (auto, cpu, cuda) and FACE_PRECISION (auto, f32, bf16, int8).
+class MirroredEmbedder:
+    """The mean of each crop's embedding and its mirror image's, by another embedder; both are in one batch."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def warm(self) -> None:
+        """See Embedder.warm."""
+        self._embedder.warm()
+
+    def embed(self, crops: Crops) -> NDArray[np.float32]:
+        """See Embedder.embed."""
+        embeddings = self._embedder.embed(np.concatenate([crops, crops[:, :, ::-1]]))  # (2n, 512)
+        return to_unit_length(embeddings[: len(crops)] + embeddings[len(crops) :])
+
+
+def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: int, mirror: bool = False) -> Embedder:
+    """The embedder for FACE_COMPUTE (auto, cpu, cuda), FACE_PRECISION (auto, f32, bf16, int8) and FACE_MIRROR.
 
     Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
     or is damaged.
     """
+    embedder = _open_unmirrored(files, compute=compute, precision=precision, threads=threads)
+    return MirroredEmbedder(embedder) if mirror else embedder
+
+
+def _open_unmirrored(files: ModelFiles, *, compute: str, precision: str, threads: int) -> Embedder:
     if compute == "cuda" or (compute == "auto" and _NVIDIA_DRIVER.exists()):
         if _torch_finds_gpu():
             return TorchEmbedder(files.weights, "cuda")

@@ -142,7 +142,9 @@ def load_networks(settings: Settings, files: ModelFiles) -> Networks:
     """
     threads = model_threads(settings)
     detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
+    embedder = open_embedder(
+        files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
+    )
     return Networks(detector, embedder)
 
 

@@ -71,6 +71,14 @@ def test_the_setting_says_which(word: FaceChoice, expected: Detection) -> None:
     assert one_face(settings)([LARGE, NEARLY, SMALL], SIZE) == [expected]
 
 
+def test_a_motorcycle_is_nobody(detector: Detector, photos: Path) -> None:
+    """The detector takes it for a face, but is less sure than a usable face needs."""
+    picture = Image.open(photos / "motorcycle_left.png").convert("RGB")
+    found = detector.detect(np.asarray(picture))
+    assert max(each.score for each in found) > 0.9
+    assert one_face(Settings())(found, picture.size) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "across", "down"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from service.models.selection import ModelFiles
 from service.vision.detector import Detector, crop
-from service.vision.embedder import OpenVinoEmbedder, TorchEmbedder
+from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, TorchEmbedder, open_embedder
 
 NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 
@@ -100,3 +100,22 @@ def test_warming_changes_no_embedding(files: ModelFiles, exact: OpenVinoEmbedder
     warmed = OpenVinoEmbedder(files.facenet, threads=2, precision="f32")
     warmed.warm()
     np.testing.assert_allclose(warmed.embed(crops), exact.embed(crops), atol=1e-4)
+
+
+def test_a_mirrored_face_has_the_embedding_of_the_face_where_both_are_averaged(
+    exact: OpenVinoEmbedder, crops: NDArray[np.uint8]
+) -> None:
+    """It is the mean of the two, of length 1, and near enough to the plain one to stand in the same gallery."""
+    mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+    averaged = MirroredEmbedder(exact).embed(crops)
+    np.testing.assert_allclose(MirroredEmbedder(exact).embed(mirrored), averaged, rtol=0, atol=1e-4)
+    plain = exact.embed(crops)
+    mean = plain + exact.embed(mirrored)
+    np.testing.assert_allclose(averaged, mean / np.linalg.norm(mean, axis=1, keepdims=True), rtol=0, atol=1e-4)
+    assert (averaged * plain).sum(axis=1).min() > 0.95
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_mirror_images_are_averaged_where_that_is_asked_for(files: ModelFiles, mirror: bool) -> None:
+    opened = open_embedder(files, compute="cpu", precision="f32", threads=1, mirror=mirror)
+    assert isinstance(opened, MirroredEmbedder) == mirror
