@@ -7,8 +7,17 @@ FaceServiceError
 ├── InvalidImage            bytes that are not a usable picture
 │   ├── ImageTooLarge       more bytes or pixels than allowed
 │   └── UnsupportedFormat   a file that Pillow can't read
-├── FaceNotFound            a picture without a usable face
+├── FaceNotFound            a picture without a face
 │   └── TooSmall            a picture with fewer pixels than a face needs
+├── PoorQuality             a face that can't be told from others reliably
+│   ├── FaceBlurred         out of focus, or moved
+│   ├── FaceDark            too dark
+│   ├── FacePale            hardly any contrast
+│   ├── FaceNoisy           a sensor's noise
+│   ├── FaceOverexposed     glaring light
+│   ├── FaceSmall           too few pixels
+│   ├── FaceTurned          not looking into the camera
+│   └── FaceUncertain       the detector is not sure enough that it is one
 ├── MultipleFaces           a picture with several faces where one is wanted
 ├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
@@ -69,6 +78,42 @@ class FaceNotFound(FaceServiceError):
 
 class TooSmall(FaceNotFound):
     code = "image_too_small"
+
+
+class PoorQuality(FaceServiceError):
+    code = "poor_quality"
+
+
+class FaceBlurred(PoorQuality):
+    code = "face_blurred"
+
+
+class FaceDark(PoorQuality):
+    code = "face_dark"
+
+
+class FacePale(PoorQuality):
+    code = "face_pale"
+
+
+class FaceNoisy(PoorQuality):
+    code = "face_noisy"
+
+
+class FaceOverexposed(PoorQuality):
+    code = "face_overexposed"
+
+
+class FaceSmall(PoorQuality):
+    code = "face_small"
+
+
+class FaceTurned(PoorQuality):
+    code = "face_turned"
+
+
+class FaceUncertain(PoorQuality):
+    code = "face_uncertain"
 
 
 class MultipleFaces(FaceServiceError):

@@ -138,7 +138,8 @@ class Settings:
     )
     quality: QualityLevel = Field(
         default="standard",
-        description="How good a face must be: `strict` is for photos taken on purpose, `off` takes every face.",
+        description="How good a face must be to be registered: `strict` is for photos taken on purpose, `off` takes "
+        "every face. Recognition refuses only what would match anybody, unless it is `off`.",
     )
     duplicate: Duplicate = Field(
         default="allow", description="Whether a face that is registered under another remark may be registered again."

@@ -72,12 +72,42 @@ class Detection:
         return Detection(self.box.scaled(times), landmarks, self.score)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How good a face in a photo is; service/vision/quality.py measures it, and has the limits.
+
+    Of the crop, in grey values of 0 to 255: `sharpness` is the variance of the second derivative, across or down,
+    whichever is less, of the crop reduced to 32 pixels, as a share of the crop's own variance; `noise` the standard
+    deviation of its noise, estimated at 80 pixels; `brightness` its mean, `contrast` its standard deviation;
+    `clipped_dark` and `clipped_bright` the shares (0 to 1) that are all but black and white. `side` is the shorter side
+    of the box in pixels of the full photo. `yaw` is how far the nose lies beside the middle of eyes and mouth, in
+    distances of the eyes: 0 looks into the camera, 0.5 is half turned, positive to the viewer's right. `pitch` is how
+    far down from the eyes (0) to the mouth (1) the nose lies, about 0.54 looking straight. `roll_degrees` is the slope
+    of the eyes, clockwise. `detection_score` is the detector's certainty, 0 to 1. `bystanders` are the other faces in
+    the photo that were not asked for and are at least a quarter as large.
+    """
+
+    sharpness: float
+    noise: float
+    brightness: float
+    contrast: float
+    clipped_dark: float
+    clipped_bright: float
+    side: float
+    yaw: float
+    pitch: float
+    roll_degrees: float
+    detection_score: float
+    bystanders: int
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A detection with the embedding of what it shows."""
+    """A detection with the embedding of what it shows, and how well it shows it."""
 
     detection: Detection
     embedding: Embedding
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)

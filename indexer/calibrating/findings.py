@@ -56,7 +56,7 @@ class Line(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """An FPIR that the gallery has people enough to show, and where it is reached."""
+    """A wanted FPIR, and the threshold for it with the error rates that it has here."""
 
     fpir: float
     point: OperatingPoint
@@ -103,6 +103,19 @@ class Findings:
         enough = (Proposal(line.fpir, line.own) for line in self.lines if line.own and line.fpir >= self.wanted.fpir)
         return next(enough, None)
 
+    @property
+    def proposed_built_in(self) -> Proposal | None:
+        """The built-in threshold to take where people are too few for FACE_FPIR, None where there is none or no need.
+
+        It is the first, from FACE_FPIR on to smaller ones, at which no more than FACE_FPIR can be shown; else the last.
+        """
+        if self.wanted.own is not None:
+            return None
+        points = [(line.fpir, line.built_in) for line in reversed(self.lines) if line.fpir <= self.wanted.fpir]
+        stricter = [Proposal(fpir, point) for fpir, point in points if point]
+        allowed = (each for each in stricter if each.point.fpir.low <= self.wanted.fpir)
+        return next(allowed, stricter[-1] if stricter else None)
+
 
 def find(subject: Subject, sample: Sample, calibration: Calibration) -> Findings:
     """Draw the conclusions for a sample of MIN_PEOPLE people at least."""
@@ -124,7 +137,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     thresholds = np.arange(0, 201) / 200
     fpirs, found = calibration.strangers.shares(thresholds), calibration.members.shares(thresholds)
     several = calibration.members.people
-    proposed = findings.proposed
+    proposed, built_in = findings.proposed, findings.proposed_built_in
     return {
         "gallery": subject.gallery,
         "model": subject.contract.model,
@@ -139,6 +152,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         },
         "wanted_fpir": subject.wanted_fpir,
         "proposed": proposed and {"fpir": proposed.fpir, "threshold": proposed.point.threshold},
+        "proposed_built_in": built_in and {"fpir": built_in.fpir, "threshold": round(built_in.point.threshold, 6)},
         "as_set": _point(findings.as_set),
         "rank_1": calibration.rank_1 and calibration.rank_1._asdict(),
         "operating_points": [

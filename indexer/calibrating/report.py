@@ -49,7 +49,7 @@ def _heading(findings: Findings) -> Iterator[str]:
     yield f"faces    {subject.faces:,}"
     yield f"people   {subject.people:,}"
     if findings.searched_faces < subject.faces:
-        yield f"sample   {findings.searched_faces:,} faces of {findings.searched_people:,} people, chosen by chance"
+        yield f"searched {findings.searched_faces:,} faces of {findings.searched_people:,} people, a fair sample"
     yield f"several  {several:,} people have two photos or more"
 
 
@@ -69,14 +69,17 @@ def _cells(point: OperatingPoint) -> str:
 
 
 def _proposal(findings: Findings) -> Iterator[str]:
-    wanted, proposed = findings.wanted, findings.proposed
+    wanted, proposed, built_in = findings.wanted, findings.proposed, findings.proposed_built_in
     if wanted.own is None:
         yield (
             f"{findings.searched_people:,} people can't show an FPIR of {_number(wanted.fpir)} %: that takes "
             f"{people_for(wanted.fpir):,}."
         )
-    if wanted.own is None and wanted.built_in is not None:
-        yield f"Proposal: keep {_THRESHOLD}=auto, which is {wanted.built_in.threshold:.3f} here."
+    if built_in is not None:
+        yield (
+            f"Proposal: {_THRESHOLD}=auto with {_FPIR}={built_in.fpir:g}, which is {built_in.point.threshold:.3f} "
+            f"here: {_errors(built_in.point)}."
+        )
     elif proposed is None:
         yield "There is no proposal; register more people, and run this command again."
     else:
@@ -94,7 +97,7 @@ def _others(findings: Findings) -> Iterator[str]:
     if wanted.built_in is None:
         why = f"{variable('score')}=cosine" if subject.score == "cosine" else f"the model {subject.contract.model}"
         yield f"There is no built-in threshold for {why}."
-    elif wanted.own is not None:
+    elif wanted.own is not None or wanted.built_in.fpir.low > wanted.fpir:
         point = wanted.built_in
         if point.fpir.low > wanted.fpir:
             verdict = "too low for this gallery"

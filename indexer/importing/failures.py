@@ -11,8 +11,16 @@ from indexer.importing.journal import Entry
 from indexer.importing.outcomes import Outcome
 from indexer.importing.photo_files import Photo
 from service.errors import (
+    FaceBlurred,
+    FaceDark,
+    FaceNoisy,
     FaceNotFound,
+    FaceOverexposed,
+    FacePale,
     FaceServiceError,
+    FaceSmall,
+    FaceTurned,
+    FaceUncertain,
     ImageTooLarge,
     InvalidImage,
     MultipleFaces,
@@ -51,6 +59,14 @@ _OUTCOMES = (
     (TooSmall, Outcome.TOO_SMALL),
     (FaceNotFound, Outcome.NO_FACE),
     (MultipleFaces, Outcome.SEVERAL_FACES),
+    (FaceUncertain, Outcome.UNCERTAIN),
+    (FaceBlurred, Outcome.BLURRED),
+    (FaceDark, Outcome.DARK),
+    (FacePale, Outcome.PALE),
+    (FaceNoisy, Outcome.NOISY),
+    (FaceOverexposed, Outcome.OVEREXPOSED),
+    (FaceSmall, Outcome.SMALL_FACE),
+    (FaceTurned, Outcome.TURNED),
 )
 """What the photo itself is the cause of: the next run would find the same. A subclass stands before its base."""
 

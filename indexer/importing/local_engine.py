@@ -43,7 +43,9 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
     choose = FACES[faces](settings)
 
     async def observe(content: bytes, _: str) -> Candidate:
-        return await observe_candidate(engine, content, choose, Timings(), picture_side=settings.picture_side)
+        return await observe_candidate(
+            engine, content, choose, Timings(), picture_side=settings.picture_side, quality=settings.quality
+        )
 
     try:
         await engine.warm()

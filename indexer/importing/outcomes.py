@@ -15,6 +15,14 @@ class Outcome(Enum):
     OTHER_REMARK = "known under another remark"
     NO_FACE = "no face"
     SEVERAL_FACES = "several faces"
+    UNCERTAIN = "uncertain face"
+    BLURRED = "blurred"
+    DARK = "dark"
+    PALE = "pale"
+    NOISY = "noisy"
+    OVEREXPOSED = "overexposed"
+    SMALL_FACE = "small face"
+    TURNED = "turned away"
     TOO_SMALL = "too small"
     TOO_LARGE = "too large"
     UNREADABLE = "unreadable"
@@ -27,12 +35,12 @@ class Outcome(Enum):
     @property
     def is_failure(self) -> bool:
         """Whether a photo is missing from the gallery; what isn't a photo to begin with is not."""
-        return self in _FAILURES
+        return self not in _NO_FAILURES
 
 
-_FAILURES = {
-    *(Outcome.NO_FACE, Outcome.SEVERAL_FACES, Outcome.TOO_SMALL, Outcome.TOO_LARGE, Outcome.UNREADABLE),
-    *(Outcome.REFUSED, Outcome.FAILED, Outcome.OTHER_REMARK),
+_NO_FAILURES = {
+    *(Outcome.REGISTERED, Outcome.WOULD_REGISTER, Outcome.KNOWN),
+    *(Outcome.NOT_A_PHOTO, Outcome.HIDDEN, Outcome.LINK),
 }
 
 

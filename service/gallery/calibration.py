@@ -24,8 +24,8 @@ RULE_OF_THREE = 3
 _Z95 = 1.959964
 """Of a standard normal variable, 95 % lie within."""
 
-_ROUNDING = 1e-9
-"""A sum of weights is off by no more."""
+_DECIMALS = 9
+"""To which shares are rounded: sums of weights are off by less, and one in a billion is less than can be measured."""
 
 
 class Rate(NamedTuple):
@@ -75,7 +75,7 @@ class Trials:
         """The shares of the scores at or above thresholds: the same shape, 0 to 1."""
         at_or_above = np.searchsorted(-self.scores, -thresholds, side="right")
         shares: NDArray[np.float64] = np.concatenate([[0.0], np.cumsum(self.weights)])[at_or_above]
-        return np.clip(shares, 0.0, 1.0)
+        return np.round(shares, _DECIMALS)
 
     def share(self, threshold: float) -> float:
         """The share of the scores at or above a threshold."""
@@ -111,7 +111,7 @@ class Calibration:
     def rank_1(self) -> Rate | None:
         """The share of members who are most like themselves; None where nobody has several photos."""
         right = self.members.weights[np.isfinite(self.members.scores)]
-        return rate(float(right.sum()), self.members.people) if self.members.people else None
+        return rate(round(float(right.sum()), _DECIMALS), self.members.people) if self.members.people else None
 
     def shows(self, fpir: float) -> bool:
         """Whether there are people enough for so small an FPIR."""
@@ -119,7 +119,7 @@ class Calibration:
 
     def threshold(self, fpir: float) -> float:
         """The least of THRESHOLDS with no more than this FPIR; 1 where none has."""
-        too_low = int(np.count_nonzero(self.strangers.shares(THRESHOLDS) > fpir + _ROUNDING))
+        too_low = int(np.count_nonzero(self.strangers.shares(THRESHOLDS) > fpir))
         return float(THRESHOLDS[min(too_low, len(THRESHOLDS) - 1)])
 
     def at(self, threshold: float) -> OperatingPoint:
@@ -139,13 +139,13 @@ def rate(share: float, people: int) -> Rate:
 
 def people_for(rate: float) -> int:
     """How many people it takes to show an error rate."""
-    return int(np.ceil(RULE_OF_THREE / rate - _ROUNDING))
+    return int(np.ceil(round(RULE_OF_THREE / rate, _DECIMALS)))
 
 
 def similarity_at(fmr: float, different: NDArray[np.float32]) -> float:
     """The least of THRESHOLDS that no more than this share of the pairs of different people, shape (pairs,), reach."""
     reached = 1 - np.searchsorted(np.sort(different), THRESHOLDS.astype(np.float32)) / len(different)
-    too_low = int(np.count_nonzero(reached > fmr + _ROUNDING))
+    too_low = int(np.count_nonzero(np.round(reached, _DECIMALS) > fmr))
     return float(THRESHOLDS[min(too_low, len(THRESHOLDS) - 1)])
 
 

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.errors import FaceNotFound, TooSmall
+from service.errors import FaceDark, FaceNotFound, FaceUncertain, TooSmall
+from service.settings import QualityLevel
 from service.stores.store import Added
 from service.timings import Timings
 from service.values import MAX_FACE_ID, Embedding, Face, StoredFace
 from service.vision.engine import Engine, Observation
 from service.vision.preparation import Choice
+from service.vision.quality import MIN_BRIGHTNESS, Check, checks_for, require_quality
 
 AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[Added]]]
 """Faces with their embeddings into a store; the answers in their order, see Store.add_many."""
@@ -59,27 +61,36 @@ class Enrollment:
 
 
 async def observe_candidate(
-    engine: Engine, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int
+    engine: Engine, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int, quality: QualityLevel
 ) -> Candidate:
     """Find the faces of a photo that may be enrolled; `picture_side` is the longer side of the picture kept, in pixels.
 
-    Raises InvalidImage, FaceNotFound, Overloaded and what `choose` raises.
+    Of several faces those of poor quality are left out. Raises InvalidImage, Overloaded, what require_faces raises and
+    what `choose` raises.
     """
     observation = await engine.observe(photo, choose, timings, picture_side=picture_side)
-    faces = require_faces(observation, engine.min_face)
+    faces = require_faces(observation, engine.min_face, checks_for(quality, "enroll"))
     return Candidate(sha256=hashlib.sha256(photo).hexdigest(), picture=observation.picture, faces=tuple(faces))
 
 
-def require_faces(observation: Observation, min_face: int) -> list[Face]:
-    """The faces that were observed, at least one.
+def require_faces(observation: Observation, min_face: int, checks: Sequence[Check]) -> list[Face]:
+    """The faces that were observed and pass the checks, at least one.
 
-    Raises FaceNotFound, and TooSmall for a photo with a side under `min_face` pixels.
+    Raises FaceNotFound, TooSmall for a photo with a side under `min_face` pixels, FaceUncertain where the detector is
+    not sure enough of any, FaceDark where it is too dark to find one, and for poor faces what the checks have to say.
     """
-    if not observation.faces:
-        if min(observation.size) < min_face:
-            raise TooSmall(f"No side of the image may be under {min_face} pixels, the smallest face looked for.")
-        raise FaceNotFound("No usable face was found in the image; send a sharp photo with the face in full view.")
-    return observation.faces
+    if observation.faces:
+        return require_quality(observation.faces, checks)
+    if min(observation.size) < min_face:
+        raise TooSmall(f"No side of the image may be under {min_face} pixels, the smallest face looked for.")
+    if observation.brightness < MIN_BRIGHTNESS:
+        raise FaceDark("The image is too dark to find a face in it; turn on a light.")
+    if observation.best_score:
+        raise FaceUncertain(
+            f"What looks most like a face is one with a certainty of only {observation.best_score:.2f}; "
+            "send a photo with the whole face, upright and well lit."
+        )
+    raise FaceNotFound("No face was found in the image; send a photo with the face in full view.")
 
 
 async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMany) -> list[tuple[int, Added]]:

@@ -13,23 +13,25 @@ from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
 from service.gallery.identification import Identifier
 from service.gallery.thresholds import ThresholdFor, threshold_for
-from service.settings import Score, Settings
+from service.settings import QualityLevel, Score, Settings
 from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import Embedding, Match, StoredFace
 from service.vision.engine import Engine
 from service.vision.preparation import Choice
+from service.vision.quality import checks_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What counts, and what is kept.
 
-    `choose` tells which of a photo's faces is meant, `score` is what is compared with the threshold of a match,
-    `picture_side` the longer side of the pictures kept, in pixels.
+    `choose` tells which of a photo's faces is meant, `quality` how good it must be, `score` what is compared with the
+    threshold of a match, `picture_side` the longer side of the pictures kept, in pixels.
     """
 
     choose: Choice
+    quality: QualityLevel
     score: Score
     threshold_for: ThresholdFor
     picture_side: int
@@ -39,6 +41,7 @@ class Rules:
         """Those of the settings for a model; raises InvalidSettings where that has no threshold for `auto`."""
         return cls(
             choose=one_face(settings),
+            quality=settings.quality,
             score=settings.score,
             threshold_for=threshold_for(settings, model),
             picture_side=settings.picture_side,
@@ -68,11 +71,13 @@ class Gallery:
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the one face that a photo is about under a remark; its face_id.
 
-        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, AlreadyRegistered,
-        Overloaded or StoreUnavailable.
+        The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, PoorQuality,
+        AlreadyRegistered, Overloaded or StoreUnavailable.
         """
         rules = self._rules
-        candidate = await observe_candidate(self._engine, photo, rules.choose, timings, picture_side=rules.picture_side)
+        candidate = await observe_candidate(
+            self._engine, photo, rules.choose, timings, picture_side=rules.picture_side, quality=rules.quality
+        )
         enrollment = Enrollment(
             candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
         )
@@ -89,10 +94,11 @@ class Gallery:
         """The `limit` known faces most like the one that a photo is about, best first, none below the threshold.
 
         With `group_by_remark` each remark is there once, with its best face. Raises InvalidImage, FaceNotFound,
-        Overloaded or StoreUnavailable.
+        PoorQuality, Overloaded or StoreUnavailable.
         """
         observation = await self._engine.observe(photo, self._rules.choose, timings)
-        embedding = require_faces(observation, self._engine.min_face)[0].embedding
+        checks = checks_for(self._rules.quality, "identify")
+        embedding = require_faces(observation, self._engine.min_face, checks)[0].embedding
         with timings.measure("search"):
             return await self._identifier.search(
                 embedding, limit, threshold_for=self._rules.threshold_for, group_by_remark=group_by_remark

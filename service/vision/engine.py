@@ -32,13 +32,16 @@ class Observation:
 
     `rotation` is by how many degrees clockwise the photo, upright by its EXIF orientation, had to be turned for that:
     0, 90, 180 or 270. `picture` is the base64 of a small JPEG of the photo; empty where none was asked for, or no face
-    was chosen.
+    was chosen. `best_score` is the detector's greatest certainty of any face, chosen or not; 0 where it found none.
+    `brightness` is the photo's mean grey value, 0 to 255.
     """
 
     size: tuple[int, int]
     faces: list[Face]
     picture: str = ""
     rotation: int = 0
+    best_score: float = 0.0
+    brightness: float = 255.0
 
 
 class Engine:
@@ -78,8 +81,10 @@ class Engine:
         prepared = await self._prepare_in_worker(photo, choose, timings, picture_side)
         with timings.measure("embed"):
             embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
-        faces = [Face(*each) for each in zip(prepared.detections, embeddings, strict=True)]
-        return Observation(prepared.size, faces, prepared.picture, prepared.rotation)
+        faces = [Face(*each) for each in zip(prepared.detections, embeddings, prepared.qualities, strict=True)]
+        return Observation(
+            prepared.size, faces, prepared.picture, prepared.rotation, prepared.best_score, prepared.brightness
+        )
 
     @property
     def min_face(self) -> int:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from service.settings import Settings
 from service.timings import Timings
-from service.values import CROP_SIDE, Detection, Rgb
+from service.values import CROP_SIDE, Detection, Quality, Rgb
 from service.vision.detector import Detector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
 from service.vision.orientation import search, turned
+from service.vision.quality import brightness, measure
 
 Choice = Callable[[list[Detection], tuple[int, int]], list[Detection]]
 """Which of a photo's detections (the largest first) are wanted, so that no other is embedded; may raise.
@@ -54,7 +55,12 @@ class Prepared(NamedTuple):
     rotation: int
     detections: list[Detection]
     crops: list[Rgb]
+    qualities: list[Quality]
     picture: str
+    best_score: float
+    """The detector's greatest certainty of any face, wanted or not; 0 where it found none."""
+    brightness: float
+    """The photo's mean grey value, 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +89,14 @@ class Preparation:
             if sharp_reduction < reduction:
                 sharp = turned(accepted.decode(sharp_reduction), rotation)
             crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in chosen]
+            others = [each.scaled(reduction) for each in detections if each not in found]
+            qualities = [measure(pixels, face, others) for pixels, face in zip(crops, chosen, strict=True)]
         picture = ""
         if crops and picture_side is not None:
             with timings.measure("picture"):
                 picture = to_base64(to_jpeg(upright, picture_side))
-        return Prepared(accepted.upright_size(upright), rotation, chosen, crops, picture)
+        size, best_score = accepted.upright_size(upright), max((each.score for each in detections), default=0.0)
+        return Prepared(size, rotation, chosen, crops, qualities, picture, best_score, brightness(upright))
 
 
 def _reduction_for_crops(detections: list[Detection], reduction: int) -> int:

@@ -12,6 +12,7 @@ from scripts.bench.evaluation.observing import Observed
 from scripts.bench.evaluation.sources import Portrait
 from service.gallery.enrollment import Candidate
 from service.values import Box, Detection, Embedding, Face
+from tests.support.qualities import GOOD
 
 See = Callable[[str, Embedding | None], Observed]
 
@@ -24,7 +25,7 @@ def see() -> See:
         if embedding is None:
             return Observed(None, "face_not_found")
         detection = Detection(Box(0, 0, 100, 100), ((0.0, 0.0),) * 5, 0.99)
-        return Observed(Candidate(sha256=f"{name:0>64}", picture="", faces=(Face(detection, embedding),)))
+        return Observed(Candidate(sha256=f"{name:0>64}", picture="", faces=(Face(detection, embedding, GOOD),)))
 
     return observed
 

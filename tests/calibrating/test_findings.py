@@ -42,6 +42,8 @@ def test_few_people_tell_only_large_rates(make_photos: MakePhotos) -> None:
     assert [line.fpir for line in findings.lines if line.own] == [0.03, 0.1]
     assert [line.built_in.threshold for line in findings.lines if line.built_in] == [0.5 - fpir for fpir in FPIRS]
     assert findings.proposed is None
+    assert findings.proposed_built_in is not None
+    assert found(make_photos(110), fpir=0.1, built_in=lambda _: 0.4).proposed_built_in is None
     custom = found(make_photos(110))
     assert custom.proposed == (0.03, custom.lines[3].own)
     assert found(make_photos(25)).proposed is None
@@ -98,6 +100,7 @@ def test_for_programs(make_photos: MakePhotos) -> None:
 def test_for_programs_where_little_is_known(make_photos: MakePhotos) -> None:
     figures = as_json(found(make_photos(25)))
     assert figures["proposed"] is None
+    assert figures["proposed_built_in"] is None
     assert figures["rank_1"] is None
     assert figures["one_to_one"] is None
     assert {point["fnir"] for point in figures["curve"]} == {None}

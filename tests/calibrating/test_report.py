@@ -74,7 +74,7 @@ def test_the_proposal(make_photos: MakePhotos) -> None:
     )
     assert "1:1: a similarity (cosine) of 0.551 is reached by 0.1 % of the pairs of different people" in text
     assert "3.4 (2.5 to 4.5) % of pairs of one person are below" in text
-    assert "chosen by chance" not in text
+    assert "a fair sample" not in text
 
 
 def test_the_built_in_threshold_is_judged(make_photos: MakePhotos) -> None:
@@ -98,7 +98,9 @@ def test_too_few_people_for_the_wanted_fpir(make_photos: MakePhotos) -> None:
     told = "30 people can't show an FPIR of 1 %: that takes 300. "
     higher = Line(0.1, OWN, None)
     kept = findings(make_photos, lines=[Line(0.01, None, BUILT_IN), higher])
-    assert told + "Proposal: keep FACE_THRESHOLD=auto, which is 0.485 here. Rank-1" in said(kept)
+    auto = "Proposal: FACE_THRESHOLD=auto with FACE_FPIR=0.01, which is 0.485 here: 0.63 (0.41 to 1.2) % of strangers"
+    assert told + auto in said(kept)
+    assert "which is too low" not in said(kept)
     custom = replace(kept.subject, built_in=None, contract=replace(CONTRACT, model="custom"))
     proposed = findings(make_photos, subject=custom, lines=[Line(0.01, None, None), higher])
     assert told + "Proposal: FACE_THRESHOLD=0.467 for an FPIR of 10 %" in said(proposed)
@@ -106,6 +108,17 @@ def test_too_few_people_for_the_wanted_fpir(make_photos: MakePhotos) -> None:
     nothing = findings(make_photos, subject=custom, lines=[Line(0.01, None, None)])
     assert told + "There is no proposal; register more people, and run this command again." in said(nothing)
     assert "built in" not in said(nothing)
+
+
+def test_few_people_can_show_that_the_built_in_threshold_is_too_low(make_photos: MakePhotos) -> None:
+    """Then that of a smaller FPIR is proposed: of those that are not too low the least, else the highest."""
+    low, lower = (BUILT_IN._replace(threshold=each, fpir=Rate(0.05, 0.02, 0.1)) for each in (0.485, 0.47))
+    high = BUILT_IN._replace(threshold=0.55)
+    for strictest, proposed in ((high, "FACE_FPIR=0.003, which is 0.550"), (low, "FACE_FPIR=0.001, which is 0.485")):
+        lines = [Line(0.001, None, strictest), Line(0.003, None, strictest), Line(0.01, None, lower)]
+        text = said(findings(make_photos, lines=[*lines, Line(0.1, OWN, BUILT_IN)]))
+        assert f"Proposal: FACE_THRESHOLD=auto with {proposed} here: " in text
+        assert "FACE_THRESHOLD=auto with FACE_FPIR=0.01 is 0.470 here, which is too low for this gallery" in text
 
 
 def test_the_bare_cosine_has_nothing_built_in(make_photos: MakePhotos) -> None:
@@ -129,7 +142,7 @@ def test_nobody_has_two_photos(make_photos: MakePhotos) -> None:
 
 def test_a_sample_is_called_one(make_photos: MakePhotos) -> None:
     many = replace(findings(make_photos).subject, faces=1_000_000, people=900_000)
-    assert "sample 40 faces of 30 people, chosen by chance" in said(findings(make_photos, subject=many))
+    assert "searched 40 faces of 30 people, a fair sample" in said(findings(make_photos, subject=many))
 
 
 def test_remarks_that_may_be_one_person(make_photos: MakePhotos) -> None:

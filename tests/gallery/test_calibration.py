@@ -30,6 +30,12 @@ class TestTrials:
         one_in_each = trials(0.5, 0.4, 0.3, 0.2)
         assert one_in_each.shares(np.array([0.6, 0.5, 0.4, 0.35, -1.0])) == pytest.approx([0, 0.25, 0.5, 0.5, 1])
 
+    def test_all_and_none_are_exact(self) -> None:
+        """However many weights are summed up."""
+        many = trials(*[0.5] * 10_007)
+        assert many.share(0.5) == 1
+        assert many.share(0.6) == 0
+
     def test_each_person_weighs_the_same(self) -> None:
         """Whoever has four photos counts no more than who has one."""
         uneven = trials(0.9, 0.1, 0.1, 0.1, 0.9, owners=[0, 0, 0, 0, 1])
@@ -84,7 +90,7 @@ class TestMembers:
         assert found.rank_1 == rate(0.75, 2)
         assert found.at(0.6).fnir is not None
         assert found.at(0.6).fnir == pytest.approx((0.5, *(1 - each for each in rate(0.5, 2)[:0:-1])))
-        assert found.at(0.6).fpir == rate(1 / 3, 3)
+        assert found.at(0.6).fpir == pytest.approx(rate(1 / 3, 3), abs=1e-8)
         assert found.at(0.25).fpir.share == pytest.approx((0.5 + 0 + 1) / 3)
 
     def test_nobody_has_several_photos(self) -> None:

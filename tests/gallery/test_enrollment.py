@@ -13,6 +13,7 @@ import pytest
 from service.gallery.enrollment import Candidate, Enrollment, add_under_free_ids, derive_face_id
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, StoredFace
+from tests.support.qualities import GOOD
 
 KNOWN = 2_175_172_091_928_275
 """The number of the photo b"photo" with the remark "test"."""
@@ -59,7 +60,7 @@ def test_a_face_id_is_from_one_to_two_to_the_53rd_less_one() -> None:
 async def test_only_faces_whose_number_is_taken_are_added_again() -> None:
     """Each under its own next number, and the answers are in the order of the faces."""
     detection = Detection(Box(0, 0, 9, 9), ((0.0, 0.0),) * 5, 0.99)
-    face = Face(detection, np.zeros(512, np.float32))
+    face = Face(detection, np.zeros(512, np.float32), GOOD)
     candidate = Candidate(sha256="0" * 64, picture="", faces=(face,) * 3)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     enrollments = [Enrollment(candidate=candidate, nth=nth, remark="test", registered_at=at) for nth in range(3)]

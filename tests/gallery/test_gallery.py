@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,9 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from service.errors import FaceNotFound, InvalidImage, TooSmall, UnknownFace
+from service.errors import (
+    FaceBlurred,
+    FaceDark,
+    FaceNotFound,
+    FaceUncertain,
+    InvalidImage,
+    MultipleFaces,
+    TooSmall,
+    UnknownFace,
+)
 from service.gallery.choices import largest
 from service.gallery.enrollment import derive_face_id
 from service.gallery.gallery import Gallery, Rules
@@ -23,7 +33,7 @@ from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
-RULES = Rules(choose=largest(0.9), score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
+RULES = Rules(choose=largest(0.9), quality="standard", score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -36,6 +46,12 @@ def gallery(engine: Engine, store: Store) -> Gallery:
     """By its clock, every registration is a second after the one before."""
     ticks = count()
     return Gallery(engine, store, RULES, clock=lambda: START + timedelta(seconds=next(ticks)))
+
+
+def blurred(photo: bytes) -> bytes:
+    """Out of focus, so that a face is still found."""
+    with Image.open(io.BytesIO(photo)) as sharp:
+        return jpeg(sharp.filter(ImageFilter.GaussianBlur(5)))
 
 
 async def stored(gallery: Gallery) -> list[StoredFace]:
@@ -92,7 +108,7 @@ class TestEnroll:
     ) -> None:
         """No photo, no face in it, or none that the detector is sure enough of."""
         strict = Gallery(engine, store, replace(RULES, choose=largest(1.1)), clock=lambda: START)
-        with pytest.raises(FaceNotFound):
+        with pytest.raises(FaceUncertain):
             await strict.enroll(portraits["obama"], "test", Timings())
         with pytest.raises(FaceNotFound):
             await strict.identify((photos / "coffee.png").read_bytes(), 5, Timings())
@@ -122,14 +138,61 @@ class TestIdentify:
         for size in ((19, 200), (200, 19)):
             with pytest.raises(TooSmall, match="under 20 pixels"):
                 await gallery.identify(jpeg(Image.new("RGB", size)), 5, Timings())
-        with pytest.raises(FaceNotFound, match="No usable face"):
-            await gallery.identify(jpeg(Image.new("RGB", (20, 20))), 5, Timings())
+        with pytest.raises(FaceNotFound, match="No face was found"):
+            await gallery.identify(jpeg(Image.new("RGB", (20, 20), "grey")), 5, Timings())
 
     @pytest.mark.slow
     async def test_the_limit(self, gallery: Gallery, portraits: dict[str, bytes]) -> None:
         for name in ("obama", "biden"):
             await gallery.enroll(portraits[name], name, Timings())
         assert [len(await gallery.identify(portraits["obama"], limit, Timings())) for limit in (1, 2, 3)] == [1, 2, 2]
+
+
+class TestQuality:
+    """FACE_QUALITY through the whole gallery; tests/vision/test_quality.py has what is refused why."""
+
+    @pytest.mark.slow
+    async def test_a_smear_is_neither_kept_nor_recognised(
+        self, engine: Engine, store: Store, gallery: Gallery, portraits: dict[str, bytes]
+    ) -> None:
+        """Unless the quality is off."""
+        smear = blurred(portraits["obama"])
+        with pytest.raises(FaceBlurred):
+            await gallery.enroll(smear, "test", Timings())
+        with pytest.raises(FaceBlurred):
+            await gallery.identify(smear, 5, Timings())
+        assert await store.count() == 0
+        careless = Gallery(engine, store, replace(RULES, quality="off"), lambda: START)
+        await careless.enroll(smear, "test", Timings())
+        assert [match.face.remark for match in await careless.identify(smear, 5, Timings())] == ["test"]
+
+    @pytest.mark.slow
+    async def test_strict_wants_one_person_a_photo(
+        self, engine: Engine, store: Store, gallery: Gallery, portraits: dict[str, bytes]
+    ) -> None:
+        """Who else is in the photo could be meant; recognition, and other levels, take the larger."""
+        pair = Image.new("RGB", (480, 300))
+        for name, left in (("obama", 0), ("biden", 240)):
+            pair.paste(Image.open(io.BytesIO(portraits[name])), (left, 0))
+        strict = Gallery(engine, store, replace(RULES, quality="strict"), lambda: START)
+        with pytest.raises(MultipleFaces, match="shows 2 faces"):
+            await strict.enroll(jpeg(pair), "test", Timings())
+        await gallery.enroll(jpeg(pair), "test", Timings())
+        assert len(await strict.identify(jpeg(pair), 5, Timings())) == 1
+
+    @pytest.mark.slow
+    async def test_real_poor_photos(self, gallery: Gallery, shared: Path) -> None:
+        """Refused for what they are, also where it is too dark to find the face at all."""
+        for name, error in (("blurred", FaceBlurred), ("dark", FaceDark)):
+            for path in sorted((shared / "cases" / "photos").glob(f"{name}_*.jpg")):
+                with pytest.raises(error):
+                    await gallery.enroll(path.read_bytes(), "test", Timings())
+                with pytest.raises(error):
+                    await gallery.identify(path.read_bytes(), 5, Timings())
+
+    async def test_a_photo_without_light(self, gallery: Gallery) -> None:
+        with pytest.raises(FaceDark, match="too dark to find a face"):
+            await gallery.enroll(jpeg(Image.new("RGB", (100, 100))), "test", Timings())
 
 
 class TestRemove:

@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
+from tests.support.qualities import GOOD
 
 CONTRACT = ModelContract(model="vggface2", digest="0" * 64, preprocessing=1, dimension=512)
 
@@ -58,7 +59,7 @@ def candidate(photo: bytes, faces: int = 1) -> Candidate:
     """As an engine would see so many faces in these bytes."""
     detection = Detection(Box(0, 0, 50, 50), ((0.0, 0.0),) * 5, 0.99)
     vectors = np.random.default_rng(len(photo)).normal(size=(faces, 512)).astype(np.float32)
-    seen = tuple(Face(detection, each / np.float32(np.linalg.norm(each))) for each in vectors)
+    seen = tuple(Face(detection, each / np.float32(np.linalg.norm(each)), GOOD) for each in vectors)
     return Candidate(sha256=hashlib.sha256(photo).hexdigest(), picture="picture", faces=seen)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from indexer.importing.failures import CannotGoOn
 from indexer.importing.gallery_writer import GalleryWriter
@@ -54,7 +54,9 @@ class Bench:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            return await observe_candidate(self.engine, content, self.choose, Timings(), picture_side=480)
+            return await observe_candidate(
+                self.engine, content, self.choose, Timings(), picture_side=480, quality="standard"
+            )
         finally:
             self.at_once -= 1
 
@@ -183,6 +185,24 @@ def _png_header(width: int, height: int) -> bytes:
 
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
     return bytes(content)
+
+
+async def test_poor_faces_are_reported_for_what_they_are(bench: Bench, portraits: dict[str, bytes]) -> None:
+    """Where all faces of a photo are wanted, a poor one is left out and the others are registered."""
+    for each in bench.folder.rglob("*.jpg"):
+        each.unlink()
+    obama, biden = (Image.open(io.BytesIO(portraits[name])) for name in ("obama", "biden"))
+    smear = obama.filter(ImageFilter.GaussianBlur(5))
+    (bench.folder / "blurred.jpg").write_bytes(jpeg(smear))
+    (bench.folder / "dark.jpg").write_bytes(jpeg(obama.point(lambda value: value * 0.08)))
+    pair = Image.new("RGB", (480, 300))
+    pair.paste(smear, (0, 0))
+    pair.paste(biden, (240, 0))
+    (bench.folder / "pair.jpg").write_bytes(jpeg(pair))
+    bench.choose = every(0.9)
+    assert await bench.run() == {Outcome.BLURRED: 1, Outcome.DARK: 1, Outcome.REGISTERED: 1}
+    assert bench.reasons["blurred.jpg"] == "The face is out of focus; hold still or clean the lens."
+    assert await bench.store.count() == 1
 
 
 async def test_faces_are_chosen_as_asked(bench: Bench, portraits: dict[str, bytes]) -> None:

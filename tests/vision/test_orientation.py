@@ -82,6 +82,16 @@ def test_real_lying_photos_are_turned(detector: Detector, shared: Path, name: st
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["Suzanne_Haik_Terrell/Suzanne_Haik_Terrell_0001", "Cindy_Taylor/Cindy_Taylor_0001"])
+def test_an_upright_photo_is_not_turned_where_a_side_is_hardly_surer(
+    detector: Detector, shared: Path, name: str
+) -> None:
+    """These score a few thousandths more lying on a side."""
+    picture = Image.open(shared / "faces" / "lfw_dev" / "images" / f"{name}.jpg").convert("RGB")
+    assert search(picture, detector, rotate=True).rotation == 0
+
+
+@pytest.mark.slow
 def test_a_photo_without_a_face_has_none_lying_either(detector: Detector, photos: Path) -> None:
     for name in ("chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png", "motorcycle_right.png"):
         view = search(Image.open(photos / name).convert("RGB"), detector, rotate=True)

@@ -24,7 +24,7 @@ from service.errors import FaceServiceError
 from service.gallery.enrollment import Candidate
 from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.values import Box, Detection, Face
+from service.values import Box, Detection, Face, Quality
 
 _SOURCES = ("vision/*.py", "gallery/choices.py", "gallery/enrollment.py")
 """The code that decides what is seen in a photo: when it changes, all photos are observed anew."""
@@ -104,6 +104,7 @@ async def _answer(observe: Observe, digest: str, path: Path) -> dict[str, Any]:
         "box": detection.box,
         "landmarks": detection.landmarks,
         "score": detection.score,
+        "quality": dataclasses.asdict(candidate.faces[0].quality),
         "embedding": base64.b64encode(embedding).decode(),
     }
 
@@ -113,7 +114,8 @@ def _observed(answer: Mapping[str, Any]) -> Observed:
         return Observed(None, answer["reason"])
     landmarks = tuple((x, y) for x, y in answer["landmarks"])
     embedding = np.frombuffer(base64.b64decode(answer["embedding"]), "<f4").astype(np.float32)
-    face = Face(Detection(Box(*answer["box"]), landmarks, answer["score"]), embedding)
+    detection = Detection(Box(*answer["box"]), landmarks, answer["score"])
+    face = Face(detection, embedding, Quality(**answer["quality"]))
     return Observed(Candidate(sha256=answer["sha256"], picture="", faces=(face,)))
 
 
