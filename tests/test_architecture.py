@@ -89,7 +89,7 @@ def test_errors_know_no_http() -> None:
 
 
 def test_the_service_itself_does_not_load_edge() -> None:
-    """It holds the interpreter's lock, so it belongs into its own process: the shard's rooms alone import it at once."""
+    """It holds the interpreter's lock, so it belongs into its own process: the shard's rooms import it at once."""
     for name, path in modules("service"):
         if name not in {"service.stores.edge.shard", "service.stores.edge.filters"}:
             at_once = {each.name for each in imports(path) if each.at_once}

@@ -237,18 +237,7 @@ class QdrantStore:
         request = {"with_payload": with_payload, **what}
         return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
-    async def _read(
-        self,
-        face_ids: Sequence[int],
-        *,
-        with_payload: bool | list[str],
-        with_vectors: bool = False,
-        limit_s: float | None = None,
-    ) -> list[Any]:
+    async def _read(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Any]:
         if not face_ids:
             return []
-        what: dict[str, Any] = {"with_payload": with_payload, "with_vectors": with_vectors}
-        records: list[Any] = await self._link.call(
-            lambda client: client.retrieve(self._collection, [*face_ids], **what), limit_s
-        )
-        return records
+        return await self._link.call(lambda client: client.retrieve(self._collection, [*face_ids], **what), limit_s)
