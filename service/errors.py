@@ -22,6 +22,7 @@ FaceServiceError
 ├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
 ├── InvalidRequest          a request that lacks an argument, or has one that can't be used
+│   └── UnsupportedBody     a body of a type that isn't read
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
 ├── Unauthenticated         a request that no device may make
 │   ├── UnknownDevice       the device is not named, unknown or disabled
@@ -130,6 +131,10 @@ class UnknownFace(FaceServiceError):
 
 class InvalidRequest(FaceServiceError):
     code = "invalid_request"
+
+
+class UnsupportedBody(InvalidRequest):
+    code = "unsupported_body"
 
 
 class UnusableArchive(FaceServiceError):

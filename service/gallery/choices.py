@@ -56,6 +56,10 @@ CHOICES = {"front": front, "largest": largest, "center": center}
 """By the words of FACE_CHOICE."""
 
 
+SEVERAL = {"largest": largest, "single": single, "all": every}
+"""By the words of a registration that says which faces it means."""
+
+
 def one_face(settings: Settings) -> Choice:
     """The choice that FACE_CHOICE and FACE_MIN_SCORE ask for."""
     return CHOICES[settings.choice](settings.min_score)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.errors import AlreadyRegistered
+from service.errors import AlreadyRegistered, InvalidSettings
 from service.gallery.identification import Identifier
-from service.gallery.scoring import CANDIDATES
+from service.gallery.scoring import CANDIDATES, Candidate
 from service.gallery.thresholds import ThresholdFor, duplicate_threshold_for
 from service.settings import Settings
 from service.stores.store import Store
@@ -24,12 +24,15 @@ class DuplicateCheck:
     identifier: Identifier
     threshold_for: ThresholdFor
 
+    async def find(self, embedding: Embedding, remark: str) -> Candidate | None:
+        """The best face of another remark that the embedding (512,) is of, if there is one; raises StoreUnavailable."""
+        ranking = await self.identifier.rank(embedding, CANDIDATES, group_by_remark=True)
+        others = [each for each in ranking.candidates if each.neighbour.remark != remark]
+        return others[0] if others and others[0].score >= self.threshold_for(ranking.faces) else None
+
     async def require_new(self, embedding: Embedding, remark: str) -> None:
         """Raise AlreadyRegistered where the embedding (512,) is a face of another remark; or StoreUnavailable."""
-        matches = await self.identifier.search(
-            embedding, CANDIDATES, threshold_for=self.threshold_for, group_by_remark=True
-        )
-        if any(match.face.remark != remark for match in matches):
+        if await self.find(embedding, remark) is not None:
             raise AlreadyRegistered(
                 "This face is registered already under another remark; delete that one first, or register it under the "
                 "same remark."
@@ -41,3 +44,11 @@ def duplicate_check(settings: Settings, model: str, store: Store) -> DuplicateCh
     if settings.duplicate == "allow":
         return None
     return DuplicateCheck(Identifier(store, score=settings.score), duplicate_threshold_for(settings, model))
+
+
+def known_duplicates(settings: Settings, model: str, store: Store) -> DuplicateCheck | None:
+    """What tells of a duplicate whether it is refused or not; None where no threshold is known."""
+    try:
+        return DuplicateCheck(Identifier(store, score=settings.score), duplicate_threshold_for(settings, model))
+    except InvalidSettings:
+        return None

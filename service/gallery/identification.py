@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from service.gallery.scoring import CANDIDATES, Candidate, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
 from service.values import Embedding, Match
+
+
+class Ranking(NamedTuple):
+    """Faces with their scores, best first, and how many faces the search saw, which is what ThresholdFor asks for.
+
+    Of a larger gallery the threshold is no other: see thresholds.FACES.
+    """
+
+    candidates: list[Candidate]
+    faces: int
 
 
 class Identifier:
@@ -27,14 +38,18 @@ class Identifier:
         """
         if limit < 1:
             return []
+        ranking = await self.rank(embedding, limit, group_by_remark=group_by_remark)
+        threshold = threshold_for(ranking.faces)
+        return await self._fetch([each for each in ranking.candidates if each.score >= threshold])
+
+    async def rank(self, embedding: Embedding, limit: int, *, group_by_remark: bool = False) -> Ranking:
+        """The `limit` best faces (1 or more) for an embedding (512,), whatever their scores. See Store.search."""
         wanted = max(CANDIDATES, limit)
         neighbours = await self._store.search(embedding, wanted)
-        threshold = threshold_for(len(neighbours))  # of a larger gallery it is no other: see thresholds.FACES
-        ranked = rank(neighbours, self._score, complete=len(neighbours) < wanted)
-        candidates = [each for each in ranked if each.score >= threshold]
+        candidates = rank(neighbours, self._score, complete=len(neighbours) < wanted)
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
-        return await self._fetch(candidates[:limit])
+        return Ranking(candidates[:limit], len(neighbours))
 
     async def _fetch(self, candidates: list[Candidate]) -> list[Match]:
         """With all that is known of them; one that was removed meanwhile is left out."""

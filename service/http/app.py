@@ -15,9 +15,10 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
-from service.gallery.duplicates import duplicate_check
+from service.gallery.duplicates import duplicate_check, known_duplicates
 from service.gallery.gallery import Gallery, Rules
 from service.gallery.opening import open_gallery
+from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
@@ -25,11 +26,12 @@ from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import ACTIVE_REQUESTS, GALLERY, HEALTH, METRICS, REQUEST_LOG
+from service.http.keys import ACTIVE_REQUESTS, GALLERY, HEALTH, METRICS, PHOTO_READER, REQUEST_LOG
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
 from service.http.request_log import RequestLog
+from service.http.rest_api.table import rest_routes
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
@@ -62,6 +64,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(mark_answer)
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
+    app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
     if settings.devices is not None:
         _require_signatures(app, settings.devices, settings, limits)
@@ -106,7 +109,11 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                app[GALLERY] = Gallery(engine, store, rules, lambda: datetime.now(UTC), duplicates)
+                known = known_duplicates(settings, files.contract.model, store)
+                app[GALLERY] = Gallery(
+                    engine, store, rules, lambda: datetime.now(UTC), duplicates, known_duplicates=known
+                )
+                app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()

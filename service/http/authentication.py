@@ -14,7 +14,7 @@ from service.devices import signatures
 from service.devices.registry import ID, DeviceEntry, DeviceRegistry, Operation
 from service.devices.replay import ReplayMemory
 from service.devices.signatures import Claim
-from service.errors import BadSignature, InvalidRequest, OperationDenied, UnknownDevice
+from service.errors import BadSignature, InvalidRequest, OperationDenied, Unauthenticated, UnknownDevice
 from service.http import routes
 from service.http.forms import FormLimits, read_form
 from service.http.keys import DEVICE_ID, NAMED_DEVICE
@@ -33,6 +33,10 @@ def authenticate(
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if routes.is_open(request):
             return await handler(request)
+        if routes.is_rest(request):
+            raise Unauthenticated(
+                "Where devices must sign (FACE_DEVICES), nobody may use /v1 yet; use the paths that devices have."
+            )
         device = _device(request, devices)
         request[DEVICE_ID] = device.id
         claim, signature = signatures.read_claim(device.id, lambda name: request.headers.getall(name, []))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -12,7 +11,7 @@ from service.errors import BadSignature, FaceServiceError, InvalidRequest, Unaut
 from service.http import routes
 from service.http.forms import FormLimits, defer_continue, read_form
 from service.http.keys import DEVICE_ID, GALLERY, OUTCOME, TIMINGS
-from service.http.query import number, switch, word
+from service.http.query import number, require_utf8, switch, word
 from service.http.request_log import Outcome
 from service.values import MAX_FACE_ID, MAX_REMARK, Match, StoredFace
 
@@ -132,14 +131,8 @@ def _envelope(code: tuple[int, str], outcome: Outcome, data: dict[str, object]) 
 
 
 def _remark(request: web.Request, in_form: str | None) -> str | None:
-    """The query's remark, else the form's.
-
-    Raises InvalidRequest where the query isn't UTF-8: the remark would be stored garbled.
-    """
-    try:
-        unquote_to_bytes(request.rel_url.raw_query_string).decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest("The remark in the query is not UTF-8; percent-encode its UTF-8 bytes.") from None
+    """The query's remark, else the form's. Raises InvalidRequest where the query isn't UTF-8."""
+    require_utf8(request)
     return request.query.get("remark", in_form)
 
 

@@ -1,9 +1,11 @@
-"""Reads a registration's or a recognition's form once, part by part, and stops where it grows too large."""
+"""Reads photos as they arrive, in forms part by part, and stops where they grow too large or take too long."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, web
@@ -52,17 +54,42 @@ async def read_form(request: web.Request, limits: FormLimits, sha256: str | None
     if FORM not in request:
         if request.content_type != "multipart/form-data":
             raise InvalidRequest("Send the photo as multipart/form-data, in the part `image`.")
-        await _send_continue(request)
-        try:
-            async with asyncio.timeout(limits.receive_s):
-                request[FORM] = await _read_parts(request, limits, sha256)
-        except TimeoutError:
-            raise InvalidRequest(f"The photo took over {limits.receive_s:g} s to arrive; send a smaller one.") from None
-        except _MALFORMED as error:
-            raise InvalidRequest(
-                "The multipart body is malformed; check its boundary and that it is complete."
-            ) from error
+        images, remark = await read_parts(request, limits, ("image",), sha256)
+        request[FORM] = Form(images["image"], remark)
     return request[FORM]
+
+
+async def read_parts(
+    request: web.Request, limits: FormLimits, names: tuple[str, ...], sha256: str | None = None
+) -> tuple[dict[str, bytes], str | None]:
+    """The images of those names in a multipart/form-data body, the first of which must be there, and the remark.
+
+    Raises what read_form raises.
+    """
+    malformed = "The multipart body is malformed; check its boundary and that it is complete."
+    async with receiving(request, limits, malformed):
+        return await _read_parts(request, limits, names, sha256)
+
+
+@asynccontextmanager
+async def receiving(request: web.Request, limits: FormLimits, malformed: str) -> AsyncIterator[None]:
+    """Ask for the body if the client waits for that, and give up what takes too long to arrive.
+
+    Raises InvalidRequest then, and with the sentence `malformed` where the block can't read what came.
+    """
+    await _send_continue(request)
+    try:
+        async with asyncio.timeout(limits.receive_s):
+            yield
+    except TimeoutError:
+        raise InvalidRequest(f"The photo took over {limits.receive_s:g} s to arrive; send a smaller one.") from None
+    except _MALFORMED as error:
+        raise InvalidRequest(malformed) from error
+
+
+def too_large(max_image_bytes: int) -> ImageTooLarge:
+    """What is said of a photo with more bytes."""
+    return ImageTooLarge(f"The image has more than {max_image_bytes} bytes; send a smaller one.")
 
 
 async def defer_continue(request: web.Request) -> None:
@@ -75,8 +102,10 @@ async def _send_continue(request: web.Request) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-async def _read_parts(request: web.Request, limits: FormLimits, sha256: str | None) -> Form:
-    image: bytes | None = None
+async def _read_parts(
+    request: web.Request, limits: FormLimits, names: tuple[str, ...], sha256: str | None
+) -> tuple[dict[str, bytes], str | None]:
+    images: dict[str, bytes] = {}
     remark: str | None = None
     parts = await request.multipart()
     left = limits.max_body_bytes
@@ -86,16 +115,16 @@ async def _read_parts(request: web.Request, limits: FormLimits, sha256: str | No
             break
         if not isinstance(part, BodyPartReader):
             raise InvalidRequest("Send the photo itself in the part `image`, not a multipart body.")
-        if part.name == "image" and image is None:
-            image = await _read_image(part, limits.max_image_bytes, sha256)
-            left -= len(image)
+        if part.name in names and part.name not in images:
+            images[part.name] = await _read_image(part, limits.max_image_bytes, sha256)
+            left -= len(images[part.name])
         elif part.name == "remark" and remark is None:
             remark = _text(await _read(part, _MAX_FIELD))
         else:
             left -= await _skip(part, left)
-    if not image:
+    if not images.get(names[0]):
         raise InvalidRequest("There is no photo; send it in the part `image`.")
-    return Form(image, remark)
+    return images, remark
 
 
 async def _read_image(part: BodyPartReader, max_image_bytes: int, sha256: str | None) -> bytes:
@@ -103,7 +132,7 @@ async def _read_image(part: BodyPartReader, max_image_bytes: int, sha256: str | 
     digest = None if sha256 is None else hashlib.sha256()
     image = await _read(part, max_image_bytes, digest)
     if image is None:
-        raise ImageTooLarge(f"The image has more than {max_image_bytes} bytes; send a smaller one.")
+        raise too_large(max_image_bytes)
     if digest is not None and sha256 is not None and digest.hexdigest() != sha256.lower():
         raise BadSignature("The image is not the one that was signed; X-Content-SHA256 is the digest of its bytes.")
     return image

@@ -8,6 +8,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:  # the parts import their keys from here
     from service.gallery.gallery import Gallery
+    from service.gallery.photos import PhotoReader
     from service.http.active_requests import ActiveRequests
     from service.http.forms import Form
     from service.http.health import Health
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.timings import Timings
 
 GALLERY: web.AppKey[Gallery] = web.AppKey("gallery")
+PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
 HEALTH: web.AppKey[Health] = web.AppKey("health")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")

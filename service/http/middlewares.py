@@ -14,6 +14,7 @@ from service.http.active_requests import ActiveRequests
 from service.http.device_api import failure
 from service.http.keys import ANSWER_BEGUN, OUTCOME, REQUEST_ID, TIMINGS
 from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, cut_off, new_request_id
+from service.http.rest_api.problems import problem
 from service.timings import Timings
 
 log = logging.getLogger("service.request")
@@ -43,7 +44,10 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn exceptions into envelopes; what is unforeseen is logged with its traceback and answered without detail."""
+    """Turn exceptions into envelopes, below /v1 into problems.
+
+    What is unforeseen is logged with its traceback and answered without detail.
+    """
     try:
         return await handler(request)
     except Exception as error:
@@ -56,7 +60,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if ANSWER_BEGUN in request:  # half an answer must not look like a whole one
             log.error("The answer was broken off: %s", error, extra=label)
             return _break_off(request, cut_off(str(error) if isinstance(error, FaceServiceError) else ""))
-        return failure(error, request)
+        return problem(error, request) if routes.is_rest(request) else failure(error, request)
 
 
 async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:

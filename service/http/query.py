@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -12,6 +13,14 @@ _MAX_DIGITS = 20
 """More than any number here has; longer texts aren't turned into one, which takes time for millions of digits."""
 
 Default = TypeVar("Default", int, None)
+
+
+def require_utf8(request: web.Request) -> None:
+    """Raise InvalidRequest where the query isn't UTF-8: a remark would be stored garbled."""
+    try:
+        unquote_to_bytes(request.rel_url.raw_query_string).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("The remark in the query is not UTF-8; percent-encode its UTF-8 bytes.") from None
 
 
 def number(request: web.Request, name: str, default: Default, *, smallest: int, largest: int) -> int | Default:

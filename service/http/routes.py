@@ -43,6 +43,20 @@ ROUTES: Mapping[str, Route] = {
 }
 """A path that isn't here is no device's, and isn't open either."""
 
+V1 = "/v1"
+MODEL, STATS = f"{V1}/model", f"{V1}/stats"
+DETECT, EMBED, IDENTIFY, VERIFY = f"{V1}/detect", f"{V1}/embed", f"{V1}/identify", f"{V1}/verify"
+IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
+FACES = f"{V1}/faces"
+FACE = f"{FACES}/{{face_id}}"
+PICTURE = f"{FACE}/picture"
+OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
+
+REST_PATHS = frozenset(
+    {MODEL, STATS, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE, OPENAPI, DOCS, DOCS_STYLE}
+)
+"""Those of the /v1 API and of its documents: no device's, and open only where nobody has to sign."""
+
 OPEN_PATHS = frozenset(path for path, route in ROUTES.items() if route.operation is None)
 """Alive, ready, and counts and times that name no face, device or remark."""
 
@@ -51,6 +65,11 @@ def path_of(request: web.Request) -> str:
     """The path as it was registered, so that nobody can fill the log or the metrics with paths of their own."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNKNOWN
+
+
+def is_rest(request: web.Request) -> bool:
+    """Whether the request is for the /v1 API, where there are such a path and method or not."""
+    return path_of(request) in REST_PATHS or request.path == V1 or request.path.startswith(f"{V1}/")
 
 
 def is_open(request: web.Request) -> bool:

@@ -86,6 +86,10 @@ class Engine:
             prepared.size, faces, prepared.picture, prepared.rotation, prepared.best_score, prepared.brightness
         )
 
+    async def detect(self, photo: bytes, choose: Choice, timings: Timings) -> Prepared:
+        """The faces of a photo that `choose` wants, without embeddings; raises what `observe` raises."""
+        return await self._prepare_in_worker(photo, choose, timings, None)
+
     @property
     def min_face(self) -> int:
         """Pixels of the smallest face that is looked for."""

@@ -33,7 +33,14 @@ from service.values import StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
-RULES = Rules(choose=largest(0.9), quality="standard", score="cohort", threshold_for=lambda _: -1.0, picture_side=480)
+RULES = Rules(
+    choose=largest(0.9),
+    min_score=0.9,
+    quality="standard",
+    score="cohort",
+    threshold_for=lambda _: -1.0,
+    picture_side=480,
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -1,0 +1,59 @@
+"""Answers as the API's document shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BOX = {"left": 81.2, "top": 70.9, "right": 158.4, "bottom": 172.3}
+_LANDMARKS = [[102.1, 109.8], [138.0, 110.3], [120.4, 131.0], [104.9, 148.7], [136.2, 149.1]]
+_QUALITY = {
+    "sharpness": 0.21,
+    "noise": 2.4,
+    "brightness": 131.6,
+    "contrast": 52.3,
+    "clipped_dark": 0.0,
+    "clipped_bright": 0.01,
+    "side": 77.2,
+    "yaw": 0.02,
+    "pitch": 0.55,
+    "roll_degrees": 0.8,
+    "bystanders": 0,
+    "problem": None,
+}
+_SEEN: dict[str, Any] = {"box": _BOX, "landmarks": _LANDMARKS, "detection_score": 0.9997, "quality": _QUALITY}
+_SIZE = {"width": 250, "height": 250, "rotation": 0}
+_MATCHES = [{"remark": "Zoë", "face_id": 1001, "score": 0.7134, "similarity": 0.8821, "matched": True}]
+_KNOWN = {"face_id": 1001, "remark": "Zoë", "gallery": "default", "box": _BOX, "landmarks": _LANDMARKS}
+_REGISTERED_AT = {"registered_at": "2026-11-26T10:00:00.123456Z"}
+
+PHOTO_FACES = {**_SIZE, "faces": [_SEEN]}
+PHOTO_EMBEDDINGS = {"model": "vggface2", **_SIZE, "faces": [{**_SEEN, "embedding": [0.0625, -0.0125]}]}
+"""The embedding is cut short."""
+IDENTIFICATION = {
+    "model": "vggface2",
+    "threshold": 0.485,
+    "gallery": "default",
+    "faces": [{**_SEEN, "matched": True, "matches": _MATCHES}],
+}
+EMBEDDING_IDENTIFICATION = {
+    "model": "vggface2",
+    "threshold": 0.485,
+    "gallery": "default",
+    "matched": True,
+    "matches": _MATCHES,
+}
+VERIFICATION = {"score": 0.8821, "similarity": 0.8821, "threshold": 0.759, "same": True}
+KNOWN_FACE = {**_KNOWN, "detection_score": 0.9997, **_REGISTERED_AT}
+PAGE = {"faces": [KNOWN_FACE], "next_cursor": "1795687200123456-1001"}
+REGISTRATION = {
+    "faces": [{**_KNOWN, "detection_score": 0.9997, "quality": _QUALITY, "duplicate_of": None, **_REGISTERED_AT}]
+}
+MODEL = {
+    "model": "vggface2",
+    "digest": "bb5be6a565fae1490000000000000000000000000000000000000000000000ab",
+    "preprocessing": 1,
+    "dimension": 512,
+    "verification_threshold": 0.759,
+    "version": "1.0.0",
+}
+STATS = {"gallery": "default", "faces": 1400}

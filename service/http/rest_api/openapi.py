@@ -1,0 +1,159 @@
+"""The API's document after OpenAPI 3.1, made from the operations that the handlers are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service import __version__, errors
+from service.errors import FaceServiceError
+from service.http.rest_api.answers import Problem
+from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.problems import CONTENT_TYPE, HTTP_CODES, RETRY_AFTER_S, status_of
+from service.http.rest_api.queries import EmbeddingBody, PhotoBody, TwoPhotosBody
+from service.values import MAX_FACE_ID
+
+COMMON_ERRORS = (errors.InvalidRequest, errors.Unauthenticated, errors.StoreUnavailable)
+"""What every operation may say."""
+
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif", "image/tiff")
+"""Named in the document; any image/* is read, by its bytes."""
+
+_REF = "#/components/schemas/{model}"
+_PROBLEM: dict[str, Any] = {"$ref": _REF.format(model="Problem")}
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "required": True,
+        "description": "Stands in the service's log too.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    }
+}
+_BINARY = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
+
+TITLE = "Face service"
+DESCRIPTION = "Registers faces and recognises them. Every failure is a problem document after RFC 9457."
+
+
+def document(operations: Sequence[Operation[Any]]) -> dict[str, Any]:
+    """The whole document, as JSON."""
+    paths: dict[str, dict[str, Any]] = {}
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
+    models: list[type[BaseModel]] = [Problem, *(each.answer for each in operations if each.answer is not None)]
+    _, answers = models_json_schema([(each, "serialization") for each in dict.fromkeys(models)], ref_template=_REF)
+    _, bodies = models_json_schema(
+        [(each, "validation") for each in (PhotoBody, TwoPhotosBody, EmbeddingBody)], ref_template=_REF
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": __version__, "description": DESCRIPTION},
+        "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in operations)],
+        "paths": paths,
+        "components": {"schemas": {**answers["$defs"], **bodies["$defs"]}},
+    }
+
+
+def _operation(operation: Operation[Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": parameters(operation),
+        "responses": _responses(operation),
+    }
+    if operation.description:
+        told["description"] = operation.description
+    if operation.takes is not Takes.NOTHING:
+        told["requestBody"] = {"required": True, "content": _content(operation.takes)}
+    return told
+
+
+def parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
+    """Those of the path and of the query."""
+    found: list[dict[str, Any]] = []
+    if "{face_id}" in operation.path:
+        number = {"type": "integer", "minimum": 1, "maximum": MAX_FACE_ID}
+        found.append({"name": "face_id", "in": "path", "required": True, "schema": number})
+    schema = operation.query.model_json_schema()
+    required = schema.get("required", [])
+    for name, told in schema.get("properties", {}).items():
+        one: dict[str, Any] = {"name": name, "in": "query", "required": name in required}
+        if "description" in told:
+            one["description"] = told["description"]
+        found.append({**one, "schema": _without_null(told)})
+    return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema: one that isn't there is none, not null."""
+    kept = {name: value for name, value in schema.items() if name not in {"anyOf", "title", "description"}}
+    kept |= next((each for each in schema.get("anyOf", []) if each.get("type") != "null"), {})
+    return {name: value for name, value in kept.items() if (name, value) != ("default", None)}
+
+
+def _content(takes: Takes) -> dict[str, Any]:
+    if takes is Takes.EMBEDDING:
+        return {"application/json": {"schema": {"$ref": _REF.format(model="EmbeddingBody")}}}
+    two = takes is Takes.PHOTOS
+    parts = {"image": _BINARY, **({"other_image": _BINARY} if two else {})}
+    form = {"type": "object", "properties": parts, "required": ["image"]}
+    in_json = {"$ref": _REF.format(model="TwoPhotosBody" if two else "PhotoBody")}
+    return {
+        **{each: {"schema": _BINARY} for each in IMAGE_TYPES},
+        "multipart/form-data": {"schema": form},
+        "application/json": {"schema": in_json},
+    }
+
+
+def _responses(operation: Operation[Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": {**_REQUEST_ID}}
+    if operation.answer is not None:
+        schema = {"$ref": _REF.format(model=operation.answer.__name__)}
+        success["content"] = {operation.media_type: {"schema": schema, "example": operation.example}}
+    elif operation.status != HTTPStatus.NO_CONTENT:
+        success["content"] = {operation.media_type: {"schema": {"contentMediaType": operation.media_type}}}
+    responses = {str(operation.status): success}
+    if operation.media_type == "image/jpeg":
+        success["headers"]["ETag"] = {"required": True, "schema": {"type": "string"}}
+        responses["304"] = {"description": "Not Modified", "headers": {**_REQUEST_ID}}
+    raised: tuple[type[FaceServiceError], ...] = (*COMMON_ERRORS, *operation.raises)
+    for status in sorted({*map(status_of, raised), 500}):
+        responses[str(status)] = _failure(status, raised)
+    return responses
+
+
+def _failure(status: int, raised: Sequence[type[FaceServiceError]]) -> dict[str, Any]:
+    codes = sorted({code for each in raised for code in codes_of(each) if status_of(each) == status})
+    headers: dict[str, Any] = {**_REQUEST_ID}
+    if any(status_of(each) == status and each in RETRY_AFTER_S for each in raised):
+        headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+    said = f" `code`: {', '.join(codes)}." if codes else " `code`: unforeseen."
+    return {
+        "description": f"{HTTPStatus(status).phrase}.{said}",
+        "headers": headers,
+        "content": {CONTENT_TYPE: {"schema": _PROBLEM, "example": _example(status, codes)}},
+    }
+
+
+def codes_of(error: type[FaceServiceError]) -> list[str]:
+    """The slugs of a class, and of those below it that have its status."""
+    return [
+        error.code,
+        *(code for each in error.__subclasses__() if status_of(each) == status_of(error) for code in codes_of(each)),
+    ]
+
+
+def _example(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    code = codes[0] if codes else HTTP_CODES.get(status, "unforeseen")
+    return {
+        "type": f"/docs#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": "One sentence that says what to do.",
+        "code": code,
+        "request_id": "88650fc3ee764c6b",
+    }

@@ -1,0 +1,226 @@
+"""Photos that are asked about and not remembered: detect, embed, identify and verify."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+from aiohttp import web
+
+from service import errors
+from service.errors import InvalidRequest
+from service.gallery.photos import PhotoReader, Terms
+from service.gallery.scoring import Candidate
+from service.http import routes
+from service.http.forms import FormLimits
+from service.http.keys import PHOTO_READER, TIMINGS
+from service.http.rest_api import answers, examples
+from service.http.rest_api.answers import GALLERY_NAME, Box, KnownMatch, MatchedFace, SeenFace
+from service.http.rest_api.bodies import read_embedding, read_photo, read_photos
+from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.queries import NoQuery, SearchQuery, VerifyQuery
+from service.values import Detection, Quality
+
+PHOTO_ERRORS = (
+    *(errors.InvalidImage, errors.ImageTooLarge, errors.UnsupportedFormat, errors.UnsupportedBody),
+    errors.Overloaded,
+)
+"""What every operation may say that takes a photo."""
+
+
+async def detect(request: web.Request, _query: NoQuery, limits: FormLimits) -> answers.PhotoFaces:
+    """Where a photo has faces, and how good they are."""
+    reader = request.app[PHOTO_READER]
+    prepared = await reader.detect(await read_photo(request, limits), request[TIMINGS])
+    width, height = prepared.size
+    faces = [
+        _seen(detection, quality, reader)
+        for detection, quality in zip(prepared.detections, prepared.qualities, strict=True)
+    ]
+    return answers.PhotoFaces(width=width, height=height, rotation=prepared.rotation, faces=faces)
+
+
+async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> answers.PhotoEmbeddings:
+    """The faces of a photo with their embeddings."""
+    reader = request.app[PHOTO_READER]
+    observation = await reader.embed(await read_photo(request, limits), request[TIMINGS])
+    width, height = observation.size
+    faces = [
+        answers.EmbeddedFace(
+            **dict(_seen(face.detection, face.quality, reader)), embedding=[float(each) for each in face.embedding]
+        )
+        for face in observation.faces
+    ]
+    return answers.PhotoEmbeddings(
+        model=reader.contract.model, width=width, height=height, rotation=observation.rotation, faces=faces
+    )
+
+
+async def identify(request: web.Request, query: SearchQuery, limits: FormLimits) -> answers.Identification:
+    """Who the faces of a photo may be."""
+    reader = request.app[PHOTO_READER]
+    found = await reader.identify(await read_photo(request, limits), _terms(query), request[TIMINGS])
+    pictures = await _pictures(reader, query, [each for face in found.faces for each in face.candidates])
+    faces = []
+    for each in found.faces:
+        matches = _matches(each.candidates, found.threshold, pictures)
+        seen = _seen(each.face.detection, each.face.quality, reader)
+        matched = any(match.matched for match in matches)
+        faces.append(MatchedFace(**dict(seen), matched=matched, matches=matches))
+    return answers.Identification(
+        model=reader.contract.model, threshold=round(found.threshold, 4), gallery=GALLERY_NAME, faces=faces
+    )
+
+
+async def identify_embedding(
+    request: web.Request, query: SearchQuery, limits: FormLimits
+) -> answers.EmbeddingIdentification:
+    """Whose face an embedding may be."""
+    reader = request.app[PHOTO_READER]
+    numbers = np.array((await read_embedding(request, limits)).embedding)
+    length = float(np.linalg.norm(numbers))
+    embedding = (numbers / length if length else numbers).astype(np.float32)
+    threshold, candidates = await reader.identify_embedding(embedding, _terms(query))
+    matches = _matches(candidates, threshold, await _pictures(reader, query, candidates))
+    return answers.EmbeddingIdentification(
+        model=reader.contract.model,
+        threshold=round(threshold, 4),
+        gallery=GALLERY_NAME,
+        matched=any(match.matched for match in matches),
+        matches=matches,
+    )
+
+
+async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -> answers.Verification:
+    """Whether a photo is about the person of another photo, of a remark or of a registered face."""
+    reader, timings = request.app[PHOTO_READER], request[TIMINGS]
+    photo, other = await read_photos(request, limits)
+    if (other is not None) + (query.remark is not None) + (query.face_id is not None) != 1:
+        raise InvalidRequest("Send one thing to compare the photo with: `other_image`, `remark` or `face_id`.")
+    if other is not None:
+        found = await reader.verify_photo(photo, other, query.threshold, timings)
+    elif query.remark is not None:
+        found = await reader.verify_remark(photo, query.remark, query.threshold, timings)
+    else:
+        assert query.face_id is not None  # noqa: S101 - one of the three is there
+        found = await reader.verify_face(photo, query.face_id, query.threshold, timings)
+    similarity = round(found.similarity, 4)
+    return answers.Verification(
+        score=similarity,
+        similarity=similarity,
+        threshold=found.threshold,
+        same=found.similarity >= found.threshold,
+    )
+
+
+PHOTO_OPERATIONS = (
+    Operation(
+        name="detect",
+        tag="photos",
+        method="POST",
+        path=routes.DETECT,
+        summary="Find every face of a photo.",
+        query=NoQuery,
+        handle=detect,
+        takes=Takes.PHOTO,
+        answer=answers.PhotoFaces,
+        raises=PHOTO_ERRORS,
+        example=examples.PHOTO_FACES,
+    ),
+    Operation(
+        name="embed",
+        tag="photos",
+        method="POST",
+        path=routes.EMBED,
+        summary="Give the embedding of every face of a photo.",
+        query=NoQuery,
+        handle=embed,
+        takes=Takes.PHOTO,
+        answer=answers.PhotoEmbeddings,
+        raises=PHOTO_ERRORS,
+        example=examples.PHOTO_EMBEDDINGS,
+    ),
+    Operation(
+        name="identify",
+        tag="photos",
+        method="POST",
+        path=routes.IDENTIFY,
+        summary="Say who every face of a photo may be.",
+        description="Each face has the registered people that are most like it, the best first, whatever their scores; "
+        "`matched` tells whether a score reaches the threshold. A face that is too poor to tell has none.",
+        query=SearchQuery,
+        handle=identify,
+        takes=Takes.PHOTO,
+        answer=answers.Identification,
+        raises=PHOTO_ERRORS,
+        example=examples.IDENTIFICATION,
+    ),
+    Operation(
+        name="identifyEmbedding",
+        tag="photos",
+        method="POST",
+        path=routes.IDENTIFY_EMBEDDING,
+        summary="Say whose face an embedding may be.",
+        query=SearchQuery,
+        handle=identify_embedding,
+        takes=Takes.EMBEDDING,
+        answer=answers.EmbeddingIdentification,
+        raises=(errors.UnsupportedBody,),
+        example=examples.EMBEDDING_IDENTIFICATION,
+    ),
+    Operation(
+        name="verify",
+        tag="photos",
+        method="POST",
+        path=routes.VERIFY,
+        summary="Say whether two faces are one person's.",
+        description="A photo is compared with another photo (`other_image` in a form or in JSON), with a `remark` or "
+        "with a `face_id`. Of several faces in a photo, the one counts that the service's settings mean.",
+        query=VerifyQuery,
+        handle=verify,
+        takes=Takes.PHOTOS,
+        answer=answers.Verification,
+        raises=(*PHOTO_ERRORS, errors.FaceNotFound, errors.PoorQuality, errors.UnknownFace),
+        example=examples.VERIFICATION,
+    ),
+)
+
+
+def quality_of(quality: Quality, problem: str | None) -> answers.Quality:
+    """As /v1 tells it; the detector's certainty stands beside it."""
+    measured = {name: value for name, value in asdict(quality).items() if name != "detection_score"}
+    return answers.Quality(**measured, problem=problem)
+
+
+def _seen(detection: Detection, quality: Quality, reader: PhotoReader) -> SeenFace:
+    return SeenFace(
+        box=Box(**detection.box._asdict()),
+        landmarks=list(detection.landmarks),
+        detection_score=detection.score,
+        quality=quality_of(quality, reader.problem(quality)),
+    )
+
+
+def _terms(query: SearchQuery) -> Terms:
+    return Terms(limit=query.limit, group_by_remark=query.group == "remark", threshold=query.threshold, fpir=query.fpir)
+
+
+async def _pictures(reader: PhotoReader, query: SearchQuery, candidates: list[Candidate]) -> dict[int, str] | None:
+    """None where they weren't asked for."""
+    return await reader.pictures(candidates) if query.include == "picture" else None
+
+
+def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:
+    matches = []
+    for neighbour, score in candidates:
+        match = KnownMatch(
+            remark=neighbour.remark,
+            face_id=neighbour.face_id,
+            score=round(score, 4),
+            similarity=round(neighbour.similarity, 4),
+            matched=score >= threshold,
+        )
+        if pictures is not None:
+            match = match.model_copy(update={"picture": pictures.get(neighbour.face_id, "")})
+        matches.append(match)
+    return matches

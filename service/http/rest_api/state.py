@@ -1,0 +1,59 @@
+"""What the service works with: its model, and how large its gallery is."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from service import __version__
+from service.http import routes
+from service.http.forms import FormLimits
+from service.http.keys import GALLERY, PHOTO_READER
+from service.http.rest_api import examples
+from service.http.rest_api.answers import GALLERY_NAME, Model, Stats
+from service.http.rest_api.operations import Operation
+from service.http.rest_api.queries import NoQuery
+
+
+async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Model:
+    """The model of the gallery."""
+    reader = request.app[PHOTO_READER]
+    contract = reader.contract
+    return Model(
+        model=contract.model,
+        digest=contract.digest,
+        preprocessing=contract.preprocessing,
+        dimension=contract.dimension,
+        verification_threshold=reader.verification_threshold,
+        version=__version__,
+    )
+
+
+async def show_stats(request: web.Request, _query: NoQuery, _: FormLimits) -> Stats:
+    """How many faces there are."""
+    return Stats(gallery=GALLERY_NAME, faces=await request.app[GALLERY].count())
+
+
+STATE_OPERATIONS = (
+    Operation(
+        name="showModel",
+        tag="service",
+        method="GET",
+        path=routes.MODEL,
+        summary="Show the model and its thresholds.",
+        query=NoQuery,
+        handle=show_model,
+        answer=Model,
+        example=examples.MODEL,
+    ),
+    Operation(
+        name="showStats",
+        tag="service",
+        method="GET",
+        path=routes.STATS,
+        summary="Show how large the gallery is.",
+        query=NoQuery,
+        handle=show_stats,
+        answer=Stats,
+        example=examples.STATS,
+    ),
+)

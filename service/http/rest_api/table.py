@@ -1,0 +1,47 @@
+"""Every operation of /v1, and the routes of those and of their documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+
+from service.http import routes
+from service.http.forms import FormLimits
+from service.http.rest_api.faces import FACE_OPERATIONS
+from service.http.rest_api.openapi import document
+from service.http.rest_api.operations import Operation
+from service.http.rest_api.page import page
+from service.http.rest_api.photos import PHOTO_OPERATIONS
+from service.http.rest_api.state import STATE_OPERATIONS
+
+OPERATIONS: Sequence[Operation[Any]] = (*FACE_OPERATIONS, *PHOTO_OPERATIONS, *STATE_OPERATIONS)
+
+_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'"}
+"""The page has neither scripts nor anything from elsewhere."""
+
+
+def rest_routes(limits: FormLimits) -> list[web.RouteDef]:
+    """Each method and path with its handler."""
+    described = document(OPERATIONS)
+    as_json, as_page = json.dumps(described, ensure_ascii=False), page(described)
+    style = files("service.http.rest_api").joinpath("style.css").read_text("utf-8")
+
+    async def show_document(_: web.Request) -> web.Response:
+        return web.Response(text=as_json, content_type="application/json")
+
+    async def show_page(_: web.Request) -> web.Response:
+        return web.Response(text=as_page, content_type="text/html", headers=_POLICY)
+
+    async def show_style(_: web.Request) -> web.Response:
+        return web.Response(text=style, content_type="text/css")
+
+    return [
+        *(each.route(limits) for each in OPERATIONS),
+        web.get(routes.OPENAPI, show_document, allow_head=False),
+        web.get(routes.DOCS, show_page, allow_head=False),
+        web.get(routes.DOCS_STYLE, show_style, allow_head=False),
+    ]
