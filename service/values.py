@@ -76,9 +76,10 @@ class Detection:
 class Quality:
     """How good a face in a photo is; service/vision/quality.py measures it, and has the limits.
 
-    Of the crop, in grey values of 0 to 255: `sharpness` is the variance of the second derivative, across or down,
-    whichever is less, of the crop reduced to 32 pixels, as a share of the crop's own variance; `noise` the standard
-    deviation of its noise, estimated at 80 pixels; `brightness` its mean, `contrast` its standard deviation;
+    Of the crop, in grey values of 0 to 255: `brightness` is its mean. Of the crop as it is embedded, a dark one lifted
+    to usual light: `contrast` is the standard deviation; `sharpness` the variance of the second derivative, across or
+    down, whichever is less, of the crop reduced to 32 pixels, as a share of the crop's own variance; `noise` the
+    standard deviation of its noise, estimated at 80 pixels.
     `clipped_dark` and `clipped_bright` the shares (0 to 1) that are all but black and white. `side` is the shorter side
     of the box in pixels of the full photo. `yaw` is how far the nose lies beside the middle of eyes and mouth, in
     distances of the eyes: 0 looks into the camera, 0.5 is half turned, positive to the viewer's right. `pitch` is how

@@ -16,6 +16,7 @@ from service.gallery.choices import one_face
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.values import Quality, Rgb
+from service.vision.brightening import brightened
 from service.vision.detector import Detector, crop
 from service.vision.engine import load_networks
 from service.vision.quality import measure
@@ -69,7 +70,9 @@ class Observer:
             return None
         face = chosen[0]
         pixels = crop(Image.fromarray(photo), face.box)
-        return Seen(measure(pixels, face, [each for each in found if each is not face]), pixels), face.box.height
+        return Seen(
+            measure(pixels, face, [each for each in found if each is not face]), brightened(pixels)
+        ), face.box.height
 
     def faces(self, people: Sequence[tuple[Path, Path]]) -> dict[str, Faces]:
         """By damage: each person's first photo with it, where a face is found; of the second without any."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Quality, Rgb
+from service.vision.brightening import brightened
 from service.vision.detector import Detector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
 from service.vision.orientation import search, turned
@@ -91,6 +92,7 @@ class Preparation:
             crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in chosen]
             others = [each.scaled(reduction) for each in detections if each not in found]
             qualities = [measure(pixels, face, others) for pixels, face in zip(crops, chosen, strict=True)]
+            crops = [brightened(each) for each in crops]
         picture = ""
         if crops and picture_side is not None:
             with timings.measure("picture"):

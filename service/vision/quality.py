@@ -30,6 +30,7 @@ from service.errors import (
 )
 from service.settings import QualityLevel
 from service.values import CROP_SIDE, Detection, Face, Landmarks, Quality, Rgb
+from service.vision.brightening import brightened
 
 MIN_BRIGHTNESS = 18.0
 MIN_CONTRAST = 12.0
@@ -69,10 +70,10 @@ def dark(quality: Quality) -> FaceDark | None:
 
 
 def pale(quality: Quality) -> FacePale | None:
-    """Behind fog, steam or dirt, against the light, or in the dusk."""
+    """Behind fog, steam or dirt, or against the light."""
     if quality.contrast >= MIN_CONTRAST:
         return None
-    return FacePale("The face has hardly any contrast; light it from the front, or clean the lens.")
+    return FacePale("The face has hardly any contrast; clean the lens, or take the light from behind the face.")
 
 
 def noisy(quality: Quality) -> FaceNoisy | None:
@@ -160,13 +161,13 @@ def brightness(photo: Image.Image) -> float:
 def measure(crop: Rgb, detection: Detection, others: Sequence[Detection]) -> Quality:
     """The quality of a face: its crop (160, 160, 3), its place in the full photo, and the others who are not wanted."""
     grey: Grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)  # (160, 160)
-    mean, deviation = cv2.meanStdDev(grey)
-    contrast = float(deviation[0, 0])
+    lifted = brightened(grey)  # as it is embedded
+    contrast = float(cv2.meanStdDev(lifted)[1][0, 0])
     yaw, pitch, roll_degrees = turn_of_head(detection.landmarks)
     return Quality(
-        sharpness=_sharpness(grey, contrast),
-        noise=_noise(grey),
-        brightness=float(mean[0, 0]),
+        sharpness=_sharpness(lifted, contrast),
+        noise=_noise(lifted),
+        brightness=float(grey.mean()),
         contrast=contrast,
         clipped_dark=np.count_nonzero(grey <= BLACK) / grey.size,
         clipped_bright=np.count_nonzero(grey >= WHITE) / grey.size,

@@ -100,7 +100,7 @@ def test_a_moved_portrait_is_refused_whichever_way_it_moved(crops: dict[str, Rgb
 def test_what_is_still_recognised_passes(crops: dict[str, Rgb], name: str) -> None:
     """Less light, some noise, and a face of 40 pixels: none makes different people alike."""
     small = cv2.resize(cv2.resize(crops[name], (40, 40), interpolation=cv2.INTER_AREA), (160, 160))
-    dim = pixels(crops[name] * 0.4)
+    dim = pixels(crops[name] * 0.25)
     noisy = pixels(crops[name] + np.random.default_rng(1).normal(0, 10, dim.shape))
     for each in (small, dim, noisy):
         assert failure_of(measure(pixels(each), DETECTION, []), IDENTIFY) is None

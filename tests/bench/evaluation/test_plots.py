@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,6 @@ def outcomes() -> list[Outcome]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib")
 class TestPictures:
     def test_of_galleries(self, outcomes: list[Outcome], tmp_path: Path) -> None:
         written = plot_galleries(outcomes, ["a", "b"], tmp_path / "plots", "model")
