@@ -25,12 +25,15 @@ from service.http.gallery_size import GallerySize
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, record_requests
 from service.http.request_log import RequestLog
+from service.http.rest_api.openapi import codes_of
+from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
 from service.settings import Settings
 from tests.support.code_texts import ANY, slugs_of_errors, texts
 from tests.support.markdown import anchors, code, links, rows, words
 from tests.support.processes import ROOT
 
 DOCS = ROOT / "docs"
+REST_API = DOCS / "rest-api.md"
 DEVICE_API, OPERATING = DOCS / "device-api.md", DOCS / "operating.md"
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
@@ -41,12 +44,14 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 class TestTables:
     def test_requests(self) -> None:
-        """Every method and path that the application answers, and no other: devices' and operators' apart."""
+        """Every method and path that the application answers, and no other: each API's on its own page."""
         known = create_app(Settings()).router.routes()
         answered = {(route.method, route.resource.canonical) for route in known if route.resource is not None}
         answered -= {("HEAD", path) for path in routes.OPEN_PATHS}  # which aiohttp adds
         operators = {each for each in answered if each[1] in routes.OPEN_PATHS}
-        assert set(requests_in(DEVICE_API)) == answered - operators
+        rest = {each for each in answered if each[1] in routes.REST_PATHS}
+        assert set(requests_in(DEVICE_API)) == answered - operators - rest
+        assert set(requests_in(REST_API)) == rest - {("GET", routes.DOCS_STYLE)}
         assert set(requests_in(OPERATING)) == operators
 
     def test_codes(self) -> None:
@@ -59,6 +64,7 @@ class TestTables:
     def test_reasons(self) -> None:
         """Every slug that an exception brings stands in a table, and every slug of the tables in the code."""
         told = {words(row[0])[0] for page in (DEVICE_API, OPERATING) for row in rows(page, "Reason")}
+        told |= {slug for row in rows(REST_API, "Status") for slug in words(row[1])}
         slugs = set(slugs_of_errors())
         assert told >= slugs
         assert told - slugs <= set(texts("service/http"))
@@ -70,6 +76,17 @@ class TestTables:
         for reason, numbers, *_ in rows(DEVICE_API, "Reason"):
             told = {int(number) for number in numbers.split(",")}
             assert told <= await codes_answered(classes[words(reason)[0]]), reason
+
+    def test_statuses_of_reasons(self) -> None:
+        """Below /v1: every slug that can be answered there, with its HTTP status."""
+        told: dict[str, int] = {}
+        for status, reasons, *_ in rows(REST_API, "Status"):
+            told |= dict.fromkeys(words(reasons), int(status))
+        answered = {code: status for status, code in HTTP_CODES.items()} | {"unforeseen": 500}
+        for each in STATUSES:
+            answered |= dict.fromkeys(codes_of(each), status_of(each))
+        made = set(slugs_of_errors()) | {"unforeseen", *HTTP_CODES.values()}
+        assert told == {code: status for code, status in answered.items() if code in made}
 
     @pytest.mark.parametrize(
         ("page", "header", "column"),
@@ -179,7 +196,7 @@ def test_the_readme_fits_on_a_page_or_two() -> None:
 def requests_in(page: Path) -> Iterator[tuple[str, str]]:
     """Methods and paths of the page's tables of requests."""
     for row in rows(page, "Request"):
-        [path] = set(re.findall(r"/[a-z_]+", row[0]))
+        [path] = set(re.findall(r"/[a-z_][\w/.{}]*", row[0]))
         for method in re.findall(r"\b[A-Z]{3,7}\b", row[0].partition("?")[0]):
             yield method, path
 

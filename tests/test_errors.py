@@ -45,12 +45,13 @@ SLUGS = {
     "unauthenticated",
     "unknown_device",
     "unknown_face",
+    "unsupported_body",
     "unsupported_format",
     "unusable_archive",
 }
 """Of the service: alerts and dashboards name them, so one may be added, and none changes its meaning."""
 
-NO_EXCEPTIONS = {"ok", "cut_off", "unforeseen", "uri_not_found", "malformed_request"}
+NO_EXCEPTIONS = {"ok", "cut_off", "unforeseen", "uri_not_found", "method_not_allowed", "malformed_request"}
 """Reasons in the log that stand for no exception of ours."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.devices.registry import OPERATIONS
-from service.http.routes import OPEN_PATHS, ROUTES
+from service.http.routes import OPEN_PATHS, REST_PATHS, ROUTES
 from tests.support.device import Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -13,7 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_every_route_is_in_the_table_and_the_other_way_round(service: Client) -> None:
     registered = {route.resource.canonical for route in service.app.router.routes() if route.resource is not None}
-    assert registered == set(ROUTES)
+    assert registered == set(ROUTES) | REST_PATHS
+    assert not set(ROUTES) & REST_PATHS
 
 
 async def test_every_operation_has_a_path() -> None:

@@ -100,7 +100,7 @@ def _content(takes: Takes) -> dict[str, Any]:
         return {"application/json": {"schema": {"$ref": _REF.format(model="EmbeddingBody")}}}
     two = takes is Takes.PHOTOS
     parts = {"image": _BINARY, **({"other_image": _BINARY} if two else {})}
-    form = {"type": "object", "properties": parts, "required": ["image"]}
+    form = {"type": "object", "properties": parts, "required": ["image"], "additionalProperties": False}
     in_json = {"$ref": _REF.format(model="TwoPhotosBody" if two else "PhotoBody")}
     return {
         **{each: {"schema": _BINARY} for each in IMAGE_TYPES},

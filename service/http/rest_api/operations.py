@@ -59,6 +59,8 @@ class Operation(Generic[Q]):
             return answer
 
         options: dict[str, Any] = {} if self.takes is Takes.NOTHING else {"expect_handler": defer_continue}
+        if self.method == "GET":
+            options["allow_head"] = False  # which the document doesn't have
         return web.route(self.method, self.path, handler, **options)
 
 

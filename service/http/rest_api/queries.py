@@ -32,9 +32,9 @@ def _spelled(pattern: re.Pattern[str]) -> BeforeValidator:
 
 
 Remark = Annotated[str, Field(min_length=1, max_length=MAX_REMARK, examples=["Zoë"])]
-FaceNumber = Annotated[int, _spelled(_WHOLE_NUMBER), Field(ge=1, le=MAX_FACE_ID)]
+FaceNumber = Annotated[int, Field(ge=1, le=MAX_FACE_ID), _spelled(_WHOLE_NUMBER)]
 Limit = Annotated[int, _spelled(_WHOLE_NUMBER)]
-Threshold = Annotated[float, _spelled(_NUMBER), Field(ge=-1, le=1, allow_inf_nan=False)]
+Threshold = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False), _spelled(_NUMBER)]
 
 
 class Query(BaseModel):
@@ -52,7 +52,7 @@ class SearchQuery(Query):
 
     limit: Limit = Field(5, ge=1, le=64, description="Matches of each face.")
     threshold: Threshold | None = Field(None, description="Least score of a match, instead of the service's.")
-    fpir: Annotated[float, _spelled(_NUMBER), Field(ge=0.001, le=0.3)] | None = Field(
+    fpir: Annotated[float, Field(ge=0.001, le=0.3), _spelled(_NUMBER)] | None = Field(
         None, description="Share of strangers that may be taken for somebody; the threshold follows from it."
     )
     group: Literal["remark", "face"] = Field("remark", description="Whether each remark is there once, or each face.")
@@ -103,9 +103,12 @@ def _decoded(text: object) -> bytes:
         raise ValueError("it must be base64, without line breaks") from None
 
 
-Base64 = Annotated[
-    bytes, PlainValidator(_decoded), WithJsonSchema({"type": "string", "contentEncoding": "base64", "minLength": 4})
-]
+_BASE64 = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$",
+}
+Base64 = Annotated[bytes, PlainValidator(_decoded), WithJsonSchema(_BASE64)]
 
 
 class Body(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -97,3 +98,10 @@ def two(portraits: dict[str, bytes]) -> bytes:
             photo.thumbnail((side, side))
             sheet.paste(photo, (left, 20))
     return jpeg(sheet, quality=92)
+
+
+@pytest.fixture(scope="session")
+def no_face(photos: Path) -> bytes:
+    """A JPEG of a cat."""
+    with Image.open(photos / "chelsea.png") as photo:
+        return jpeg(photo.convert("RGB"), quality=90)

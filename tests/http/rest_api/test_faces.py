@@ -6,7 +6,7 @@ import base64
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from tests.http.rest_api.conftest import Caller
 from tests.support.device import jpeg, picture
@@ -53,13 +53,16 @@ async def test_which_faces_are_registered_is_the_callers_choice(caller: Caller, 
 
 
 async def test_the_quality_that_is_wanted_is_the_callers_choice(caller: Caller, portraits: dict[str, bytes]) -> None:
-    """A dark photo is refused with its reason, and taken where that is asked for."""
+    """A blurred photo is refused with its reason, and taken where that is asked for."""
     with Image.open(io.BytesIO(portraits["obama"])) as photo:
-        dark = jpeg(photo.point(lambda grey: grey * 0.18), quality=95)
-    options = {"data": dark, "headers": {"Content-Type": "image/jpeg"}}
-    await caller.fails(422, "face_dark", "POST", "/v1/faces?remark=a&quality=standard", **options)
-    [face] = await caller.register(dark, "remark=a&quality=off")
-    assert face["quality"]["brightness"] < 50
+        blurred = jpeg(photo.filter(ImageFilter.GaussianBlur(5)), quality=95)
+    options = {"data": blurred, "headers": {"Content-Type": "image/jpeg"}}
+    await caller.fails(422, "face_blurred", "POST", "/v1/faces?remark=a&quality=standard", **options)
+    await caller.fails(422, "face_blurred", "POST", "/v1/verify?face_id=1", **options)
+    [face] = await caller.register(blurred, "remark=a&quality=off")
+    [seen] = (await caller.about(blurred, "/v1/identify"))["faces"]
+    assert seen["quality"] == {**face["quality"], "problem": "face_blurred"}
+    assert (seen["matched"], seen["matches"]) == (False, [])
 
 
 async def test_pages_are_the_list_cut_in_pieces(caller: Caller, portraits: dict[str, bytes]) -> None:
