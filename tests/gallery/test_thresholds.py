@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidSettings
-from service.gallery.thresholds import FACES, FPIRS, SCORES, measured, threshold_for
+from service.gallery.thresholds import FACES, FPIRS, SCORES, VERIFICATION, measured, threshold_for
 from service.settings import Settings
 
 
@@ -53,3 +53,9 @@ def test_auto_knows_nothing_of_an_unknown_model() -> None:
 def test_auto_is_not_for_the_bare_cosine() -> None:
     with pytest.raises(InvalidSettings, match=r"^FACE_THRESHOLD=auto needs FACE_SCORE=cohort"):
         threshold_for(Settings(threshold="auto", score="cosine"), "vggface2")
+
+
+def test_every_model_that_identifies_verifies_too() -> None:
+    """By a similarity that hardly any two strangers reach."""
+    assert set(VERIFICATION) == set(SCORES)
+    assert all(0.5 < threshold < 0.9 for threshold in VERIFICATION.values())

@@ -22,7 +22,7 @@ from service.devices.replay import LocalReplayMemory
 from service.errors import InvalidDevices
 from service.http.app import create_app
 from service.http.keys import GALLERY
-from service.http.routes import OPEN_PATHS
+from service.http.routes import OPEN_PATHS, REST_PATHS
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import Engine
@@ -297,6 +297,9 @@ class TestDenyByDefault:
                     port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
                 )
                 assert head.startswith(b"HTTP/1.1 200 ")
+            elif path in REST_PATHS:
+                head, _ = await exchange(port, Signed(method, path, ()).wire())
+                assert head.startswith(b"HTTP/1.1 401 ")
             else:
                 assert await code(port, Signed(method, path, ())) == 1003
 
