@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.gallery.scoring import CANDIDATES, Candidate, rank
+from service.gallery.scoring import CANDIDATES, COHORT, Candidate, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
@@ -28,23 +28,15 @@ class Identifier:
         if limit < 1:
             return []
         wanted = max(CANDIDATES, limit)
-        neighbours = await self._store.search(embedding, wanted)
-        threshold = threshold_for(len(neighbours))  # of a larger gallery it is no other: see thresholds.FACES
-        ranked = rank(neighbours, self._score, complete=len(neighbours) < wanted)
+        nearest = await self._store.search(embedding, wanted, people=max(COHORT + 1, limit))
+        threshold = threshold_for(nearest.found)  # of a larger gallery it is no other: see thresholds.FACES
+        ranked = rank(nearest.neighbours, self._score, complete=nearest.found < wanted)
         candidates = [each for each in ranked if each.score >= threshold]
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
-        return await self._fetch(candidates[:limit])
-
-    async def _fetch(self, candidates: list[Candidate]) -> list[Match]:
-        """With all that is known of them; one that was removed meanwhile is left out."""
-        if not candidates:
-            return []
-        faces = await self._store.fetch([each.neighbour.face_id for each in candidates])
         return [
-            Match(faces[neighbour.face_id], neighbour.similarity, score)
-            for neighbour, score in candidates
-            if neighbour.face_id in faces
+            Match(nearest.faces[neighbour.face_id], neighbour.similarity, score)
+            for neighbour, score in candidates[:limit]
         ]
 
 

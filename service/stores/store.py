@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from service.stores.listing import Key
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 
 class Added(Enum):
@@ -57,8 +57,8 @@ class Store(Protocol):
     async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """Likewise for several faces in one go, 64 to 256 at best; the answers in their order."""
 
-    async def search(self, embedding: Embedding, limit: int) -> list[Neighbour]:
-        """The `limit` most similar faces, best first; `fetch` gives the rest of what is known of them."""
+    async def search(self, embedding: Embedding, limit: int, *, people: int | None = None) -> Nearest:
+        """The `limit` most similar faces, best first; with `people`, read only until they have so many remarks."""
 
     def scan(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most."""

@@ -16,21 +16,20 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.files import fsync_files, rename_durably
 from service.stores.contracts import require
 from service.stores.edge.folder import acquire, finish_replacement, read_contract, write_contract
+from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of, time_of
 from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
     REGISTERED_AT,
-    REMARK,
     outcome,
     to_face,
-    to_neighbours,
     to_payload,
     to_text,
     to_time,
 )
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 log = logging.getLogger(__name__)
 
@@ -96,12 +95,16 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, *, limit: int) -> list[Neighbour]:
+    def search(self, embedding: Embedding, *, limit: int, people: int | None) -> Nearest:
         """See Store.search; exact until the shard is optimized, then through HNSW."""
         if limit < 1:
-            return []
+            return Nearest([], {}, 0)
         nearest = qdrant.Query.Nearest(embedding.tolist())
-        return to_neighbours(self._open().query(qdrant.QueryRequest(limit, query=nearest, with_payload=[REMARK])))
+        hits: list[Any] = self._open().query(qdrant.QueryRequest(limit, query=nearest, with_payload=False))
+        gathering = Gathering(hits, people)
+        while ids := gathering.wanted():
+            gathering.add(self.fetch(ids))
+        return gathering.nearest()
 
     def keys_from(self, microseconds: int | None, *, limit: int) -> list[Key]:
         """See listing.FaceReader."""
@@ -149,7 +152,7 @@ class Shard:
 
     def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = self._open().facet(qdrant.FacetRequest(REMARK, MAX_COUNTED_REMARKS, exact=True))
+        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_COUNTED_REMARKS, exact=True))
         indexed = self._open().info().indexed_vectors_count
         return Figures(faces=self.count(), remarks=len(remarks.hits), indexed=indexed)
 
