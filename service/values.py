@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -136,6 +137,18 @@ class Neighbour(NamedTuple):
     face_id: int
     remark: str
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """What a search found: neighbours, best first, and their faces by face_id.
+
+    `found` counts those that were not read too; where it is less than the limit, the gallery has no more.
+    """
+
+    neighbours: list[Neighbour]
+    faces: Mapping[int, StoredFace]
+    found: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.errors import AlreadyRegistered, InvalidSettings
 from service.gallery.identification import Identifier
-from service.gallery.scoring import CANDIDATES, Candidate
+from service.gallery.scoring import Candidate
 from service.gallery.thresholds import ThresholdFor, duplicate_threshold_for
 from service.settings import Settings
 from service.stores.store import Store
@@ -26,9 +26,9 @@ class DuplicateCheck:
 
     async def find(self, embedding: Embedding, remark: str) -> Candidate | None:
         """The best face of another remark that the embedding (512,) is of, if there is one; raises StoreUnavailable."""
-        ranking = await self.identifier.rank(embedding, CANDIDATES, group_by_remark=True)
+        ranking = await self.identifier.rank(embedding, 2, group_by_remark=True)  # one may be of this remark
         others = [each for each in ranking.candidates if each.neighbour.remark != remark]
-        return others[0] if others and others[0].score >= self.threshold_for(ranking.faces) else None
+        return others[0] if others and others[0].score >= self.threshold_for(ranking.found) else None
 
     async def require_new(self, embedding: Embedding, remark: str) -> None:
         """Raise AlreadyRegistered where the embedding (512,) is a face of another remark; or StoreUnavailable."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from service.gallery.scoring import CANDIDATES, Candidate, rank
+from service.gallery.scoring import CANDIDATES, COHORT, Candidate, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
-from service.values import Embedding, Match
+from service.values import Embedding, Match, StoredFace
 
 
 class Ranking(NamedTuple):
-    """Faces with their scores, best first, and how many faces the search saw, which is what ThresholdFor asks for.
+    """Faces with their scores, best first; how many faces the search found, which is what ThresholdFor asks for; and
+    all about those faces that were looked at, by face_id.
 
-    Of a larger gallery the threshold is no other: see thresholds.FACES.
+    Of a gallery that is larger than what a search finds, the threshold is no other: see thresholds.FACES.
     """
 
     candidates: list[Candidate]
-    faces: int
+    found: int
+    faces: Mapping[int, StoredFace]
 
 
 class Identifier:
@@ -39,28 +41,21 @@ class Identifier:
         if limit < 1:
             return []
         ranking = await self.rank(embedding, limit, group_by_remark=group_by_remark)
-        threshold = threshold_for(ranking.faces)
-        return await self._fetch([each for each in ranking.candidates if each.score >= threshold])
+        threshold = threshold_for(ranking.found)
+        return [
+            Match(ranking.faces[neighbour.face_id], neighbour.similarity, score)
+            for neighbour, score in ranking.candidates
+            if score >= threshold
+        ]
 
     async def rank(self, embedding: Embedding, limit: int, *, group_by_remark: bool = False) -> Ranking:
         """The `limit` best faces (1 or more) for an embedding (512,), whatever their scores. See Store.search."""
         wanted = max(CANDIDATES, limit)
-        neighbours = await self._store.search(embedding, wanted)
-        candidates = rank(neighbours, self._score, complete=len(neighbours) < wanted)
+        nearest = await self._store.search(embedding, wanted, people=max(COHORT + 1, limit))
+        candidates = rank(nearest.neighbours, self._score, complete=nearest.found < wanted)
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
-        return Ranking(candidates[:limit], len(neighbours))
-
-    async def _fetch(self, candidates: list[Candidate]) -> list[Match]:
-        """With all that is known of them; one that was removed meanwhile is left out."""
-        if not candidates:
-            return []
-        faces = await self._store.fetch([each.neighbour.face_id for each in candidates])
-        return [
-            Match(faces[neighbour.face_id], neighbour.similarity, score)
-            for neighbour, score in candidates
-            if neighbour.face_id in faces
-        ]
+        return Ranking(candidates[:limit], nearest.found, nearest.faces)
 
 
 def _best_of_each_remark(candidates: Iterable[Candidate]) -> list[Candidate]:

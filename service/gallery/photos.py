@@ -137,7 +137,7 @@ class PhotoReader:
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
-            nearest = await self._store.search(embedding, 1, remark=remark)
+            nearest = (await self._store.search(embedding, 1, remark=remark)).neighbours
         if not nearest:
             raise UnknownFace("There is no face under this remark; list the registered faces to see which there are.")
         return Verified(similarity=nearest[0].similarity, threshold=threshold)
@@ -158,7 +158,8 @@ class PhotoReader:
         return require_faces(observation, self._engine.min_face, self._checks)[0].embedding
 
     async def _rank(self, embedding: Embedding, terms: Terms) -> tuple[list[Candidate], int]:
-        return await self._identifier.rank(embedding, terms.limit, group_by_remark=terms.group_by_remark)
+        ranking = await self._identifier.rank(embedding, terms.limit, group_by_remark=terms.group_by_remark)
+        return ranking.candidates, ranking.found
 
     def _threshold_for(self, terms: Terms) -> ThresholdFor:
         """The terms' own, else that of the settings, else the measured one, else none."""

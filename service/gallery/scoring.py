@@ -52,13 +52,16 @@ def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> li
     people = list(nearest_by_remark.items())[: COHORT + 1]  # the most similar face of each comes first
     # Beyond the neighbours nobody is nearer than the last of them.
     absent = ABSENT_SIMILARITY if complete or not neighbours else neighbours[-1].similarity
-    baselines = {remark: _baseline(people, absent, without=remark) for remark in nearest_by_remark}
-    scored = [Candidate(each, each.similarity - COHORT_WEIGHT * baselines[each.remark]) for each in neighbours]
+    baselines = {remark: _baseline(people, absent, without=remark) for remark, _ in people}
+    farther = _baseline(people, absent, without=None)  # of everybody who isn't among the nearest
+    scored = [
+        Candidate(each, each.similarity - COHORT_WEIGHT * baselines.get(each.remark, farther)) for each in neighbours
+    ]
     return sorted(scored, key=lambda each: -each.score)  # stable: of equal ones the more similar stays first
 
 
-def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str) -> float:
-    """The cohort's mean similarity: of the nearest people without one remark's."""
+def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str | None) -> float:
+    """The cohort's mean similarity: of the nearest people but the one of a remark."""
     others = [similarity for remark, similarity in people if remark != without][:COHORT]
     others += [absent] * (COHORT - len(others))
     return sum(min(each, COHORT_CAP) for each in others) / COHORT

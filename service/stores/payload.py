@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from service.stores.store import Added
-from service.values import Box, Neighbour, StoredFace
+from service.values import Box, StoredFace
 
 REMARK = "remark"
-"""The field that a search reads along; a picture would be a hundred times as much."""
+"""The field that tells people apart."""
 
 IDENTITY = (REMARK, "sha256")
 """The fields in which a face that is added again agrees with the one that is there."""
@@ -64,12 +64,6 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
 def to_time(payload: Mapping[str, Any]) -> datetime:
     """When a face was registered."""
     return datetime.fromisoformat(payload[REGISTERED_AT])
-
-
-def to_neighbours(hits: Iterable[Any]) -> list[Neighbour]:
-    """Qdrant's points with scores and REMARK, in their order."""
-    # Float rounding puts some scores a hair outside of what a cosine can be.
-    return [Neighbour(hit.id, hit.payload[REMARK], min(1.0, max(-1.0, hit.score))) for hit in hits]
 
 
 def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Added:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from service.stores.listing import Key
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 
 class Added(Enum):
@@ -57,8 +57,13 @@ class Store(Protocol):
     async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """Likewise for several faces in one go, 64 to 256 at best; the answers in their order."""
 
-    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
-        """The `limit` most similar faces, best first, all or those of one remark; `fetch` gives the rest about them."""
+    async def search(
+        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+    ) -> Nearest:
+        """The `limit` most similar faces, best first, all or those of one remark.
+
+        With `people`, they are read only until they have so many remarks.
+        """
 
     def scan(
         self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from service.gallery.identification import Identifier
 from service.gallery.scoring import CANDIDATES
 from service.gallery.thresholds import FACES, ThresholdFor
-from service.stores.edge.store import EdgeStore
 from service.stores.store import Store
-from service.values import Embedding, StoredFace
-from tests.support.stored_faces import CONTRACT, embedding, face
+from service.values import Embedding
+from tests.support.stored_faces import embedding, face
 
 
 def everybody(_: int) -> float:
@@ -102,23 +98,3 @@ async def test_no_more_than_the_limit(store: Store) -> None:
     identifier = Identifier(store, score="cosine")
     for limit in (0, 1, 5, CANDIDATES + 5):
         assert len(await identifier.search(embedding(1), limit, threshold_for=everybody)) == limit
-
-
-class _Removing(EdgeStore):
-    """Another client removes a face between the search and the reading of what it found."""
-
-    async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
-        await self.remove(2)
-        return await super().fetch(face_ids)
-
-
-async def test_a_face_that_was_removed_meanwhile_is_not_answered(tmp_path: Path) -> None:
-    removing = _Removing(tmp_path / "other")
-    await removing.open()
-    try:
-        await removing.bind(CONTRACT)
-        await fill(removing, 3)
-        matches = await Identifier(removing, score="cohort").search(embedding(2), 5, threshold_for=everybody)
-        assert sorted(match.face.face_id for match in matches) == [1, 3]
-    finally:
-        await removing.close()

@@ -198,7 +198,7 @@ class TestServer:
         for gone, new in enumerate(copies(photo, scattered), 1):
             if moving.done() and refused:
                 break
-            assert await replica.search(embedding(50), 1)
+            assert (await replica.search(embedding(50), 1)).neighbours
             try:
                 await replica.add(new, embedding(new.face_id))
                 expected[new.face_id] = new
@@ -226,7 +226,7 @@ class TestServer:
         replica = await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])
         assert await self.move(server, settings) == 0
         number = next(iter(known))
-        assert (await replica.search(embedding(number), 1))[0].face_id == number
+        assert (await replica.search(embedding(number), 1)).neighbours[0].face_id == number
         for attempt in (replica.add(face(1), embedding(1)), replica.add_many([(face(2), embedding(2))])):
             with pytest.raises(StoreUnavailable, match="moved to another model; restart the service"):
                 await attempt

@@ -14,6 +14,7 @@ import pytest
 
 from service.errors import ContractMismatch, StoreUnavailable
 from service.stores.edge.store import EdgeStore
+from service.stores.gathering import READ_AT_ONCE
 from service.stores.listing import key_of
 from service.stores.store import Added, Store
 from tests.stores.conftest import MakeStore
@@ -28,11 +29,12 @@ class TestEveryStore:
     """The contract, without regard to what is behind it."""
 
     async def test_a_face_comes_back_as_it_was_added(self, store: Store) -> None:
-        """Every field returns unchanged, fetched and from a scan; a search tells its number and remark."""
+        """Every field returns unchanged, from a search, fetched and from a scan."""
         for each in (face(1), face(2**53 - 1, registered_at=START + timedelta(microseconds=2))):
             assert await store.add(each, embedding(each.face_id)) is Added.NEW
-            [nearest] = await store.search(embedding(each.face_id), 1)
-            assert (nearest.face_id, nearest.remark) == (each.face_id, each.remark)
+            nearest = await store.search(embedding(each.face_id), 1)
+            assert [(one.face_id, one.remark) for one in nearest.neighbours] == [(each.face_id, each.remark)]
+            assert nearest.faces == {each.face_id: each}
             assert await store.fetch([each.face_id]) == {each.face_id: each}
         assert [each async for each in store.scan()] == [
             face(1),
@@ -44,7 +46,7 @@ class TestEveryStore:
         await fill(store, [face(1)])
         assert await store.add(face(1, registered_at=START), embedding(9)) is Added.KNOWN
         assert [each async for each in store.scan()] == [face(1)]
-        assert (await store.search(embedding(1), 1))[0].similarity == pytest.approx(1)
+        assert (await store.search(embedding(1), 1)).neighbours[0].similarity == pytest.approx(1)
 
     async def test_a_number_in_use_is_taken(self, store: Store) -> None:
         """A face_id never changes hands."""
@@ -64,7 +66,7 @@ class TestEveryStore:
             *(new, known, new, known, taken, new, taken)
         ]
         assert await numbers(store.scan()) == [1, 3, 5, 9, 2**53 - 1]
-        assert [nearest.face_id for nearest in await store.search(embedding(9), 1)] == [9]
+        assert [nearest.face_id for nearest in (await store.search(embedding(9), 1)).neighbours] == [9]
         assert await store.add_many([]) == []
 
     async def test_a_large_batch_is_added_whole(self, store: Store) -> None:
@@ -118,9 +120,9 @@ class TestEveryStore:
         """It may be asked for at any time, and the faces are the same afterwards."""
         await store.optimize()
         await store.add_many([(face(n), embedding(n)) for n in range(1, 201)])
-        before = await store.search(embedding(7), 5)
+        before = (await store.search(embedding(7), 5)).neighbours
         await store.optimize()
-        after = await store.search(embedding(7), 5)
+        after = (await store.search(embedding(7), 5)).neighbours
         assert [nearest.face_id for nearest in after] == [nearest.face_id for nearest in before]
         assert await numbers(store.scan()) == list(range(1, 201))
 
@@ -130,7 +132,7 @@ class TestEveryStore:
         probe = embedding(7) + 0.2 * embedding(3)
         probe /= np.linalg.norm(probe)
         expected = sorted(((float(probe @ embedding(n)), n) for n in range(1, 51)), reverse=True)[:5]
-        nearest = await store.search(probe, 5)
+        nearest = (await store.search(probe, 5)).neighbours
         assert [each.face_id for each in nearest] == [number for _, number in expected]
         assert [each.similarity for each in nearest] == pytest.approx([cosine for cosine, _ in expected], abs=1e-5)
 
@@ -138,15 +140,25 @@ class TestEveryStore:
         """Opposite vectors are found too, and rounding never leaves the range."""
         for number in range(1, 21):
             await store.add(face(number), embedding(number))
-            assert 1 - 1e-5 <= (await store.search(embedding(number), 1))[0].similarity <= 1
-            assert -1 <= (await store.search(-embedding(number), number))[-1].similarity <= -1 + 1e-5
+            assert 1 - 1e-5 <= (await store.search(embedding(number), 1)).neighbours[0].similarity <= 1
+            assert -1 <= (await store.search(-embedding(number), number)).neighbours[-1].similarity <= -1 + 1e-5
 
     async def test_search_returns_what_there_is(self, store: Store) -> None:
         """Fewer faces than asked for are fewer neighbours."""
-        assert await store.search(embedding(1), 5) == []
+        assert (await store.search(embedding(1), 5)).neighbours == []
         await fill(store, [face(1)])
-        assert len(await store.search(embedding(1), 5)) == 1
-        assert await store.search(embedding(1), 0) == []
+        assert len((await store.search(embedding(1), 5)).neighbours) == 1
+        assert (await store.search(embedding(1), 0)).neighbours == []
+
+    async def test_search_reads_no_more_than_it_takes_to_see_some_people(self, store: Store) -> None:
+        """However many photos each has; how many faces there are is told nevertheless."""
+        await fill(store, [face(number, remark=f"person {number // 10}") for number in range(1, 41)])
+        for people, faces in ((1, READ_AT_ONCE), (40, 40), (None, 40)):
+            nearest = await store.search(embedding(1), 64, people=people)
+            assert (len(nearest.neighbours), nearest.found) == (faces, 40)
+            assert [one.face_id for one in nearest.neighbours] == list(nearest.faces)
+        assert (await store.search(embedding(1), 25, people=5)).found == 25
+        assert len({one.remark for one in (await store.search(embedding(1), 40, people=5)).neighbours}) == 5
 
     async def test_scan_is_oldest_first(self, store: Store) -> None:
         """The time of registration orders the list, not the number or the order of writing."""
@@ -199,11 +211,11 @@ class TestEveryStore:
             assert await numbers(store.scan(remark=remark)) == of_remark
             after = key_of(60, faces[59].registered_at)
             assert await numbers(store.scan(0, 5, after=after, remark=remark)) == [n for n in of_remark if n > 60][:5]
-            nearest = await store.search(embedding(of_remark[7]), 3, remark=remark)
+            nearest = (await store.search(embedding(of_remark[7]), 3, remark=remark)).neighbours
             assert nearest[0].face_id == of_remark[7]
             assert {each.remark for each in nearest} == {remark}
         assert await numbers(store.scan(remark="nobody")) == []
-        assert await store.search(embedding(1), 3, remark="nobody") == []
+        assert (await store.search(embedding(1), 3, remark="nobody")).neighbours == []
 
     async def test_embeddings_are_had_by_number(self, store: Store) -> None:
         """Those of the faces that are there."""
@@ -233,7 +245,7 @@ class TestEveryStore:
         assert await store.remove(1) is True
         assert await store.remove(1) is False
         assert await store.remove(99) is False
-        assert [nearest.face_id for nearest in await store.search(embedding(1), 5)] == [2]
+        assert [nearest.face_id for nearest in (await store.search(embedding(1), 5)).neighbours] == [2]
         assert await numbers(store.scan()) == [2]
         assert await store.count() == 1
         assert await store.add(face(1), embedding(1)) is Added.NEW
@@ -271,7 +283,7 @@ class TestEveryStore:
             assert await later.open() == CONTRACT
             await later.bind(CONTRACT)
             assert await numbers(later.scan()) == list(range(2, 151))
-            assert (await later.search(embedding(9), 1))[0].face_id == 9
+            assert (await later.search(embedding(9), 1)).neighbours[0].face_id == 9
             assert await later.fetch([9]) == {9: face(9)}
         finally:
             await later.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard
@@ -55,16 +55,17 @@ class AddMany(Request[list[Added]]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(Request[list[Neighbour]]):
+class Search(Request[Nearest]):
     """See Store.search."""
 
     embedding: Embedding
     limit: int
+    people: int | None
     remark: str | None = None
 
-    def carry_out(self, shard: Shard) -> list[Neighbour]:
+    def carry_out(self, shard: Shard) -> Nearest:
         """See Request."""
-        return shard.search(self.embedding, limit=self.limit, remark=self.remark)
+        return shard.search(self.embedding, limit=self.limit, people=self.people, remark=self.remark)
 
 
 @dataclass(frozen=True, kw_only=True)

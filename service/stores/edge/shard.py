@@ -17,20 +17,19 @@ from service.files import fsync_files, rename_durably
 from service.stores.contracts import require
 from service.stores.edge import filters
 from service.stores.edge.folder import acquire, finish_replacement, read_contract, write_contract
+from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of
 from service.stores.payload import (
     IDENTITY,
     KEYWORDS,
     REGISTERED_AT,
-    REMARK,
     outcome,
     to_face,
-    to_neighbours,
     to_payload,
     to_time,
 )
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 log = logging.getLogger(__name__)
 
@@ -96,18 +95,22 @@ class Shard:
             self._update(qdrant.UpdateOperation.upsert_points(points), len(points))
         return outcomes
 
-    def search(self, embedding: Embedding, *, limit: int, remark: str | None = None) -> list[Neighbour]:
+    def search(self, embedding: Embedding, *, limit: int, people: int | None, remark: str | None = None) -> Nearest:
         """See Store.search; exact within a remark and until the shard is optimized, then through HNSW."""
         if limit < 1:
-            return []
+            return Nearest([], {}, 0)
         request = qdrant.QueryRequest(
             limit,
             query=qdrant.Query.Nearest(embedding.tolist()),
-            with_payload=[REMARK],
+            with_payload=False,
             filter=filters.only(remark),
             params=None if remark is None else qdrant.SearchParams(exact=True),
         )
-        return to_neighbours(self._open().query(request))
+        hits: list[Any] = self._open().query(request)
+        gathering = Gathering(hits, people)
+        while ids := gathering.wanted():
+            gathering.add(self.fetch(ids))
+        return gathering.nearest()
 
     def keys_from(self, microseconds: int | None, *, limit: int, remark: str | None) -> list[Key]:
         """See listing.FaceReader."""
@@ -160,7 +163,7 @@ class Shard:
 
     def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = self._open().facet(qdrant.FacetRequest(REMARK, MAX_COUNTED_REMARKS, exact=True))
+        remarks = self._open().facet(qdrant.FacetRequest("remark", MAX_COUNTED_REMARKS, exact=True))
         indexed = self._open().info().indexed_vectors_count
         return Figures(faces=self.count(), remarks=len(remarks.hits), indexed=indexed)
 

@@ -12,7 +12,7 @@ from service.stores.edge import requests
 from service.stores.edge.link import EdgeLink
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 REQUEST_LIMIT_S = 30.0
 """After this long without an answer a request fails."""
@@ -44,10 +44,12 @@ class EdgeStore:
         exact = [(face, np.asarray(embedding, np.float32)) for face, embedding in faces]
         return await self._link.call(requests.AddMany(exact))
 
-    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
+    async def search(
+        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+    ) -> Nearest:
         """See Store.search."""
         exact = np.asarray(embedding, np.float32)
-        return await self._link.call(requests.Search(embedding=exact, limit=limit, remark=remark))
+        return await self._link.call(requests.Search(embedding=exact, limit=limit, people=people, remark=remark))
 
     def scan(
         self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None

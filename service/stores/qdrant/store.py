@@ -14,14 +14,13 @@ from qdrant_client import AsyncQdrantClient, models
 from service.errors import StoreUnavailable
 from service.stores import listing
 from service.stores.contracts import require
+from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of
 from service.stores.payload import (
     IDENTITY,
     REGISTERED_AT,
-    REMARK,
     outcome,
     to_face,
-    to_neighbours,
     to_payload,
     to_time,
 )
@@ -30,7 +29,7 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
 from service.stores.qdrant.points import ADDITION, chunks, to_floats, to_point
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
-from service.values import Embedding, ModelContract, Neighbour, StoredFace
+from service.values import Embedding, ModelContract, Nearest, StoredFace
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
@@ -94,10 +93,12 @@ class QdrantStore:
         """See Store.add_many; raises ValueError like `add`, and adds none then."""
         return await self._add(faces, limit_s=BULK_LIMIT_S)
 
-    async def search(self, embedding: Embedding, limit: int, *, remark: str | None = None) -> list[Neighbour]:
+    async def search(
+        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+    ) -> Nearest:
         """See Store.search; exact within a remark."""
         if limit < 1:
-            return []
+            return Nearest([], {}, 0)
         response = await self._link.call(
             lambda client: client.query_points(
                 self._collection,
@@ -105,10 +106,13 @@ class QdrantStore:
                 query_filter=filters.only(remark),
                 limit=limit,
                 search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
-                with_payload=[REMARK],
+                with_payload=False,
             )
         )
-        return to_neighbours(response.points)
+        gathering = Gathering(response.points, people)
+        while ids := gathering.wanted():
+            gathering.add(await self.fetch(ids))
+        return gathering.nearest()
 
     def scan(
         self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
@@ -163,7 +167,7 @@ class QdrantStore:
     async def figures(self) -> Figures:
         """See Store.figures."""
         remarks = await self._link.call(
-            lambda client: client.facet(self._collection, REMARK, limit=MAX_COUNTED_REMARKS, exact=True), BULK_LIMIT_S
+            lambda client: client.facet(self._collection, "remark", limit=MAX_COUNTED_REMARKS, exact=True), BULK_LIMIT_S
         )
         about = await self._link.call(lambda client: client.get_collection(self._collection))
         indexed = about.indexed_vectors_count or 0

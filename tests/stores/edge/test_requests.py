@@ -12,7 +12,7 @@ from tests.support.stored_faces import CONTRACT, embedding, face
 EXAMPLES: list[requests.Request[object]] = [
     requests.Bind(CONTRACT),
     requests.AddMany([(face(1), embedding(1))]),
-    requests.Search(embedding=embedding(1), limit=5),
+    requests.Search(embedding=embedding(1), limit=5, people=None),
     requests.KeysFrom(microseconds=None, limit=5),
     requests.KeysAt(microseconds=0, first_id=1, limit=5),
     requests.Fetch([1]),

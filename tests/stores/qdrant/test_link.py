@@ -45,7 +45,7 @@ async def test_it_is_restarted(server: Qdrant, opened: Any, caplog: pytest.LogCa
     assert max(await asyncio.gather(*(fails(store.count()) for _ in range(50)))) < 5
     await server.start()
     await recovers(store.count, within_s=5)
-    assert [nearest.face_id for nearest in await store.search(embedding(1), 5)] == [1]
+    assert [nearest.face_id for nearest in (await store.search(embedding(1), 5)).neighbours] == [1]
     texts = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert sum("is away" in text for text in texts) == 1
 

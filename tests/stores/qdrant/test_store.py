@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
+from service.stores.gathering import READ_AT_ONCE
 from service.stores.qdrant.link import connector
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
@@ -59,7 +60,7 @@ class TestRequests:
         for method in ("Upsert", "Get", "Scroll", "Query", "Count", "Delete"):
             server.failures[method] = [code, code]
         assert await store.add(face(1), embedding(1)) is Added.NEW
-        assert len(await store.search(embedding(1), 5)) == 1
+        assert len((await store.search(embedding(1), 5)).neighbours) == 1
         assert await numbers(store.scan()) == [1]
         assert await store.count() == 1
         assert await store.remove(1)
@@ -81,13 +82,15 @@ class TestRequests:
         assert await store.remove(1) is True
         assert await store.count() == 0
 
-    async def test_a_search_reads_no_pictures(self, server: Qdrant, opened: Any) -> None:
-        """Of the many candidates of a search only the remarks are sent."""
+    async def test_a_search_reads_few_pictures(self, server: Qdrant, opened: Any) -> None:
+        """Of its many candidates the first are sent, where they are as many people as are asked for."""
         store = await opened(server.connect)
-        await store.add(face(1), embedding(1))
-        assert [nearest.remark for nearest in await store.search(embedding(2), 5)] == ["person 1"]
-        assert list(server.last["Query"].with_payload.include.fields) == ["remark"]
-        assert server.last["Query"].limit == 5
+        await store.add_many([(face(number), embedding(number)) for number in range(1, 31)])
+        server.calls.clear()
+        assert len((await store.search(embedding(2), 5)).neighbours) == 5
+        assert len((await store.search(embedding(2), 30, people=6)).neighbours) == READ_AT_ONCE
+        assert server.calls == {"Query": 2, "Get": 2}
+        assert not server.last["Query"].with_payload.enable
         assert server.last["Query"].params.quantization.rescore
 
     async def test_large_pictures_go_in_several_requests(self, server: Qdrant, opened: Any) -> None:
