@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.gallery.scoring import CANDIDATES, COHORT, Candidate, rank
+from service.gallery.scoring import CANDIDATES, ENOUGH_PEOPLE, Candidate, has_cohort, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
@@ -28,7 +28,9 @@ class Identifier:
         if limit < 1:
             return []
         wanted = max(CANDIDATES, limit)
-        nearest = await self._store.search(embedding, wanted, people=max(COHORT + 1, limit))
+        nearest = await self._store.search(embedding, wanted, people=max(ENOUGH_PEOPLE, limit))
+        if len(nearest.neighbours) < nearest.found and not has_cohort(nearest.neighbours):
+            nearest = await self._store.search(embedding, wanted)  # past all remarks of one person
         threshold = threshold_for(nearest.found)  # of a larger gallery it is no other: see thresholds.FACES
         ranked = rank(nearest.neighbours, self._score, complete=nearest.found < wanted)
         candidates = [each for each in ranked if each.score >= threshold]

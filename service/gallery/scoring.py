@@ -21,12 +21,15 @@ CANDIDATES = 64
 COHORT = 5
 """The nearest other people. Three to ten do as well; fewer are noisier in small galleries."""
 
+ENOUGH_PEOPLE = COHORT + 1
+"""The nearest people that a search reads: a match and its cohort."""
+
 COHORT_WEIGHT = 0.5
 """How much of their similarity is taken off. With a half, one threshold does for 20 to 1,300 people of every group."""
 
-COHORT_CAP = 0.65
-"""What a similarity counts at most in a cohort: of strangers few are higher. Somebody who is registered under several
-remarks so remains recognisable, though his own photos are his cohort."""
+SAME_PERSON = 0.7
+"""Who is so similar to the probe is in nobody's cohort: most likely the same person, registered under another remark.
+A person with many remarks would else not stand out any more, and with 0.7 no fewer members are found."""
 
 ABSENT_SIMILARITY = 0.4
 """What each other person counts who is missing from a cohort because the gallery has too few; the median is near."""
@@ -49,11 +52,11 @@ def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> li
     nearest_by_remark: dict[str, float] = {}
     for each in neighbours:
         nearest_by_remark.setdefault(each.remark, each.similarity)
-    people = list(nearest_by_remark.items())[: COHORT + 1]  # the most similar face of each comes first
+    people = [each for each in nearest_by_remark.items() if each[1] < SAME_PERSON][: COHORT + 1]  # the nearest first
     # Beyond the neighbours nobody is nearer than the last of them.
-    absent = ABSENT_SIMILARITY if complete or not neighbours else neighbours[-1].similarity
+    absent = neighbours[-1].similarity if people and not complete else ABSENT_SIMILARITY
     baselines = {remark: _baseline(people, absent, without=remark) for remark, _ in people}
-    farther = _baseline(people, absent, without=None)  # of everybody who isn't among the nearest
+    farther = _baseline(people, absent, without=None)  # of everybody who is in nobody's cohort
     scored = [
         Candidate(each, each.similarity - COHORT_WEIGHT * baselines.get(each.remark, farther)) for each in neighbours
     ]
@@ -64,4 +67,10 @@ def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: st
     """The cohort's mean similarity: of the nearest people but the one of a remark."""
     others = [similarity for remark, similarity in people if remark != without][:COHORT]
     others += [absent] * (COHORT - len(others))
-    return sum(min(each, COHORT_CAP) for each in others) / COHORT
+    return sum(others) / COHORT
+
+
+def has_cohort(neighbours: Sequence[Neighbour]) -> bool:
+    """Whether the neighbours of a probe, best first, are enough people for the best to have a cohort of COHORT."""
+    others = {each.remark for each in neighbours if each.similarity < SAME_PERSON} - {neighbours[0].remark}
+    return len(others) >= COHORT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.gallery.scoring import ABSENT_SIMILARITY, COHORT_CAP, Candidate, rank
+from service.gallery.scoring import ABSENT_SIMILARITY, SAME_PERSON, Candidate, has_cohort, rank
 from service.values import Neighbour
 
 
@@ -43,8 +43,8 @@ def test_the_faces_of_one_remark_are_one_person() -> None:
 
 def test_who_looks_like_everybody_scores_less_than_who_stands_out() -> None:
     """With the same cosine."""
-    alike = rank(neighbours(("a", 0.7), *((name, 0.64) for name in "bcdef")), "cohort", complete=True)
-    apart = rank(neighbours(("a", 0.7), *((name, 0.3) for name in "bcdef")), "cohort", complete=True)
+    alike = rank(neighbours(("a", 0.69), *((name, 0.64) for name in "bcdef")), "cohort", complete=True)
+    apart = rank(neighbours(("a", 0.69), *((name, 0.3) for name in "bcdef")), "cohort", complete=True)
     assert scores(alike)[0] < 0.4
     assert scores(apart)[0] > 0.5
 
@@ -57,15 +57,29 @@ def test_people_who_are_missing_count_as_moderately_alike() -> None:
 
 def test_people_beyond_the_candidates_count_as_the_last_of_these() -> None:
     """They can't be nearer, and a person with very many photos has no higher scores for pushing them out."""
-    crowd = [("a", 0.9 - number / 1000) for number in range(64)]
+    crowd = [("a", 0.9 - number / 1000) for number in range(62)] + [("b", 0.5), ("a", 0.4)]
     [best, *_] = rank(neighbours(*crowd), "cohort", complete=False)
-    assert best.score == pytest.approx(0.9 - 0.5 * min(0.9 - 0.063, COHORT_CAP))
+    assert best.score == pytest.approx(0.9 - 0.5 * (0.5 + 4 * 0.4) / 5)
 
 
 def test_somebody_registered_under_many_remarks_is_still_recognised() -> None:
-    """The own photos under other remarks count no more in the cohort than similar strangers do."""
-    [best, *_] = rank(neighbours(*((f"a, photo {number}", 0.9) for number in range(10))), "cohort", complete=True)
-    assert best.score == pytest.approx(0.9 - 0.5 * COHORT_CAP)
+    """Photos so similar that they show the same person are in nobody's cohort, however many there are."""
+    once = rank(neighbours(("a", 0.9), *OTHERS), "cohort", complete=True)
+    photos = [(f"a, photo {number}", SAME_PERSON + number / 100) for number in range(10, -1, -1)]
+    often = rank(neighbours(("a", 0.9), *photos, *OTHERS), "cohort", complete=True)
+    assert scores(often)[0] == scores(once)[0]
+    assert [each.score for each in often[:12]] == pytest.approx(
+        [each.neighbour.similarity - 0.25 for each in often[:12]]
+    )
+    alone = rank(neighbours(("a", 0.9), *photos), "cohort", complete=False)
+    assert alone[0].score == pytest.approx(0.9 - 0.5 * ABSENT_SIMILARITY)
+
+
+def test_a_cohort_takes_five_people_who_are_neither_the_best_nor_the_same() -> None:
+    assert has_cohort(neighbours(("a", 0.6), *OTHERS))
+    assert has_cohort(neighbours(("a", 0.9), ("a again", 0.8), *OTHERS))
+    assert not has_cohort(neighbours(("a", 0.9), *OTHERS[:4]))
+    assert not has_cohort(neighbours(("a", 0.9), ("a", 0.6), *OTHERS[:4]))
 
 
 def test_best_first() -> None:
