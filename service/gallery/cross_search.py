@@ -109,7 +109,7 @@ def _cohort_scores(candidates: NDArray[np.float64], owners: Indices) -> NDArray[
     nearest = _nearest_people(candidates, owners)
     # As in a search: where the candidates are all that there is, nobody is beyond; else nobody is nearer than the last.
     complete = ~np.isfinite(candidates).all(axis=1) | (candidates.shape[1] < CANDIDATES)
-    absent = np.where(complete | (candidates[:, -1] >= SAME_PERSON), ABSENT_SIMILARITY, candidates[:, -1])
+    absent = np.where(complete, ABSENT_SIMILARITY, np.minimum(candidates[:, -1], SAME_PERSON))
     cohort = np.where(np.isnan(nearest[:, 1:]), absent[:, None], nearest[:, 1:])
     scores: NDArray[np.float64] = nearest[:, 0] - COHORT_WEIGHT * cohort.mean(axis=1)
     return scores

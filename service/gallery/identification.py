@@ -32,7 +32,8 @@ class Identifier:
         if len(nearest.neighbours) < nearest.found and not has_cohort(nearest.neighbours):
             nearest = await self._store.search(embedding, wanted)  # past all remarks of one person
         threshold = threshold_for(nearest.found)  # of a larger gallery it is no other: see thresholds.FACES
-        ranked = rank(nearest.neighbours, self._score, complete=nearest.found < wanted)
+        complete = len(nearest.neighbours) == nearest.found < wanted
+        ranked = rank(nearest.neighbours, self._score, complete=complete)
         candidates = [each for each in ranked if each.score >= threshold]
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)

@@ -21,6 +21,9 @@ CANDIDATES = 64
 COHORT = 5
 """The nearest other people. Three to ten do as well; fewer are noisier in small galleries."""
 
+MIN_COHORT = 2
+"""With fewer others among the neighbours that were read, it is worth reading on; the rest count as the last one."""
+
 ENOUGH_PEOPLE = COHORT + 1
 """The nearest people that a search reads: a match and its cohort."""
 
@@ -54,7 +57,7 @@ def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> li
         nearest_by_remark.setdefault(each.remark, each.similarity)
     people = [each for each in nearest_by_remark.items() if each[1] < SAME_PERSON][: COHORT + 1]  # the nearest first
     # Beyond the neighbours nobody is nearer than the last of them.
-    absent = neighbours[-1].similarity if people and not complete else ABSENT_SIMILARITY
+    absent = min(neighbours[-1].similarity, SAME_PERSON) if neighbours and not complete else ABSENT_SIMILARITY
     baselines = {remark: _baseline(people, absent, without=remark) for remark, _ in people}
     farther = _baseline(people, absent, without=None)  # of everybody who is in nobody's cohort
     scored = [
@@ -71,6 +74,6 @@ def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: st
 
 
 def has_cohort(neighbours: Sequence[Neighbour]) -> bool:
-    """Whether the neighbours of a probe, best first, are enough people for the best to have a cohort of COHORT."""
+    """Whether the neighbours of a probe, best first, show MIN_COHORT people beside those who may be the best."""
     others = {each.remark for each in neighbours if each.similarity < SAME_PERSON} - {neighbours[0].remark}
-    return len(others) >= COHORT
+    return len(others) >= MIN_COHORT

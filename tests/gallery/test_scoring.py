@@ -71,15 +71,21 @@ def test_somebody_registered_under_many_remarks_is_still_recognised() -> None:
     assert [each.score for each in often[:12]] == pytest.approx(
         [each.neighbour.similarity - 0.25 for each in often[:12]]
     )
-    alone = rank(neighbours(("a", 0.9), *photos), "cohort", complete=False)
+    alone = rank(neighbours(("a", 0.9), *photos), "cohort", complete=True)
     assert alone[0].score == pytest.approx(0.9 - 0.5 * ABSENT_SIMILARITY)
 
 
-def test_a_cohort_takes_five_people_who_are_neither_the_best_nor_the_same() -> None:
-    assert has_cohort(neighbours(("a", 0.6), *OTHERS))
-    assert has_cohort(neighbours(("a", 0.9), ("a again", 0.8), *OTHERS))
-    assert not has_cohort(neighbours(("a", 0.9), *OTHERS[:4]))
-    assert not has_cohort(neighbours(("a", 0.9), ("a", 0.6), *OTHERS[:4]))
+def test_in_a_huge_gallery_where_all_neighbours_are_very_near_nobody_stands_out_far() -> None:
+    """Whoever was not read may be as near."""
+    crowd = [(f"person {number}", 0.9 - number / 1000) for number in range(64)]
+    assert rank(neighbours(*crowd), "cohort", complete=False)[0].score == pytest.approx(0.9 - 0.5 * SAME_PERSON)
+
+
+def test_a_cohort_takes_two_people_who_are_neither_the_best_nor_the_same() -> None:
+    assert has_cohort(neighbours(("a", 0.6), *OTHERS[:2]))
+    assert has_cohort(neighbours(("a", 0.9), ("a again", 0.8), *OTHERS[:2]))
+    assert not has_cohort(neighbours(("a", 0.9), *OTHERS[:1]))
+    assert not has_cohort(neighbours(("a", 0.9), ("a", 0.6), *OTHERS[:1]))
 
 
 def test_best_first() -> None:
