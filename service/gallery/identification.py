@@ -29,7 +29,8 @@ class Identifier:
             return []
         wanted = max(CANDIDATES, limit)
         nearest = await self._store.search(embedding, wanted, people=max(ENOUGH_PEOPLE, limit))
-        if len(nearest.neighbours) < nearest.found and not has_cohort(nearest.neighbours):
+        unread = len(nearest.neighbours) < nearest.found
+        if self._score == "cohort" and unread and not has_cohort(nearest.neighbours):
             nearest = await self._store.search(embedding, wanted)  # past all remarks of one person
         threshold = threshold_for(nearest.found)  # of a larger gallery it is no other: see thresholds.FACES
         complete = len(nearest.neighbours) == nearest.found < wanted

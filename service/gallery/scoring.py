@@ -31,8 +31,8 @@ COHORT_WEIGHT = 0.5
 """How much of their similarity is taken off. With a half, one threshold does for 20 to 1,300 people of every group."""
 
 SAME_PERSON = 0.7
-"""Who is so similar to the probe is in nobody's cohort: most likely the same person, registered under another remark.
-A person with many remarks would else not stand out any more, and with 0.7 no fewer members are found."""
+"""Who is so similar to the probe may be the same person under another remark, and is in no such person's cohort: a
+person with many remarks would else not stand out any more. With 0.7 no fewer members are found."""
 
 ABSENT_SIMILARITY = 0.4
 """What each other person counts who is missing from a cohort because the gallery has too few; the median is near."""
@@ -55,25 +55,29 @@ def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> li
     nearest_by_remark: dict[str, float] = {}
     for each in neighbours:
         nearest_by_remark.setdefault(each.remark, each.similarity)
-    people = [each for each in nearest_by_remark.items() if each[1] < SAME_PERSON][: COHORT + 1]  # the nearest first
+    people = list(nearest_by_remark.items())  # the nearest first
+    apart = [each for each in people if each[1] < SAME_PERSON]
     # Beyond the neighbours nobody is nearer than the last of them.
     absent = min(neighbours[-1].similarity, SAME_PERSON) if neighbours and not complete else ABSENT_SIMILARITY
-    baselines = {remark: _baseline(people, absent, without=remark) for remark, _ in people}
-    farther = _baseline(people, absent, without=None)  # of everybody who is in nobody's cohort
-    scored = [
-        Candidate(each, each.similarity - COHORT_WEIGHT * baselines.get(each.remark, farther)) for each in neighbours
-    ]
+    scored = []
+    for each in neighbours:
+        # Whoever may be the probe's person has a cohort of those who can't be; all others have the nearer ones in it.
+        cohort = apart if each.similarity >= SAME_PERSON else people
+        baseline = _baseline(cohort[: COHORT + 1], absent, without=each.remark)
+        scored.append(Candidate(each, each.similarity - COHORT_WEIGHT * baseline))
     return sorted(scored, key=lambda each: -each.score)  # stable: of equal ones the more similar stays first
 
 
-def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str | None) -> float:
+def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str) -> float:
     """The cohort's mean similarity: of the nearest people but the one of a remark."""
-    others = [similarity for remark, similarity in people if remark != without][:COHORT]
+    others = [min(similarity, SAME_PERSON) for remark, similarity in people if remark != without][:COHORT]
     others += [absent] * (COHORT - len(others))
     return sum(others) / COHORT
 
 
 def has_cohort(neighbours: Sequence[Neighbour]) -> bool:
     """Whether the neighbours of a probe, best first, show MIN_COHORT people beside those who may be the best."""
-    others = {each.remark for each in neighbours if each.similarity < SAME_PERSON} - {neighbours[0].remark}
+    others = {each.remark for each in neighbours if each.similarity < SAME_PERSON} - {
+        each.remark for each in neighbours[:1]
+    }
     return len(others) >= MIN_COHORT

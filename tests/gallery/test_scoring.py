@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from service.gallery.scoring import ABSENT_SIMILARITY, SAME_PERSON, Candidate, has_cohort, rank
@@ -95,5 +96,19 @@ def test_best_first() -> None:
     assert scores(ranked) == sorted(scores(ranked), reverse=True)
 
 
+def test_the_order_of_people_is_that_of_their_similarities() -> None:
+    """Also around the similarity from which on two are taken for the same person."""
+    random = np.random.default_rng(7)
+    for _ in range(300):
+        similarities = np.sort(random.uniform(0.4, 0.9, size=20))[::-1]
+        near = neighbours(*((f"person {random.integers(12)}", float(each)) for each in similarities))
+        ranked = rank(near, "cohort", complete=bool(random.integers(2)))
+        assert list(dict.fromkeys(each.neighbour.remark for each in ranked)) == list(
+            dict.fromkeys(each.remark for each in near)
+        )
+        assert ranked[0].neighbour == near[0]
+
+
 def test_nobody_near() -> None:
     assert rank([], "cohort", complete=True) == []
+    assert not has_cohort([])
