@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from service.errors import AlreadyRegistered
 from service.gallery.identification import Identifier
-from service.gallery.scoring import CANDIDATES
 from service.gallery.thresholds import ThresholdFor, duplicate_threshold_for
 from service.settings import Settings
 from service.stores.store import Store
@@ -26,9 +25,8 @@ class DuplicateCheck:
 
     async def require_new(self, embedding: Embedding, remark: str) -> None:
         """Raise AlreadyRegistered where the embedding (512,) is a face of another remark; or StoreUnavailable."""
-        matches = await self.identifier.search(
-            embedding, CANDIDATES, threshold_for=self.threshold_for, group_by_remark=True
-        )
+        # Of the best two remarks one is another than this, if any is.
+        matches = await self.identifier.search(embedding, 2, threshold_for=self.threshold_for, group_by_remark=True)
         if any(match.face.remark != remark for match in matches):
             raise AlreadyRegistered(
                 "This face is registered already under another remark; delete that one first, or register it under the "
