@@ -107,14 +107,13 @@ class Findings:
     def proposed_built_in(self) -> Proposal | None:
         """The built-in threshold to take where people are too few for FACE_FPIR, None where there is none or no need.
 
-        It is the first, from FACE_FPIR on to smaller ones, at which no more than FACE_FPIR can be shown; else the last.
+        It is the first, from FACE_FPIR on to smaller ones, at which no more than FACE_FPIR can be shown, if any.
         """
         if self.wanted.own is not None:
             return None
         points = [(line.fpir, line.built_in) for line in reversed(self.lines) if line.fpir <= self.wanted.fpir]
         stricter = [Proposal(fpir, point) for fpir, point in points if point]
-        allowed = (each for each in stricter if each.point.fpir.low <= self.wanted.fpir)
-        return next(allowed, stricter[-1] if stricter else None)
+        return next((each for each in stricter if each.point.fpir.low <= self.wanted.fpir), None)
 
 
 def find(subject: Subject, sample: Sample, calibration: Calibration) -> Findings:

@@ -81,7 +81,10 @@ def _proposal(findings: Findings) -> Iterator[str]:
             f"here: {_errors(built_in.point)}."
         )
     elif proposed is None:
-        yield "There is no proposal; register more people, and run this command again."
+        yield (
+            "There is no proposal; register more people, mend the pairs below if there are any, and run this command "
+            "again."
+        )
     else:
         yield (
             f"Proposal: {_THRESHOLD}={proposed.point.threshold:.3f} for an FPIR of {_number(proposed.fpir)} %: "

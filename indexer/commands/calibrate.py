@@ -12,7 +12,7 @@ from indexer.calibrating.findings import MIN_PEOPLE, BuiltIn, Subject, as_json, 
 from indexer.calibrating.report import report, too_few
 from indexer.calibrating.sample import Sample, Sampler
 from indexer.progress import Progress
-from service.errors import StoreUnavailable
+from service.errors import InvalidSettings, StoreUnavailable
 from service.files import replace_file
 from service.gallery.calibration import Calibration
 from service.gallery.cross_search import People, search_all
@@ -33,8 +33,9 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print the report; 0, or 1 where the gallery has too few people for one.
 
     The gallery is given up before its faces are compared. Raises GalleryInUse while a service has the embedded gallery
-    open, StoreUnavailable where there is none.
+    open, StoreUnavailable where there is none, InvalidSettings for a file that can't be written.
     """
+    _require_writable(arguments.json)
     async with open_existing(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
@@ -58,6 +59,12 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         replace_file(arguments.json, json.dumps(as_json(findings), indent=1) + "\n")
     return 0
+
+
+def _require_writable(path: Path | None) -> None:
+    """Before minutes of work, rather than after them."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise InvalidSettings(f"--json {path} is no file in a folder that exists; name another one.")
 
 
 async def _read(store: Store, faces: int) -> Sample:

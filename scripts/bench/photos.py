@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import subprocess
 import sys
@@ -54,12 +53,6 @@ def photo_sets(faces: Path, sample: int | None, large_folder: Path) -> list[Phot
 def photos_below(folder: Path) -> list[Path]:
     """All photos of a folder and its folders, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
-
-
-def rows_of(table: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header."""
-    with table.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def enlarged(folder: Path, into: Path) -> Path:

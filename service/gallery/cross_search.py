@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.gallery.scoring import ABSENT_SIMILARITY, CANDIDATES, COHORT, COHORT_CAP, COHORT_WEIGHT
+from service.gallery.scoring import ABSENT_SIMILARITY, CANDIDATES, COHORT, COHORT_WEIGHT, SAME_PERSON
 from service.settings import Score
 
 BLOCK = 256
@@ -109,21 +109,22 @@ def _cohort_scores(candidates: NDArray[np.float64], owners: Indices) -> NDArray[
     nearest = _nearest_people(candidates, owners)
     # As in a search: where the candidates are all that there is, nobody is beyond; else nobody is nearer than the last.
     complete = ~np.isfinite(candidates).all(axis=1) | (candidates.shape[1] < CANDIDATES)
-    absent = np.where(complete, ABSENT_SIMILARITY, candidates[:, -1])
+    absent = np.where(complete, ABSENT_SIMILARITY, np.minimum(candidates[:, -1], SAME_PERSON))
     cohort = np.where(np.isnan(nearest[:, 1:]), absent[:, None], nearest[:, 1:])
-    scores: NDArray[np.float64] = nearest[:, 0] - COHORT_WEIGHT * np.minimum(cohort, COHORT_CAP).mean(axis=1)
+    scores: NDArray[np.float64] = nearest[:, 0] - COHORT_WEIGHT * cohort.mean(axis=1)
     return scores
 
 
 def _nearest_people(candidates: NDArray[np.float64], owners: Indices) -> NDArray[np.float64]:
-    """The best similarity of each of the nearest people: (probes, COHORT + 1), NaN where there are fewer."""
+    """The best similarity of the nearest person and of its cohort: (probes, COHORT + 1), NaN where there are fewer."""
     rows = np.arange(len(owners))
     people = np.full((len(owners), COHORT + 1), -1, np.intp)
     nearest = np.full(people.shape, np.nan)
     found = np.zeros(len(owners), np.intp)
     for column in range(owners.shape[1]):
         here = owners[:, column]
-        new = (found <= COHORT) & np.isfinite(candidates[:, column]) & (people != here[:, None]).all(axis=1)
+        counts = np.isfinite(candidates[:, column]) & ((column == 0) | (candidates[:, column] < SAME_PERSON))
+        new = (found <= COHORT) & counts & (people != here[:, None]).all(axis=1)
         at = rows[new], found[new]
         people[at] = here[new]
         nearest[at] = candidates[new, column]

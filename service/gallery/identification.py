@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from service.gallery.scoring import CANDIDATES, COHORT, Candidate, rank
+from service.gallery.scoring import CANDIDATES, ENOUGH_PEOPLE, Candidate, has_cohort, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
@@ -51,8 +51,12 @@ class Identifier:
     async def rank(self, embedding: Embedding, limit: int, *, group_by_remark: bool = False) -> Ranking:
         """The `limit` best faces (1 or more) for an embedding (512,), whatever their scores. See Store.search."""
         wanted = max(CANDIDATES, limit)
-        nearest = await self._store.search(embedding, wanted, people=max(COHORT + 1, limit))
-        candidates = rank(nearest.neighbours, self._score, complete=nearest.found < wanted)
+        nearest = await self._store.search(embedding, wanted, people=max(ENOUGH_PEOPLE, limit))
+        unread = len(nearest.neighbours) < nearest.found
+        if self._score == "cohort" and unread and not has_cohort(nearest.neighbours):
+            nearest = await self._store.search(embedding, wanted)  # past all remarks of one person
+        complete = len(nearest.neighbours) == nearest.found < wanted
+        candidates = rank(nearest.neighbours, self._score, complete=complete)
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
         return Ranking(candidates[:limit], nearest.found, nearest.faces)

@@ -21,12 +21,18 @@ CANDIDATES = 64
 COHORT = 5
 """The nearest other people. Three to ten do as well; fewer are noisier in small galleries."""
 
+MIN_COHORT = 2
+"""With fewer others among the neighbours that were read, it is worth reading on; the rest count as the last one."""
+
+ENOUGH_PEOPLE = COHORT + 1
+"""The nearest people that a search reads: a match and its cohort."""
+
 COHORT_WEIGHT = 0.5
 """How much of their similarity is taken off. With a half, one threshold does for 20 to 1,300 people of every group."""
 
-COHORT_CAP = 0.65
-"""What a similarity counts at most in a cohort: of strangers few are higher. Somebody who is registered under several
-remarks so remains recognisable, though his own photos are his cohort."""
+SAME_PERSON = 0.7
+"""Who is so similar to the probe may be the same person under another remark, and is in no such person's cohort: a
+person with many remarks would else not stand out any more. With 0.7 no fewer members are found."""
 
 ABSENT_SIMILARITY = 0.4
 """What each other person counts who is missing from a cohort because the gallery has too few; the median is near."""
@@ -49,19 +55,29 @@ def rank(neighbours: Sequence[Neighbour], score: Score, *, complete: bool) -> li
     nearest_by_remark: dict[str, float] = {}
     for each in neighbours:
         nearest_by_remark.setdefault(each.remark, each.similarity)
-    people = list(nearest_by_remark.items())[: COHORT + 1]  # the most similar face of each comes first
+    people = list(nearest_by_remark.items())  # the nearest first
+    apart = [each for each in people if each[1] < SAME_PERSON]
     # Beyond the neighbours nobody is nearer than the last of them.
-    absent = ABSENT_SIMILARITY if complete or not neighbours else neighbours[-1].similarity
-    baselines = {remark: _baseline(people, absent, without=remark) for remark, _ in people}
-    farther = _baseline(people, absent, without=None)  # of everybody who isn't among the nearest
-    scored = [
-        Candidate(each, each.similarity - COHORT_WEIGHT * baselines.get(each.remark, farther)) for each in neighbours
-    ]
+    absent = min(neighbours[-1].similarity, SAME_PERSON) if neighbours and not complete else ABSENT_SIMILARITY
+    scored = []
+    for each in neighbours:
+        # Whoever may be the probe's person has a cohort of those who can't be; all others have the nearer ones in it.
+        cohort = apart if each.similarity >= SAME_PERSON else people
+        baseline = _baseline(cohort[: COHORT + 1], absent, without=each.remark)
+        scored.append(Candidate(each, each.similarity - COHORT_WEIGHT * baseline))
     return sorted(scored, key=lambda each: -each.score)  # stable: of equal ones the more similar stays first
 
 
-def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str | None) -> float:
+def _baseline(people: Sequence[tuple[str, float]], absent: float, *, without: str) -> float:
     """The cohort's mean similarity: of the nearest people but the one of a remark."""
-    others = [similarity for remark, similarity in people if remark != without][:COHORT]
+    others = [min(similarity, SAME_PERSON) for remark, similarity in people if remark != without][:COHORT]
     others += [absent] * (COHORT - len(others))
-    return sum(min(each, COHORT_CAP) for each in others) / COHORT
+    return sum(others) / COHORT
+
+
+def has_cohort(neighbours: Sequence[Neighbour]) -> bool:
+    """Whether the neighbours of a probe, best first, show MIN_COHORT people beside those who may be the best."""
+    others = {each.remark for each in neighbours if each.similarity < SAME_PERSON} - {
+        each.remark for each in neighbours[:1]
+    }
+    return len(others) >= MIN_COHORT

@@ -117,7 +117,8 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
-                log.info("Ready with %d faces.", await store.count())
+                faces = await store.count()
+                log.info("Ready with %d faces; a match needs a score of %.3f.", faces, rules.threshold_for(faces))
                 warming = asyncio.create_task(engine.warm())
                 yield
                 await warming

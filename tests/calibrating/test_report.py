@@ -106,18 +106,19 @@ def test_too_few_people_for_the_wanted_fpir(make_photos: MakePhotos) -> None:
     assert told + "Proposal: FACE_THRESHOLD=0.467 for an FPIR of 10 %" in said(proposed)
     assert "There is no built-in threshold for the model custom." in said(proposed)
     nothing = findings(make_photos, subject=custom, lines=[Line(0.01, None, None)])
-    assert told + "There is no proposal; register more people, and run this command again." in said(nothing)
+    assert f"{told}There is no proposal; register more people, mend the pairs below if there are any, " in said(nothing)
     assert "built in" not in said(nothing)
 
 
 def test_few_people_can_show_that_the_built_in_threshold_is_too_low(make_photos: MakePhotos) -> None:
-    """Then that of a smaller FPIR is proposed: of those that are not too low the least, else the highest."""
+    """Then that of a smaller FPIR is proposed, the least that is not too low; where all are, none."""
     low, lower = (BUILT_IN._replace(threshold=each, fpir=Rate(0.05, 0.02, 0.1)) for each in (0.485, 0.47))
     high = BUILT_IN._replace(threshold=0.55)
-    for strictest, proposed in ((high, "FACE_FPIR=0.003, which is 0.550"), (low, "FACE_FPIR=0.001, which is 0.485")):
+    proposal = "Proposal: FACE_THRESHOLD=auto with FACE_FPIR=0.003, which is 0.550 here: "
+    for strictest, proposed in ((high, proposal), (low, "There is no proposal; ")):
         lines = [Line(0.001, None, strictest), Line(0.003, None, strictest), Line(0.01, None, lower)]
         text = said(findings(make_photos, lines=[*lines, Line(0.1, OWN, BUILT_IN)]))
-        assert f"Proposal: FACE_THRESHOLD=auto with {proposed} here: " in text
+        assert proposed in text
         assert "FACE_THRESHOLD=auto with FACE_FPIR=0.01 is 0.470 here, which is too low for this gallery" in text
 
 

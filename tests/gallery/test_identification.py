@@ -98,3 +98,13 @@ async def test_no_more_than_the_limit(store: Store) -> None:
     identifier = Identifier(store, score="cosine")
     for limit in (0, 1, 5, CANDIDATES + 5):
         assert len(await identifier.search(embedding(1), limit, threshold_for=everybody)) == limit
+
+
+async def test_a_person_under_very_many_remarks_is_found_like_one_under_a_single_one(store: Store) -> None:
+    """The search looks past the own photos for other people."""
+    await fill(store, 40)
+    identifier = Identifier(store, score="cohort")
+    [once] = await identifier.search(like(7, 0.9), 1, threshold_for=everybody)
+    await store.add_many([(face(100 + number), like(7, 0.99)) for number in range(20)])
+    [often] = await identifier.search(like(7, 0.9), 1, threshold_for=everybody)
+    assert often.similarity - often.score == pytest.approx(once.similarity - once.score, abs=0.01)

@@ -88,10 +88,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on.")
+    return int(text)
 
 
 async def _evaluate_pairs(options: argparse.Namespace, settings: Settings, files: ModelFiles) -> dict[str, Any]:
