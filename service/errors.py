@@ -21,6 +21,9 @@ FaceServiceError
 ├── MultipleFaces           a picture with several faces where one is wanted
 ├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
+├── UnknownPerson           a remark that no face has
+├── UnknownGallery          a gallery that nobody made
+├── RemarkInUse             a remark that another person has
 ├── InvalidRequest          a request that lacks an argument, or has one that can't be used
 │   └── UnsupportedBody     a body of a type that isn't read
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
@@ -127,6 +130,18 @@ class AlreadyRegistered(FaceServiceError):
 
 class UnknownFace(FaceServiceError):
     code = "unknown_face"
+
+
+class UnknownPerson(FaceServiceError):
+    code = "unknown_person"
+
+
+class UnknownGallery(FaceServiceError):
+    code = "unknown_gallery"
+
+
+class RemarkInUse(FaceServiceError):
+    code = "remark_in_use"
 
 
 class InvalidRequest(FaceServiceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ MAX_REMARK = 1024
 
 MAX_FACE_ID = 2**53 - 1
 """So that every JSON client keeps a face_id exact; the least is 1."""
+
+DEFAULT_GALLERY = "default"
+"""The gallery that is always there, and that devices use unless their entry names another."""
 
 CROP_SIDE = 160
 """Pixels of the square that FaceNet looks at."""
@@ -116,8 +119,9 @@ class Face:
 class StoredFace:
     """A face as the gallery keeps it, all but its embedding.
 
-    `face_id` is positive and below 2^53; `picture` is the base64 of a JPEG; `sha256` the hex digest of the photo's
-    bytes as they came; `registered_at` is aware, in UTC, to the microsecond.
+    `face_id` is positive and below 2^53, unique over all galleries of a store; `picture` is the base64 of a JPEG;
+    `sha256` the hex digest of the photo's bytes as they came; `registered_at` is aware, in UTC, to the microsecond, and
+    so is `expires_at`, from which time on the face counts as gone. `metadata` is a small JSON object of the client's.
     """
 
     face_id: int
@@ -129,6 +133,39 @@ class StoredFace:
     sha256: str
     registered_at: datetime
     device_id: str | None = None
+    gallery: str = DEFAULT_GALLERY
+    metadata: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its time is up at an aware `now`."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceChanges:
+    """What is to become of a face's own fields: the remark, the metadata and the end of its time, as they shall be."""
+
+    remark: str
+    metadata: Mapping[str, Any] | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The faces of one remark in one gallery: how many there are, and the number of one of them."""
+
+    remark: str
+    faces: int
+    face_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryEntry:
+    """A gallery that was made, and when (aware, in UTC); None for the default one, which always was."""
+
+    name: str
+    created_at: datetime | None
 
 
 class Neighbour(NamedTuple):

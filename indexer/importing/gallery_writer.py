@@ -52,7 +52,7 @@ class GalleryWriter:
             for nth in range(len(candidate.faces))
         ]
         if self._duplicate_check is None:
-            written = iter([_written(*each) for each in await add_under_free_ids(enrollments, self._add)])
+            written = iter([_written(*each) for each in await self._add_all(enrollments)])
         else:  # one after another: those of the same group must meet, too
             written = iter([await self._add_if_new(each, self._duplicate_check) for each in enrollments])
         return [[next(written) for _ in candidate.faces] for candidate, _ in candidates]
@@ -63,8 +63,11 @@ class GalleryWriter:
             await until_available(look, self._away_limit_s, self._backoff)
         except AlreadyRegistered:
             return Outcome.OTHER_REMARK, None
-        [added] = await add_under_free_ids([enrollment], self._add)
+        [added] = await self._add_all([enrollment])
         return _written(*added)
+
+    async def _add_all(self, enrollments: Sequence[Enrollment]) -> list[tuple[int, Added]]:
+        return await add_under_free_ids(enrollments, self._add, face_id_bits=self._store.face_id_bits)
 
     async def _add(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
         answers: list[Added] = []

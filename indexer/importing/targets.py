@@ -26,7 +26,7 @@ from service.gallery.opening import open_gallery
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
-from service.values import ModelContract
+from service.values import DEFAULT_GALLERY, ModelContract
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     if writing and not journal.is_empty() and await _is_empty(store):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
-    check = duplicate_check(settings, files.contract.model, store)
+    check = duplicate_check(settings, files.contract.model, store, DEFAULT_GALLERY)
     writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
     if arguments.ray:
         engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
@@ -105,7 +105,9 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
 
 
 async def _is_empty(store: Store) -> bool:
-    return not [face async for face in store.scan(limit=1)]  # counting many millions may take a server too long
+    return not [
+        face async for face in store.scan(limit=1, gallery=DEFAULT_GALLERY)
+    ]  # counting many millions may take a server too long
 
 
 async def _would_write(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:

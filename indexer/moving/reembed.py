@@ -35,7 +35,7 @@ class Reembedding:
         failed, self.failed = self.failed, {}
         async for old, new in pairs(self.old.scan_keys(), self.new.scan_keys()):
             if new is not None and new != old:
-                await self.new.remove(new[1])
+                await self.new.remove(new[1], gallery=None)
                 changes += 1
             if old is not None and old != new:
                 if old[1] in failed:
@@ -51,7 +51,7 @@ class Reembedding:
 
     async def _embed_and_add(self, face_ids: list[int], progress: Progress | None) -> int:
         """Compute some faces, those that are still there, and add them."""
-        faces = list((await self.old.fetch(face_ids)).values()) if face_ids else []
+        faces = list((await self.old.fetch(face_ids, gallery=None)).values()) if face_ids else []
         embeddings = await asyncio.gather(*(self._embed(face) for face in faces))
         computed = [(face, each) for face, each in zip(faces, embeddings, strict=True) if each is not None]
         if computed:

@@ -39,16 +39,18 @@ class DuplicateCheck:
             )
 
 
-def duplicate_check(settings: Settings, model: str, store: Store) -> DuplicateCheck | None:
+def duplicate_check(settings: Settings, model: str, store: Store, gallery: str) -> DuplicateCheck | None:
     """What FACE_DUPLICATE asks for, None where duplicates may be; raises InvalidSettings without a known threshold."""
     if settings.duplicate == "allow":
         return None
-    return DuplicateCheck(Identifier(store, score=settings.score), duplicate_threshold_for(settings, model))
+    identifier = Identifier(store, score=settings.score, gallery=gallery)
+    return DuplicateCheck(identifier, duplicate_threshold_for(settings, model))
 
 
-def known_duplicates(settings: Settings, model: str, store: Store) -> DuplicateCheck | None:
+def known_duplicates(settings: Settings, model: str, store: Store, gallery: str) -> DuplicateCheck | None:
     """What tells of a duplicate whether it is refused or not; None where no threshold is known."""
     try:
-        return DuplicateCheck(Identifier(store, score=settings.score), duplicate_threshold_for(settings, model))
+        identifier = Identifier(store, score=settings.score, gallery=gallery)
+        return DuplicateCheck(identifier, duplicate_threshold_for(settings, model))
     except InvalidSettings:
         return None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from service.errors import FaceDark, FaceNotFound, FaceUncertain, TooSmall
 from service.settings import QualityLevel
 from service.stores.store import Added
 from service.timings import Timings
-from service.values import MAX_FACE_ID, Embedding, Face, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, Face, StoredFace
 from service.vision.engine import Engine, Observation
 from service.vision.preparation import Choice
 from service.vision.quality import MIN_BRIGHTNESS, Check, checks_for, require_quality
@@ -38,12 +39,22 @@ class Enrollment:
     remark: str
     registered_at: datetime
     device_id: str | None = None
+    gallery: str = DEFAULT_GALLERY
+    metadata: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
 
-    def stored(self, *, attempt: int) -> StoredFace:
-        """The face as a store keeps it; for `attempt` see derive_face_id."""
+    def stored(self, *, attempt: int, face_id_bits: int) -> StoredFace:
+        """The face as a store keeps it; for `attempt` and `face_id_bits` see derive_face_id."""
         detection = self.candidate.faces[self.nth].detection
         return StoredFace(
-            face_id=derive_face_id(self.candidate.sha256, remark=self.remark, attempt=attempt, nth=self.nth),
+            face_id=derive_face_id(
+                self.candidate.sha256,
+                remark=self.remark,
+                gallery=self.gallery,
+                attempt=attempt,
+                nth=self.nth,
+                bits=face_id_bits,
+            ),
             remark=self.remark,
             picture=self.candidate.picture,
             box=detection.box,
@@ -52,6 +63,9 @@ class Enrollment:
             sha256=self.candidate.sha256,
             registered_at=self.registered_at,
             device_id=self.device_id,
+            gallery=self.gallery,
+            metadata=self.metadata,
+            expires_at=self.expires_at,
         )
 
     @property
@@ -93,7 +107,9 @@ def require_faces(observation: Observation, min_face: int, checks: Sequence[Chec
     raise FaceNotFound("No face was found in the image; send a photo with the face in full view.")
 
 
-async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMany) -> list[tuple[int, Added]]:
+async def add_under_free_ids(
+    enrollments: Sequence[Enrollment], add_many: AddMany, *, face_id_bits: int
+) -> list[tuple[int, Added]]:
     """Add each face under its first number that no other face has: its face_id, and whether it is NEW or KNOWN.
 
     `add_many` is asked again, with the next numbers, for those whose number is TAKEN. What it raises passes through.
@@ -101,7 +117,10 @@ async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMan
     added: dict[int, tuple[int, Added]] = {}
     pending, attempt = list(range(len(enrollments))), 0
     while pending:
-        faces = [(enrollments[index].stored(attempt=attempt), enrollments[index].embedding) for index in pending]
+        faces = [
+            (enrollments[index].stored(attempt=attempt, face_id_bits=face_id_bits), enrollments[index].embedding)
+            for index in pending
+        ]
         answers = await add_many(faces)
         for index, (face, _), answer in zip(pending, faces, answers, strict=True):
             if answer is not Added.TAKEN:
@@ -110,13 +129,16 @@ async def add_under_free_ids(enrollments: Sequence[Enrollment], add_many: AddMan
     return [added[index] for index in range(len(enrollments))]
 
 
-def derive_face_id(sha256: str, *, remark: str, attempt: int = 0, nth: int = 0) -> int:
-    """A positive number below 2^53 that follows from the photo's digest and the remark.
+def derive_face_id(
+    sha256: str, *, remark: str, bits: int, gallery: str = DEFAULT_GALLERY, attempt: int = 0, nth: int = 0
+) -> int:
+    """A positive number below 2^bits that follows from the photo's digest, the remark and the gallery.
 
-    So the same registration, repeated or resumed after a crash, meets itself. Two of a million faces share a number
-    with a probability of 1 in 18,000 (n²/2 over 2^53), some of a billion surely: `attempt` gives the next to try.
-    `nth` counts the faces of one photo, where more than the first are enrolled.
+    So the same registration, repeated or resumed after a crash, meets itself. With 31 bits some of 65,000 faces share a
+    number as likely as not, with 53 some of a hundred million: `attempt` gives the next to try. `nth` counts the faces
+    of one photo, where more than the first are enrolled.
     """
     photo = f"{sha256}.{nth}" if nth else sha256
-    digest = hashlib.sha256(f"{photo}\n{attempt}\n{remark}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) % MAX_FACE_ID + 1
+    text = f"{photo}\n{attempt}\n{remark}" if gallery == DEFAULT_GALLERY else f"{photo}\n{attempt}\n{gallery}\n{remark}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8]) % (2**bits - 1) + 1

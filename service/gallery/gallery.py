@@ -18,7 +18,7 @@ from service.settings import QualityLevel, Score, Settings
 from service.stores.listing import Key, key_of
 from service.stores.store import Added, Store
 from service.timings import Timings
-from service.values import Embedding, Match, Quality, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, Match, Quality, StoredFace
 from service.vision.engine import Engine
 from service.vision.preparation import Choice
 from service.vision.quality import checks_for
@@ -63,7 +63,7 @@ class EnrolledFace:
 
 
 class Gallery:
-    """An engine that sees and a store that remembers."""
+    """An engine that sees, and one gallery of a store that remembers."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Gallery:
         duplicate_check: DuplicateCheck | None = None,
         *,
         known_duplicates: DuplicateCheck | None = None,
+        name: str = DEFAULT_GALLERY,
     ) -> None:
         """`clock` gives the time of a registration, aware and in UTC.
 
@@ -83,7 +84,8 @@ class Gallery:
         self._store = store
         self._rules = rules
         self._clock = clock
-        self._identifier = Identifier(store, score=rules.score)
+        self.name = name
+        self._identifier = Identifier(store, score=rules.score, gallery=name, clock=clock)
         self._duplicate_check = duplicate_check
         self._known_duplicates = known_duplicates
         self._registering = asyncio.Lock()
@@ -99,7 +101,12 @@ class Gallery:
             self._engine, photo, rules.choose, timings, picture_side=rules.picture_side, quality=rules.quality
         )
         enrollment = Enrollment(
-            candidate=candidate, nth=0, remark=remark, registered_at=self._clock(), device_id=device_id
+            candidate=candidate,
+            nth=0,
+            remark=remark,
+            registered_at=self._clock(),
+            device_id=device_id,
+            gallery=self.name,
         )
         if self._duplicate_check is None:
             return (await self._add([enrollment], timings))[0]
@@ -133,7 +140,7 @@ class Gallery:
         async with self._registering:
             duplicates = [await self._duplicate(each, timings) for each in enrollments]
             face_ids = await self._add(enrollments, timings)
-        kept = await self._store.fetch(face_ids)
+        kept = await self._store.fetch(face_ids, gallery=self.name)
         return [
             EnrolledFace(face=kept[face_id], quality=face.quality, duplicate_of=duplicate)
             for face_id, face, duplicate in zip(face_ids, candidate.faces, duplicates, strict=True)
@@ -158,8 +165,8 @@ class Gallery:
 
     async def face(self, face_id: int) -> StoredFace:
         """The face of a number. Raises UnknownFace where there is none, or StoreUnavailable."""
-        found = await self._store.fetch([face_id])
-        if face_id not in found:
+        found = await self._store.fetch([face_id], gallery=self.name)
+        if face_id not in found or found[face_id].is_expired(self._clock()):
             raise _unknown(face_id)
         return found[face_id]
 
@@ -168,25 +175,25 @@ class Gallery:
 
         Raises StoreUnavailable.
         """
-        faces = [face async for face in self._store.scan(limit=limit, after=after, remark=remark)]
+        faces = [face async for face in self._store.scan(limit=limit, gallery=self.name, after=after, remark=remark)]
         if not faces:
             return [], None
         last = key_of(faces[-1].face_id, faces[-1].registered_at)
-        more = self._store.scan(limit=1, after=last, remark=remark)
+        more = self._store.scan(limit=1, gallery=self.name, after=last, remark=remark)
         return faces, last if await anext(more, None) is not None else None
 
     async def count(self) -> int:
         """How many faces there are. Raises StoreUnavailable."""
-        return await self._store.count()
+        return await self._store.count(gallery=self.name)
 
     def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
-        return self._store.scan(offset, limit)
+        return self._store.scan(offset, limit, gallery=self.name)
 
     async def remove(self, face_id: int, timings: Timings) -> None:
         """Forget a face. Raises UnknownFace where there is none of that number."""
         with timings.measure("store"):
-            if not await self._store.remove(face_id):
+            if not await self._store.remove(face_id, gallery=self.name):
                 raise _unknown(face_id)
 
     async def _duplicate(self, enrollment: Enrollment, timings: Timings) -> Candidate | None:
@@ -201,7 +208,12 @@ class Gallery:
 
     async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[int]:
         with timings.measure("store"):
-            return [face_id for face_id, _ in await add_under_free_ids(enrollments, self._add_each)]
+            return [
+                face_id
+                for face_id, _ in await add_under_free_ids(
+                    enrollments, self._add_each, face_id_bits=self._store.face_id_bits
+                )
+            ]
 
     async def _add_each(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
         # `add` rather than `add_many`: a device waits, so the store's limit is that of a request, not of a batch.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from service.gallery.scoring import CANDIDATES, ENOUGH_PEOPLE, Candidate, has_cohort, rank
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
-from service.values import Embedding, Match, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, Match, Nearest, StoredFace
 
 
 class Ranking(NamedTuple):
@@ -25,11 +26,21 @@ class Ranking(NamedTuple):
 
 
 class Identifier:
-    """Asks a store for the nearest faces, and judges them."""
+    """Asks one gallery of a store for the nearest faces, and judges them."""
 
-    def __init__(self, store: Store, *, score: Score) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        score: Score,
+        gallery: str = DEFAULT_GALLERY,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`clock` gives the aware time by which faces expire."""
         self._store = store
         self._score = score
+        self._gallery = gallery
+        self._clock = clock
 
     async def search(
         self, embedding: Embedding, limit: int, *, threshold_for: ThresholdFor, group_by_remark: bool = False
@@ -51,15 +62,25 @@ class Identifier:
     async def rank(self, embedding: Embedding, limit: int, *, group_by_remark: bool = False) -> Ranking:
         """The `limit` best faces (1 or more) for an embedding (512,), whatever their scores. See Store.search."""
         wanted = max(CANDIDATES, limit)
-        nearest = await self._store.search(embedding, wanted, people=max(ENOUGH_PEOPLE, limit))
+        nearest = await self._search(embedding, wanted, people=max(ENOUGH_PEOPLE, limit))
         unread = len(nearest.neighbours) < nearest.found
         if self._score == "cohort" and unread and not has_cohort(nearest.neighbours):
-            nearest = await self._store.search(embedding, wanted)  # past all remarks of one person
+            nearest = await self._search(embedding, wanted)  # past all remarks of one person
         complete = len(nearest.neighbours) == nearest.found < wanted
         candidates = rank(nearest.neighbours, self._score, complete=complete)
         if group_by_remark:
             candidates = _best_of_each_remark(candidates)
         return Ranking(candidates[:limit], nearest.found, nearest.faces)
+
+    async def _search(self, embedding: Embedding, limit: int, people: int | None = None) -> Nearest:
+        """See Store.search; faces whose time is up count as gone, though they may not have been removed yet."""
+        nearest = await self._store.search(embedding, limit, gallery=self._gallery, people=people)
+        now = self._clock()
+        gone = {face_id for face_id, face in nearest.faces.items() if face.is_expired(now)}
+        if not gone:
+            return nearest
+        neighbours = [each for each in nearest.neighbours if each.face_id not in gone]
+        return Nearest(neighbours, nearest.faces, nearest.found - len(gone))
 
 
 def _best_of_each_remark(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -34,6 +34,7 @@ class Terms:
     somebody, for which a score was measured. The first counts where both are given.
     """
 
+    gallery: str
     limit: int
     group_by_remark: bool
     threshold: float | None = None
@@ -76,7 +77,6 @@ class PhotoReader:
         self._choose = choices.one_face(settings)
         self._every = choices.every(settings.min_score)
         self._checks = checks_for(settings.quality, "identify")
-        self._identifier = Identifier(store, score=settings.score)
 
     @property
     def verification_threshold(self) -> float | None:
@@ -106,7 +106,7 @@ class PhotoReader:
         good = [face for face in observation.faces if self.problem(face.quality) is None]
         with timings.measure("search"):
             rankings = await asyncio.gather(*(self._rank(face.embedding, terms) for face in good))
-            seen = rankings[0][1] if rankings else min(await self._store.count(), CANDIDATES)
+            seen = rankings[0][1] if rankings else min(await self._store.count(gallery=terms.gallery), CANDIDATES)
         candidates = {id(face): found for face, (found, _) in zip(good, rankings, strict=True)}
         faces = [IdentifiedFace(face=face, candidates=candidates.get(id(face), [])) for face in observation.faces]
         return Identified(threshold=threshold_for(seen), observation=observation, faces=faces)
@@ -117,10 +117,10 @@ class PhotoReader:
         candidates, seen = await self._rank(embedding, terms)
         return threshold_for(seen), candidates
 
-    async def pictures(self, candidates: list[Candidate]) -> dict[int, str]:
+    async def pictures(self, candidates: list[Candidate], *, gallery: str) -> dict[int, str]:
         """The pictures of known faces that are still there, by face_id: the base64 of JPEGs."""
         face_ids = sorted({each.neighbour.face_id for each in candidates})
-        return {face_id: face.picture for face_id, face in (await self._store.fetch(face_ids)).items()}
+        return {face_id: face.picture for face_id, face in (await self._store.fetch(face_ids, gallery=gallery)).items()}
 
     async def verify_photo(self, photo: bytes, other: bytes, threshold: float | None, timings: Timings) -> Verified:
         """Whether two photos are about one person. Raises what `verify_remark` raises but UnknownFace."""
@@ -128,7 +128,9 @@ class PhotoReader:
         first, second = await asyncio.gather(self._embedding(photo, timings), self._embedding(other, timings))
         return Verified(similarity=_cosine(first, second), threshold=threshold)
 
-    async def verify_remark(self, photo: bytes, remark: str, threshold: float | None, timings: Timings) -> Verified:
+    async def verify_remark(
+        self, photo: bytes, remark: str, threshold: float | None, timings: Timings, *, gallery: str
+    ) -> Verified:
         """Whether a photo is about the person of a remark, by the most similar of their faces.
 
         Raises InvalidImage, FaceNotFound, PoorQuality, UnknownFace, Overloaded, StoreUnavailable, and InvalidRequest
@@ -137,17 +139,19 @@ class PhotoReader:
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
-            nearest = (await self._store.search(embedding, 1, remark=remark)).neighbours
+            nearest = (await self._store.search(embedding, 1, gallery=gallery, remark=remark)).neighbours
         if not nearest:
             raise UnknownFace("There is no face under this remark; list the registered faces to see which there are.")
         return Verified(similarity=nearest[0].similarity, threshold=threshold)
 
-    async def verify_face(self, photo: bytes, face_id: int, threshold: float | None, timings: Timings) -> Verified:
+    async def verify_face(
+        self, photo: bytes, face_id: int, threshold: float | None, timings: Timings, *, gallery: str
+    ) -> Verified:
         """Whether a photo is about the person of a known face; raises what `verify_remark` raises."""
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
-            known = await self._store.embeddings([face_id])
+            known = await self._store.embeddings([face_id], gallery=gallery)
         if face_id not in known:
             raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
         return Verified(similarity=_cosine(embedding, known[face_id]), threshold=threshold)
@@ -158,7 +162,8 @@ class PhotoReader:
         return require_faces(observation, self._engine.min_face, self._checks)[0].embedding
 
     async def _rank(self, embedding: Embedding, terms: Terms) -> tuple[list[Candidate], int]:
-        ranking = await self._identifier.rank(embedding, terms.limit, group_by_remark=terms.group_by_remark)
+        identifier = Identifier(self._store, score=self._settings.score, gallery=terms.gallery)
+        ranking = await identifier.rank(embedding, terms.limit, group_by_remark=terms.group_by_remark)
         return ranking.candidates, ranking.found
 
     def _threshold_for(self, terms: Terms) -> ThresholdFor:

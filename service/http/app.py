@@ -15,8 +15,7 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
-from service.gallery.duplicates import duplicate_check, known_duplicates
-from service.gallery.gallery import Gallery, Rules
+from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
@@ -26,7 +25,7 @@ from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import ACTIVE_REQUESTS, GALLERY, HEALTH, METRICS, PHOTO_READER, REQUEST_LOG
+from service.http.keys import ACTIVE_REQUESTS, GALLERIES, HEALTH, METRICS, PHOTO_READER, REQUEST_LOG
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
@@ -101,24 +100,22 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
         store = open_store(settings)
         try:
             files = await open_gallery(settings, store)
-            rules = Rules.of(settings, files.contract.model)
-            duplicates = duplicate_check(settings, files.contract.model, store)
             warnings = _warnings(settings)
             for each in warnings:
                 log.warning("%s", each)
             engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                known = known_duplicates(settings, files.contract.model, store)
-                app[GALLERY] = Gallery(
-                    engine, store, rules, lambda: datetime.now(UTC), duplicates, known_duplicates=known
-                )
+                galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
+                app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 faces = await store.count()
-                log.info("Ready with %d faces; a match needs a score of %.3f.", faces, rules.threshold_for(faces))
+                log.info(
+                    "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
+                )
                 warming = asyncio.create_task(engine.warm())
                 yield
                 await warming

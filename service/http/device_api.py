@@ -9,8 +9,9 @@ from aiohttp import web
 
 from service.errors import BadSignature, FaceServiceError, InvalidRequest, Unauthenticated
 from service.http import routes
+from service.http.callers import gallery_of
 from service.http.forms import FormLimits, defer_continue, read_form
-from service.http.keys import DEVICE_ID, GALLERY, OUTCOME, TIMINGS
+from service.http.keys import DEVICE_ID, OUTCOME, TIMINGS
 from service.http.query import number, require_utf8, switch, word
 from service.http.request_log import Outcome
 from service.values import MAX_FACE_ID, MAX_REMARK, Match, StoredFace
@@ -29,7 +30,7 @@ RECOGNITION_FAILED = (1005, "recognition_failed")
 
 
 class DeviceApi:
-    """The handlers; `routes` says which path reaches which. The gallery is the application's, under GALLERY."""
+    """The handlers; `routes` says which path reaches which. The gallery is the application's, under GALLERIES."""
 
     def __init__(self, limits: FormLimits, *, delete_by_get: bool) -> None:
         self._limits = limits
@@ -54,7 +55,7 @@ class DeviceApi:
             raise InvalidRequest("There is no remark; send it in the query (`?remark=…`) or as a form field.")
         if len(remark) > MAX_REMARK:
             raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
-        await request.app[GALLERY].enroll(form.image, remark, request[TIMINGS], device_id=request.get(DEVICE_ID))
+        await (await gallery_of(request)).enroll(form.image, remark, request[TIMINGS], device_id=request.get(DEVICE_ID))
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:
@@ -64,7 +65,7 @@ class DeviceApi:
         with_score = switch(request, "similarity", default=False)
         group_by_remark = word(request, "group", ("remark",), "") == "remark"
         form = await read_form(request, self._limits)
-        matches = await request.app[GALLERY].identify(
+        matches = await (await gallery_of(request)).identify(
             form.image, limit, request[TIMINGS], group_by_remark=group_by_remark
         )
         found = [_match(each, with_picture=with_picture, with_score=with_score) for each in matches]
@@ -80,14 +81,14 @@ class DeviceApi:
             return await self.delete(request)
         offset = number(request, "offset", 0, smallest=0, largest=MAX_FACE_ID)
         limit = number(request, "limit", None, smallest=0, largest=MAX_FACE_ID)
-        return await _stream(request, request.app[GALLERY].list(offset, limit))
+        return await _stream(request, (await gallery_of(request)).list(offset, limit))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget one face."""
         face_id = number(request, "face_id", None, smallest=1, largest=MAX_FACE_ID)
         if face_id is None:
             raise InvalidRequest("There is no face_id; send it in the query (`?face_id=…`).")
-        await request.app[GALLERY].remove(face_id, request[TIMINGS])
+        await (await gallery_of(request)).remove(face_id, request[TIMINGS])
         return success({})
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from service.errors import FaceServiceError, NotReady
 from service.stores.store import Store
 from service.timings import Timings
-from service.values import Box, Detection
+from service.values import DEFAULT_GALLERY, Box, Detection
 from service.vision.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Health:
         landmarks = ((22.0, 26.0), (42.0, 26.0), (32.0, 36.0), (24.0, 46.0), (40.0, 46.0))
         everything = [Detection(box=Box(0.0, 0.0, 64.0, 64.0), landmarks=landmarks, score=1.0)]
         observation = await self._engine.observe(self._probe_photo, lambda _found, _size: everything, Timings())
-        await self._store.search(observation.faces[0].embedding, limit=1)
+        await self._store.search(observation.faces[0].embedding, limit=1, gallery=DEFAULT_GALLERY)
 
 
 def _grey_jpeg() -> bytes:

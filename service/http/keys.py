@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:  # the parts import their keys from here
-    from service.gallery.gallery import Gallery
+    from service.gallery.galleries import Galleries
     from service.gallery.photos import PhotoReader
     from service.http.active_requests import ActiveRequests
     from service.http.forms import Form
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.request_log import Outcome, RequestLog
     from service.timings import Timings
 
-GALLERY: web.AppKey[Gallery] = web.AppKey("gallery")
+GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
 HEALTH: web.AppKey[Health] = web.AppKey("health")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")

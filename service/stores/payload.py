@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from service.stores.people import person_fields
 from service.stores.store import Added
-from service.values import Box, StoredFace
+from service.values import DEFAULT_GALLERY, Box, FaceChanges, StoredFace
 
 REMARK = "remark"
 """The field that tells people apart."""
 
-IDENTITY = (REMARK, "sha256")
+GALLERY = "gallery"
+"""The field that keeps galleries apart: Qdrant's tenant."""
+
+IDENTITY = (GALLERY, REMARK, "sha256")
 """The fields in which a face that is added again agrees with the one that is there."""
 
 KEYWORDS = (REMARK, "sha256", "device_id")
 """The fields that are indexed for equality."""
 
-REGISTERED_AT = "registered_at"
-"""The field that is indexed as a time; lists are ordered by it."""
+REGISTERED_AT, EXPIRES_AT = "registered_at", "expires_at"
+"""The fields that are indexed as times; lists are ordered by the first."""
 
 # Named points read better in Qdrant's dashboard than five bare pairs.
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -30,12 +34,8 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
 
     Raises ValueError for a remark that is not Unicode text (a lone surrogate), which no store can keep.
     """
-    try:
-        face.remark.encode()
-    except UnicodeEncodeError:
-        raise ValueError("The remark holds half of a surrogate pair, which is not a character.") from None
     return {
-        "remark": face.remark,
+        REMARK: _encodable(face.remark),
         "picture": face.picture,
         "box": face.box._asdict(),
         "landmarks": {name: list(point) for name, point in zip(_LANDMARKS, face.landmarks, strict=True)},
@@ -43,6 +43,10 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
         "sha256": face.sha256,
         REGISTERED_AT: to_text(face.registered_at),
         "device_id": face.device_id,
+        GALLERY: face.gallery,
+        "metadata": None if face.metadata is None else dict(face.metadata),
+        EXPIRES_AT: None if face.expires_at is None else to_text(face.expires_at),
+        **person_fields(face.remark, gallery=face.gallery),
     }
 
 
@@ -58,7 +62,25 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         sha256=payload["sha256"],
         registered_at=to_time(payload),
         device_id=payload["device_id"],
+        gallery=payload.get(GALLERY, DEFAULT_GALLERY),
+        metadata=payload.get("metadata"),
+        expires_at=datetime.fromisoformat(payload[EXPIRES_AT]) if payload.get(EXPIRES_AT) else None,
     )
+
+
+def to_changes(changes: FaceChanges, *, gallery: str) -> dict[str, Any]:
+    """The fields of a payload that differ after a change; raises what to_payload raises."""
+    return {
+        REMARK: _encodable(changes.remark),
+        "metadata": None if changes.metadata is None else dict(changes.metadata),
+        EXPIRES_AT: None if changes.expires_at is None else to_text(changes.expires_at),
+        **person_fields(changes.remark, gallery=gallery),
+    }
+
+
+def to_renaming(remark: str, *, gallery: str) -> dict[str, Any]:
+    """The fields of a payload that differ under another remark; raises what to_payload raises."""
+    return {REMARK: _encodable(remark), **person_fields(remark, gallery=gallery)}
 
 
 def to_time(payload: Mapping[str, Any]) -> datetime:
@@ -76,3 +98,11 @@ def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Adde
 def to_text(time: datetime) -> str:
     """ISO 8601 in UTC, always with microseconds, so that the texts sort as the times do."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _encodable(remark: str) -> str:
+    try:
+        remark.encode()
+    except UnicodeEncodeError:
+        raise ValueError("The remark holds half of a surrogate pair, which is not a character.") from None
+    return remark

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from service.stores.listing import Key
-from service.values import Embedding, ModelContract, Nearest, StoredFace
+from service.stores.people import PersonKey
+from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 
 class Added(Enum):
@@ -48,8 +50,16 @@ class Store(Protocol):
         Raises GalleryInUse when another process has the embedded gallery open.
         """
 
-    async def bind(self, contract: ModelContract) -> None:
-        """Create the gallery for this contract where it is new; else raise ContractMismatch unless it is the same."""
+    async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
+        """Create the gallery for this contract where it is new; else raise ContractMismatch unless it is the same.
+
+        `face_id_bits` (31 or 53) is for a new one; one that is there keeps its own. What an older version of this
+        service left is brought up to date.
+        """
+
+    @property
+    def face_id_bits(self) -> int:
+        """Its numbers of faces are below 2 to this power; known once it is bound."""
 
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """Write a face unless its face_id is there already; durable once it returns."""
@@ -58,39 +68,77 @@ class Store(Protocol):
         """Likewise for several faces in one go, 64 to 256 at best; the answers in their order."""
 
     async def search(
-        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+        self, embedding: Embedding, limit: int, *, gallery: str, people: int | None = None, remark: str | None = None
     ) -> Nearest:
-        """The `limit` most similar faces, best first, all or those of one remark.
+        """The `limit` most similar faces of a gallery, best first, all or those of one remark.
 
         With `people`, they are read only until they have so many remarks.
         """
 
     def scan(
-        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+        self,
+        offset: int = 0,
+        limit: int | None = None,
+        *,
+        gallery: str,
+        after: Key | None = None,
+        remark: str | None = None,
     ) -> AsyncIterator[StoredFace]:
-        """Every face, oldest first, read page by page; `offset` faces are skipped, `limit` returned at most.
+        """Every face of a gallery, oldest first, page by page; `offset` faces are skipped, `limit` returned at most.
 
         With `after` those that come behind that key in the list, whether its face is there or not; with `remark` those
         of one remark.
         """
 
     def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
-        """Every face with its embedding, by rising face_id from past `after`, page by page: for moving a gallery."""
+        """Every face of all galleries with its embedding, by rising face_id from past `after`: for moving them."""
 
     def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
-        """The key of every face, by rising face_id from past `after`, page by page: for comparing galleries."""
+        """The key of every face of all galleries, by rising face_id from past `after`: for comparing stores."""
 
-    async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
-        """Those of some faces that are there, by face_id; 64 to 256 at best."""
+    async def fetch(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
+        """Those of some faces that are in a gallery (None: in any), by face_id; 64 to 256 at best."""
 
-    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
-        """Those of some faces that are there, by face_id; 64 to 256 at best."""
+    async def embeddings(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
+        """Those of some faces that are in a gallery (None: in any), by face_id; 64 to 256 at best."""
 
-    async def remove(self, face_id: int) -> bool:
-        """Forget a face for good; False where there is none of that number."""
+    async def change(self, face_id: int, changes: FaceChanges, *, gallery: str) -> bool:
+        """Give a face of a gallery other fields; False where there is none of that number. Durable once it returns."""
 
-    async def count(self) -> int:
-        """How many faces there are, exactly."""
+    async def remove(self, face_id: int, *, gallery: str | None) -> bool:
+        """Forget a face of a gallery (None: of any) for good; False where there is none of that number."""
+
+    async def remove_expired(self, now: datetime) -> int:
+        """Forget all faces whose time is up, in every gallery; how many there were, about."""
+
+    async def count(self, *, gallery: str | None = None) -> int:
+        """How many faces there are in a gallery (None: in all), exactly."""
+
+    async def people(
+        self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
+    ) -> tuple[list[Person], PersonKey | None]:
+        """The next `limit` people of a gallery behind a key, and behind which key it goes on, None at the end.
+
+        They come in the order of stores/people.py. With `part` only those whose remark contains it, in whatever case.
+        """
+
+    async def person(self, remark: str, *, gallery: str) -> Person | None:
+        """The person of a remark, None where there is no face of it."""
+
+    async def rename_person(self, remark: str, new: str, *, gallery: str) -> int:
+        """Give every face of a remark another one, which may be in use; how many there were, about."""
+
+    async def remove_person(self, remark: str, *, gallery: str) -> int:
+        """Forget every face of a remark for good; how many there were, about."""
+
+    async def galleries(self) -> list[GalleryEntry]:
+        """The galleries that there are, the default one first, then by name."""
+
+    async def create_gallery(self, name: str, created_at: datetime) -> bool:
+        """Make an empty gallery; False where it is there already. Durable once it returns."""
+
+    async def remove_gallery(self, name: str) -> bool:
+        """Forget a gallery and its faces for good; False where there is none. The default one only loses its faces."""
 
     async def figures(self) -> Figures:
         """Faces and remarks exactly, what the index covers about; may take seconds."""

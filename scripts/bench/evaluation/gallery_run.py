@@ -116,7 +116,9 @@ async def enroll(store: EdgeStore, portraits: Sequence[Portrait], observed: Mapp
         if (candidate := observed[portrait.path].candidate) is not None
     ]
     for start in range(0, len(enrollments), _ADDED_AT_ONCE):
-        await add_under_free_ids(enrollments[start : start + _ADDED_AT_ONCE], store.add_many)
+        await add_under_free_ids(
+            enrollments[start : start + _ADDED_AT_ONCE], store.add_many, face_id_bits=store.face_id_bits
+        )
 
 
 def _enrolled(portraits: Sequence[Portrait], observed: Mapping[Path, Observed]) -> list[tuple[str, Embedding]]:

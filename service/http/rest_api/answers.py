@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.values import MAX_FACE_ID
+from service.values import DEFAULT_GALLERY, MAX_FACE_ID
 
 FaceId = Annotated[int, Field(ge=1, le=MAX_FACE_ID, description="The face's number.", examples=[1001])]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
-GALLERY_NAME = "default"
+GALLERY_NAME = DEFAULT_GALLERY
 """The one gallery that there is."""
 
 GalleryName = Annotated[str, Field(description="The gallery that was asked.", examples=[GALLERY_NAME])]

@@ -10,8 +10,9 @@ from aiohttp import ETag, web
 from service import errors
 from service.gallery.gallery import EnrolledFace
 from service.http import routes
+from service.http.callers import gallery_of
 from service.http.forms import FormLimits
-from service.http.keys import GALLERY, TIMINGS
+from service.http.keys import TIMINGS
 from service.http.rest_api import examples
 from service.http.rest_api.answers import (
     GALLERY_NAME,
@@ -40,7 +41,7 @@ from service.values import StoredFace
 async def register(request: web.Request, query: RegisterQuery, limits: FormLimits) -> Registration:
     """Remember the photo's faces under the remark."""
     photo = await read_photo(request, limits)
-    enrolled = await request.app[GALLERY].enroll_faces(
+    enrolled = await (await gallery_of(request)).enroll_faces(
         photo, query.remark, request[TIMINGS], faces=query.faces, quality=query.quality
     )
     return Registration(faces=[_registered(each) for each in enrolled])
@@ -49,20 +50,20 @@ async def register(request: web.Request, query: RegisterQuery, limits: FormLimit
 async def list_faces(request: web.Request, query: ListQuery, _: FormLimits) -> FacePage:
     """A page of the list."""
     after = None if query.cursor is None else key_of_cursor(query.cursor)
-    faces, last = await request.app[GALLERY].page(query.limit, after=after, remark=query.remark)
+    faces, last = await (await gallery_of(request)).page(query.limit, after=after, remark=query.remark)
     known = [_known(each, with_picture=query.include == "picture") for each in faces]
     return FacePage(faces=known, next_cursor=None if last is None else cursor_of(last))
 
 
 async def show(request: web.Request, query: FaceQuery, _: FormLimits) -> KnownFace:
     """One face."""
-    face = await request.app[GALLERY].face(read_face_id(request))
+    face = await (await gallery_of(request)).face(read_face_id(request))
     return _known(face, with_picture=query.include == "picture")
 
 
 async def show_picture(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """A face's picture, which never changes; so a client that has it is told so."""
-    face = await request.app[GALLERY].face(read_face_id(request))
+    face = await (await gallery_of(request)).face(read_face_id(request))
     picture = base64.b64decode(face.picture)
     tag = hashlib.sha256(picture).hexdigest()[:32]
     wanted = request.if_none_match or ()
@@ -77,7 +78,7 @@ async def show_picture(request: web.Request, _query: NoQuery, _: FormLimits) -> 
 
 async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """Forget one face."""
-    await request.app[GALLERY].remove(read_face_id(request), request[TIMINGS])
+    await (await gallery_of(request)).remove(read_face_id(request), request[TIMINGS])
     return web.Response(status=204)
 
 

@@ -100,10 +100,10 @@ async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -
     if other is not None:
         found = await reader.verify_photo(photo, other, query.threshold, timings)
     elif query.remark is not None:
-        found = await reader.verify_remark(photo, query.remark, query.threshold, timings)
+        found = await reader.verify_remark(photo, query.remark, query.threshold, timings, gallery=GALLERY_NAME)
     else:
         assert query.face_id is not None  # noqa: S101 - one of the three is there
-        found = await reader.verify_face(photo, query.face_id, query.threshold, timings)
+        found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=GALLERY_NAME)
     similarity = round(found.similarity, 4)
     return answers.Verification(
         score=similarity,
@@ -202,12 +202,18 @@ def _seen(detection: Detection, quality: Quality, reader: PhotoReader) -> SeenFa
 
 
 def _terms(query: SearchQuery) -> Terms:
-    return Terms(limit=query.limit, group_by_remark=query.group == "remark", threshold=query.threshold, fpir=query.fpir)
+    return Terms(
+        gallery=GALLERY_NAME,
+        limit=query.limit,
+        group_by_remark=query.group == "remark",
+        threshold=query.threshold,
+        fpir=query.fpir,
+    )
 
 
 async def _pictures(reader: PhotoReader, query: SearchQuery, candidates: list[Candidate]) -> dict[int, str] | None:
     """None where they weren't asked for."""
-    return await reader.pictures(candidates) if query.include == "picture" else None
+    return await reader.pictures(candidates, gallery=GALLERY_NAME) if query.include == "picture" else None
 
 
 def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from service import __version__
 from service.http import routes
+from service.http.callers import gallery_of
 from service.http.forms import FormLimits
-from service.http.keys import GALLERY, PHOTO_READER
+from service.http.keys import PHOTO_READER
 from service.http.rest_api import examples
 from service.http.rest_api.answers import GALLERY_NAME, Model, Stats
 from service.http.rest_api.operations import Operation
@@ -30,7 +31,7 @@ async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Mo
 
 async def show_stats(request: web.Request, _query: NoQuery, _: FormLimits) -> Stats:
     """How many faces there are."""
-    return Stats(gallery=GALLERY_NAME, faces=await request.app[GALLERY].count())
+    return Stats(gallery=GALLERY_NAME, faces=await (await gallery_of(request)).count())
 
 
 STATE_OPERATIONS = (

@@ -1,0 +1,91 @@
+"""The galleries of a store, apart from each other: one engine sees for all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from service.errors import UnknownGallery
+from service.gallery.duplicates import duplicate_check, known_duplicates
+from service.gallery.gallery import Gallery, Rules
+from service.settings import Settings
+from service.stores.store import Store
+from service.values import DEFAULT_GALLERY, GalleryEntry
+from service.vision.engine import Engine
+
+NAMES_KEPT_S = 5.0
+"""For so long the names of the galleries count as read: another service may make one, or remove one."""
+
+
+class Galleries:
+    """Gives the gallery of a name."""
+
+    def __init__(
+        self, engine: Engine, store: Store, settings: Settings, model: str, clock: Callable[[], datetime]
+    ) -> None:
+        """`clock` gives the time of a registration, aware and in UTC.
+
+        Raises InvalidSettings where the model has no threshold and the settings need one.
+        """
+        self.rules = Rules.of(settings, model)
+        self._engine = engine
+        self._store = store
+        self._settings = settings
+        self._model = model
+        self._clock = clock
+        self._opened: dict[str, Gallery] = {DEFAULT_GALLERY: self._make(DEFAULT_GALLERY)}
+        self._names: frozenset[str] = frozenset()
+        self._read_at = -NAMES_KEPT_S
+
+    async def of(self, name: str) -> Gallery:
+        """The gallery of a name. Raises UnknownGallery where there is none, or StoreUnavailable."""
+        if name != DEFAULT_GALLERY:
+            await self._require(name)
+        if name not in self._opened:
+            self._opened[name] = self._make(name)
+        return self._opened[name]
+
+    async def list(self) -> list[GalleryEntry]:
+        """All of them, the default one first, then by name. Raises StoreUnavailable."""
+        return await self._store.galleries()
+
+    async def create(self, name: str) -> bool:
+        """Make an empty one; False where it is there already. Raises StoreUnavailable."""
+        made = await self._store.create_gallery(name, self._clock())
+        self._forget_names()
+        return made
+
+    async def remove(self, name: str) -> None:
+        """Forget one and its faces; the default one only loses its faces. Raises UnknownGallery or StoreUnavailable."""
+        self._opened.pop(name, None) if name != DEFAULT_GALLERY else None
+        removed = await self._store.remove_gallery(name)
+        self._forget_names()
+        if not removed:
+            raise _unknown()
+
+    async def _require(self, name: str) -> None:
+        if name in self._names and time.monotonic() - self._read_at < NAMES_KEPT_S:
+            return
+        self._names = frozenset(each.name for each in await self._store.galleries())
+        self._read_at = time.monotonic()
+        if name not in self._names:
+            raise _unknown()
+
+    def _forget_names(self) -> None:
+        self._names = frozenset()
+
+    def _make(self, name: str) -> Gallery:
+        return Gallery(
+            self._engine,
+            self._store,
+            self.rules,
+            self._clock,
+            duplicate_check(self._settings, self._model, self._store, name),
+            known_duplicates=known_duplicates(self._settings, self._model, self._store, name),
+            name=name,
+        )
+
+
+def _unknown() -> UnknownGallery:
+    return UnknownGallery("There is no gallery of this name; make it with `PUT /v1/galleries/{name}`, or list them.")
