@@ -91,8 +91,8 @@ class Settings:
     )
     face_id_bits: Literal[31, 53] = Field(
         default=31,
-        description="Face numbers of a gallery that is made are below 2 to this power: 31 is for firmware that keeps them "
-        "in 32 bits, 53 for over 100 million faces.",
+        description="Numbers of faces in a gallery that is made are below 2 to this power: 31 for firmware that keeps "
+        "them in 32 bits, 53 for over 100 million faces.",
     )
     weights: Path | None = Field(
         default=None, description="A state_dict file of InceptionResnetV1 to use instead of fetching one."

@@ -105,28 +105,5 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
 
 
 async def _is_empty(store: Store) -> bool:
-    return not [
-        face async for face in store.scan(limit=1, gallery=DEFAULT_GALLERY)
-    ]  # counting many millions may take a server too long
-
-
-async def _would_write(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
-    return [[(Outcome.WOULD_REGISTER, None)] * len(candidate.faces) for candidate, _ in candidates]
-
-
-def journal_path(settings: Settings) -> Path:
-    """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
-    if settings.qdrant_url is None:
-        return settings.data / "gallery" / "journal.sqlite"
-    return _named_after(settings, f"{settings.qdrant_url} {settings.qdrant_collection}")
-
-
-def _named_after(settings: Settings, place: str) -> Path:
-    return settings.data / "journals" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.sqlite"
-
-
-def terms(settings: Settings, contract: ModelContract, faces: str) -> str:
-    """All settings that decide what becomes of a photo: where one differs, the journal's word doesn't count."""
-    searching = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels", "rotate")
-    names = (*searching, "choice", "quality", "mirror")
-    return json.dumps([asdict(contract), faces, *(getattr(settings, name) for name in names)])
+    first = store.scan(limit=1, gallery=DEFAULT_GALLERY)  # counting many millions may take a server too long
+    return await anext(first, None) is None

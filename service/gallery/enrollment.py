@@ -141,4 +141,5 @@ def derive_face_id(
     photo = f"{sha256}.{nth}" if nth else sha256
     text = f"{photo}\n{attempt}\n{remark}" if gallery == DEFAULT_GALLERY else f"{photo}\n{attempt}\n{gallery}\n{remark}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) % (2**bits - 1) + 1
+    largest: int = 2**bits - 1
+    return int.from_bytes(digest[:8]) % largest + 1
