@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from argparse import Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.local_engine import local_engine
-from indexer.importing.outcomes import Outcome
-from indexer.importing.pipeline import Target, Written
+from indexer.importing.pipeline import Target
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
 from service.gallery.duplicates import duplicate_check
-from service.gallery.enrollment import Candidate
 from service.gallery.opening import open_gallery
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
-from service.values import DEFAULT_GALLERY, ModelContract
+from service.values import DEFAULT_GALLERY
 
 log = logging.getLogger(__name__)
 
