@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.local_engine import local_engine
-from indexer.importing.pipeline import Target
+from indexer.importing.outcomes import Outcome
+from indexer.importing.pipeline import Target, Written
 from indexer.importing.ray_engines import ray_engines
 from indexer.importing.service_client import connected, signer
 from service.errors import GalleryInUse
 from service.gallery.duplicates import duplicate_check
+from service.gallery.enrollment import Candidate
 from service.gallery.opening import open_gallery
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
-from service.values import DEFAULT_GALLERY
+from service.values import DEFAULT_GALLERY, ModelContract
 
 log = logging.getLogger(__name__)
 
@@ -102,3 +107,25 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
 async def _is_empty(store: Store) -> bool:
     first = store.scan(limit=1, gallery=DEFAULT_GALLERY)  # counting many millions may take a server too long
     return await anext(first, None) is None
+
+
+async def _would_write(candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
+    return [[(Outcome.WOULD_REGISTER, None)] * len(candidate.faces) for candidate, _ in candidates]
+
+
+def journal_path(settings: Settings) -> Path:
+    """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
+    if settings.qdrant_url is None:
+        return settings.data / "gallery" / "journal.sqlite"
+    return _named_after(settings, f"{settings.qdrant_url} {settings.qdrant_collection}")
+
+
+def _named_after(settings: Settings, place: str) -> Path:
+    return settings.data / "journals" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.sqlite"
+
+
+def terms(settings: Settings, contract: ModelContract, faces: str) -> str:
+    """All settings that decide what becomes of a photo: where one differs, the journal's word doesn't count."""
+    searching = ("min_score", "min_face", "min_share", "search_side", "max_bytes", "max_pixels", "rotate")
+    names = (*searching, "choice", "quality", "mirror")
+    return json.dumps([asdict(contract), faces, *(getattr(settings, name) for name in names)])
