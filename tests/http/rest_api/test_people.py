@@ -37,7 +37,9 @@ async def test_all_faces_of_a_remark_are_one_person(caller: Caller, portraits: d
     assert page["people"][0]["face_id"] in anns
     assert (page["gallery"], page["next_cursor"]) == ("default", None)
     assert await caller.ask("GET", path_of("Zoë"), 200) == {
-        "remark": "Zoë", "faces": 1, "face_id": zoe,
+        "remark": "Zoë",
+        "faces": 1,
+        "face_id": zoe,
         "gallery": "default",
     }
 
