@@ -20,6 +20,7 @@ from service.errors import (
     FaceNotFound,
     FaceUncertain,
     InvalidImage,
+    InvalidRequest,
     MultipleFaces,
     TooSmall,
     UnknownFace,
@@ -30,7 +31,7 @@ from service.gallery.gallery import Gallery
 from service.gallery.rules import Rules
 from service.stores.store import Added, Store
 from service.timings import Timings
-from service.values import StoredFace
+from service.values import DEFAULT_GALLERY, StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
 
@@ -74,7 +75,7 @@ class TestEnroll:
         (face,) = await stored(gallery)
         digest = hashlib.sha256(portraits["obama"]).hexdigest()
         assert (face.face_id, face.remark, face.sha256, face.device_id) == (number, "test", digest, "gate-1")
-        assert number == derive_face_id(digest, remark="test")
+        assert number == derive_face_id(digest, remark="test", bits=53)
         assert face.registered_at == START
         assert 0.9 <= face.detection_score <= 1
         width, height = picture(face.picture).size
@@ -98,14 +99,14 @@ class TestEnroll:
         """Two registrations that meet on one number both stay, and each meets itself again."""
         number = await gallery.enroll(portraits["biden"], "somebody", Timings())
         (somebody,) = await stored(gallery)
-        await store.remove(number)
+        await store.remove(number, gallery=DEFAULT_GALLERY)
         digest = hashlib.sha256(portraits["obama"]).hexdigest()
         vector = np.zeros(512, dtype=np.float32)
         vector[0] = 1
         for attempt in (0, 1):
-            squatter = replace(somebody, face_id=derive_face_id(digest, remark="test", attempt=attempt))
+            squatter = replace(somebody, face_id=derive_face_id(digest, remark="test", attempt=attempt, bits=53))
             assert await store.add(squatter, vector) is Added.NEW
-        third = derive_face_id(digest, remark="test", attempt=2)
+        third = derive_face_id(digest, remark="test", attempt=2, bits=53)
         for _ in range(2):
             assert await gallery.enroll(portraits["obama"], "test", Timings()) == third
         assert await store.count() == 3
@@ -201,6 +202,38 @@ class TestQuality:
     async def test_a_photo_without_light(self, gallery: Gallery) -> None:
         with pytest.raises(FaceDark, match="too dark to find a face"):
             await gallery.enroll(jpeg(Image.new("RGB", (100, 100))), "test", Timings())
+
+
+class TestExpiry:
+    @pytest.mark.slow
+    async def test_a_face_whose_time_is_up_counts_as_gone(
+        self, engine: Engine, store: Store, portraits: dict[str, bytes]
+    ) -> None:
+        """To the microsecond, though it is still in the store."""
+        now = START
+        gallery = Gallery(engine, store, RULES, clock=lambda: now)
+        end = START + timedelta(hours=1)
+        for name, expires_at in (("obama", end), ("obama2", None)):
+            await gallery.enroll_faces(
+                portraits[name], name, Timings(), faces=None, quality=None, expires_at=expires_at
+            )
+
+        async def seen() -> tuple[list[str], ...]:
+            page, _ = await gallery.page(10, after=None, remark=None)
+            matches = await gallery.identify(portraits["obama"], 5, Timings())
+            return (
+                [face.remark for face in await stored(gallery)],
+                [face.remark for face in page],
+                [match.face.remark for match in matches],
+            )
+
+        now = end - timedelta(microseconds=1)
+        assert await seen() == (["obama", "obama2"],) * 3
+        now = end
+        assert await seen() == (["obama2"],) * 3
+        assert await store.count() == 2
+        with pytest.raises(InvalidRequest, match="still to come"):
+            await gallery.enroll_faces(portraits["obama"], "x", Timings(), faces=None, quality=None, expires_at=now)
 
 
 class TestRemove:

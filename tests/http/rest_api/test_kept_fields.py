@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+from service.settings import Settings
+from tests.conftest import running
 from tests.http.rest_api.conftest import Caller
 from tests.support.device import multipart
 
@@ -124,7 +126,7 @@ async def test_a_change_that_is_none(caller: Caller, portraits: dict[str, bytes]
     """A remark can't be taken away, and what isn't kept can't be changed."""
     [face] = await caller.register(portraits["obama"], "remark=a")
     path = f"/v1/faces/{face['face_id']}"
-    bodies: list[Any] = [{"remark": None}, {"remark": ""}, {"gallery": "x"}, {"picture": None}, [], None, "a", {"a": 1}]
+    bodies: list[Any] = [{"remark": None}, {"remark": ""}, {"gallery": "x"}, {"picture": None}, [], "a", {"a": 1}]
     for body in bodies:
         await caller.fails(400, "invalid_request", "PATCH", path, json=body)
     await caller.fails(404, "unknown_face", "PATCH", "/v1/faces/7", json={"remark": "a"})
@@ -159,3 +161,16 @@ async def test_a_face_whose_time_is_up_is_gone(caller: Caller, portraits: dict[s
     [again] = await caller.register(portraits["obama"], "remark=a")
     assert (again["face_id"], again["expires_at"]) == (face["face_id"], None)
     assert (await caller.ask("GET", path, 200))["expires_at"] is None
+
+
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.slow
+async def test_a_service_removes_what_has_expired(settings: Settings, portraits: dict[str, bytes]) -> None:
+    """Also what did so while no service ran."""
+    async with running(settings) as client:
+        soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        await Caller(client).register(portraits["obama"], f"remark=a&expires_at={quote(soon)}")
+    await asyncio.sleep(1)
+    async with running(settings) as client, asyncio.timeout(10):
+        while (await Caller(client).ask("GET", "/v1/stats", 200))["faces"]:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.05)
