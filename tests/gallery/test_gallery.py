@@ -75,7 +75,7 @@ class TestEnroll:
         (face,) = await stored(gallery)
         digest = hashlib.sha256(portraits["obama"]).hexdigest()
         assert (face.face_id, face.remark, face.sha256, face.device_id) == (number, "test", digest, "gate-1")
-        assert number == derive_face_id(digest, remark="test", bits=53)
+        assert number == derive_face_id(digest, remark="test", bits=31)
         assert face.registered_at == START
         assert 0.9 <= face.detection_score <= 1
         width, height = picture(face.picture).size
@@ -104,9 +104,9 @@ class TestEnroll:
         vector = np.zeros(512, dtype=np.float32)
         vector[0] = 1
         for attempt in (0, 1):
-            squatter = replace(somebody, face_id=derive_face_id(digest, remark="test", attempt=attempt, bits=53))
+            squatter = replace(somebody, face_id=derive_face_id(digest, remark="test", attempt=attempt, bits=31))
             assert await store.add(squatter, vector) is Added.NEW
-        third = derive_face_id(digest, remark="test", attempt=2, bits=53)
+        third = derive_face_id(digest, remark="test", attempt=2, bits=31)
         for _ in range(2):
             assert await gallery.enroll(portraits["obama"], "test", Timings()) == third
         assert await store.count() == 3
