@@ -34,7 +34,7 @@ async def rest_section(settings: Settings, photos: Sequence[Path]) -> str:
                 lambda photo: _ask(session, f"{url}/v1/identify?group=face&include=picture", photo),
                 [path.read_bytes() for path in photos],
             )
-    return "\n".join(["## The /v1 API", "", pairs_table(took, "POST /recognition_face", "POST /v1/identify")])
+    return f"## The /v1 API\n\n{pairs_table(took, 'POST /recognition_face', 'POST /v1/identify')}"
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, photo: bytes) -> float:
@@ -45,7 +45,7 @@ async def _ask(session: aiohttp.ClientSession, url: str, photo: bytes) -> float:
     async with session.post(url, data=form) as response:
         await response.json()
     milliseconds = (time.perf_counter() - began) * 1000
-    if response.status != 200:
+    if not response.ok:
         raise RuntimeError(f"{url} answered {response.status}")
     return milliseconds
 

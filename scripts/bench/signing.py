@@ -45,7 +45,7 @@ async def signing_section(settings: Settings, photos: Sequence[Path]) -> str:
                 [path.read_bytes() for path in photos],
             )
     compared = pairs_table(took, "recognition, unsigned", "recognition, signed and verified")
-    return "\n".join(["## Device authentication", "", compared])
+    return f"## Device authentication\n\n{compared}"
 
 
 async def _recognise(session: aiohttp.ClientSession, url: str, photo: bytes) -> float:
