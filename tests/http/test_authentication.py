@@ -21,10 +21,11 @@ from aiohttp import web
 from service.devices.replay import LocalReplayMemory
 from service.errors import InvalidDevices
 from service.http.app import create_app
-from service.http.keys import GALLERY
+from service.http.keys import GALLERIES
 from service.http.routes import OPEN_PATHS, REST_PATHS
 from service.settings import Settings
 from service.timings import Timings
+from service.values import DEFAULT_GALLERY
 from service.vision.engine import Engine
 from tests.conftest import MODELS, Start
 from tests.devices.test_signatures import text
@@ -51,7 +52,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest_asyncio.fixture(loop_scope="module")
 async def port(service: Client) -> int:
     """The module's service, without faces."""
-    gallery = service.app[GALLERY]
+    gallery = await service.app[GALLERIES].of(DEFAULT_GALLERY)
     for face in [each async for each in gallery.list()]:
         await gallery.remove(face.face_id, Timings())
     assert service.port is not None
@@ -405,7 +406,7 @@ class TestLetIn:
         """The device's id is in the face's payload and in the log line; its secret nowhere."""
         caplog.set_level(logging.DEBUG)
         await registered(port, photo)
-        gallery = service.app[GALLERY]
+        gallery = await service.app[GALLERIES].of(DEFAULT_GALLERY)
         assert [face.device_id async for face in gallery.list()] == ["door-7"]
         lines = [vars(record) for record in caplog.records if record.message == "request"]
         assert [line["device_id"] for line in lines] == ["door-7"] * 2
