@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"face-service {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    device_commands.describe(commands.add_parser("devices", help="devices that may send requests, in the file FACE_DEVICES"))
+    device_commands.describe(
+        commands.add_parser("devices", help="devices that may send requests, in the file FACE_DEVICES")
+    )
     key_commands.describe(commands.add_parser("keys", help="keys of programs and people, in the file FACE_KEYS"))
     commands.add_parser("prepare", help="fetch and convert the model, so that the service starts at once")
     quantize.describe(commands.add_parser("quantize", help="make the model of FACE_PRECISION=int8 from face photos"))

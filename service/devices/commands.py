@@ -67,9 +67,7 @@ def _list(path: Path) -> None:
 
 def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
     if not ID.fullmatch(options.id):
-        raise InvalidDevices(
-            "An id is 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`, and doesn't begin with `key:`; choose another one."
-        )
+        raise InvalidDevices(f"A{DEVICES.name_rule[1:]}; choose another one.")
     if options.id in document:
         raise InvalidDevices(f"There is a device {options.id} already; choose another id, or rotate its secret.")
     secret = secrets.token_hex(_SECRET_BYTES)

@@ -57,7 +57,7 @@ def _list(path: Path) -> None:
 
 def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
     if not NAME.fullmatch(options.id):
-        raise InvalidKeys("A name is 1 to 64 of A-Z, a-z, 0-9, `.`, `_` and `-`; choose another one.")
+        raise InvalidKeys(f"A{KEYS.name_rule[1:]}; choose another one.")
     if options.id in document:
         raise InvalidKeys(f"There is a key {options.id} already; choose another name, or remove that one.")
     key = new_key()

@@ -80,7 +80,9 @@ def _key(name: str, table: Mapping[str, Any], rules: Rules) -> KeyEntry:
     )
     rules.check(
         galleries is None
-        or (isinstance(galleries, list) and all(isinstance(each, str) and GALLERY.fullmatch(each) for each in galleries)),
+        or (
+            isinstance(galleries, list) and all(isinstance(each, str) and GALLERY.fullmatch(each) for each in galleries)
+        ),
         "`galleries` is a list of galleries' names; without it the key opens all",
     )
     rules.check(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.errors import InvalidRequest, UnsupportedBody
-from service.http.forms import FormLimits, read_parts, receiving, too_large
+from service.http.forms import FormLimits, content_of, read_parts, receiving, too_large
 from service.http.rest_api.queries import EmbeddingBody, PhotoBody, TwoPhotosBody, read_json
 
 _MAX_EMBEDDING_BODY = 256 * 1024
@@ -73,7 +73,7 @@ async def _read_content(request: web.Request, limits: FormLimits, limit: int) ->
         return None
     read = bytearray()
     async with receiving(request, limits, "The body is malformed; check that it is complete."):
-        async for chunk in request.content.iter_any():
+        async for chunk in content_of(request).iter_any():
             read += chunk
             if len(read) > limit:
                 return None

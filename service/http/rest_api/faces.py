@@ -85,6 +85,7 @@ async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Re
 FACE_OPERATIONS = (
     Operation(
         name="registerFaces",
+        needs="register",
         tag="faces",
         method="POST",
         path=routes.FACES,
@@ -101,6 +102,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="listFaces",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.FACES,
@@ -112,6 +114,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="showFace",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.FACE,
@@ -124,6 +127,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="deleteFace",
+        needs="delete",
         tag="faces",
         method="DELETE",
         path=routes.FACE,
@@ -136,6 +140,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="showPicture",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.PICTURE,

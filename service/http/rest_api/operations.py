@@ -10,6 +10,7 @@ from typing import Any, Generic
 from aiohttp import web
 from pydantic import BaseModel
 
+from service.devices.operations import OperationWord
 from service.errors import FaceServiceError
 from service.http.forms import FormLimits, defer_continue
 from service.http.rest_api.answers import Answer
@@ -29,12 +30,13 @@ class Takes(Enum):
 class Operation(Generic[Q]):
     """What is done at a path.
 
-    `handle` gets the request, its query and the limits of a body. It returns the model of the answer, or a response of
-    its own where the answer isn't JSON, of the type `media_type`. `raises` are the failures that it has beside those
-    that every operation has. `example` is an answer, as JSON.
+    `needs` is what the caller must be allowed to do. `handle` gets the request, its query and the limits of a body. It
+    returns the model of the answer, or a response of its own where the answer isn't JSON, of the type `media_type`.
+    `raises` are the failures that it has beside those that every operation has. `example` is an answer, as JSON.
     """
 
     name: str
+    needs: OperationWord
     tag: str
     method: str
     path: str

@@ -12,10 +12,11 @@ from service.errors import InvalidRequest
 from service.gallery.photos import PhotoReader, Terms
 from service.gallery.scoring import Candidate
 from service.http import routes
+from service.http.callers import gallery_name
 from service.http.forms import FormLimits
 from service.http.keys import PHOTO_READER, TIMINGS
 from service.http.rest_api import answers, examples
-from service.http.rest_api.answers import GALLERY_NAME, Box, KnownMatch, MatchedFace, SeenFace
+from service.http.rest_api.answers import Box, KnownMatch, MatchedFace, SeenFace
 from service.http.rest_api.bodies import read_embedding, read_photo, read_photos
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import NoQuery, SearchQuery, VerifyQuery
@@ -58,9 +59,9 @@ async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> an
 
 async def identify(request: web.Request, query: SearchQuery, limits: FormLimits) -> answers.Identification:
     """Who the faces of a photo may be."""
-    reader = request.app[PHOTO_READER]
-    found = await reader.identify(await read_photo(request, limits), _terms(query), request[TIMINGS])
-    pictures = await _pictures(reader, query, [each for face in found.faces for each in face.candidates])
+    reader, gallery = request.app[PHOTO_READER], gallery_name(request)
+    found = await reader.identify(await read_photo(request, limits), _terms(query, gallery), request[TIMINGS])
+    pictures = await _pictures(reader, query, gallery, [each for face in found.faces for each in face.candidates])
     faces = []
     for each in found.faces:
         matches = _matches(each.candidates, found.threshold, pictures)
@@ -68,7 +69,7 @@ async def identify(request: web.Request, query: SearchQuery, limits: FormLimits)
         matched = any(match.matched for match in matches)
         faces.append(MatchedFace(**dict(seen), matched=matched, matches=matches))
     return answers.Identification(
-        model=reader.contract.model, threshold=round(found.threshold, 4), gallery=GALLERY_NAME, faces=faces
+        model=reader.contract.model, threshold=round(found.threshold, 4), gallery=gallery, faces=faces
     )
 
 
@@ -76,16 +77,16 @@ async def identify_embedding(
     request: web.Request, query: SearchQuery, limits: FormLimits
 ) -> answers.EmbeddingIdentification:
     """Whose face an embedding may be."""
-    reader = request.app[PHOTO_READER]
+    reader, gallery = request.app[PHOTO_READER], gallery_name(request)
     numbers = np.array((await read_embedding(request, limits)).embedding)
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
-    threshold, candidates = await reader.identify_embedding(embedding, _terms(query))
-    matches = _matches(candidates, threshold, await _pictures(reader, query, candidates))
+    threshold, candidates = await reader.identify_embedding(embedding, _terms(query, gallery))
+    matches = _matches(candidates, threshold, await _pictures(reader, query, gallery, candidates))
     return answers.EmbeddingIdentification(
         model=reader.contract.model,
         threshold=round(threshold, 4),
-        gallery=GALLERY_NAME,
+        gallery=gallery,
         matched=any(match.matched for match in matches),
         matches=matches,
     )
@@ -93,17 +94,17 @@ async def identify_embedding(
 
 async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -> answers.Verification:
     """Whether a photo is about the person of another photo, of a remark or of a registered face."""
-    reader, timings = request.app[PHOTO_READER], request[TIMINGS]
+    reader, timings, gallery = request.app[PHOTO_READER], request[TIMINGS], gallery_name(request)
     photo, other = await read_photos(request, limits)
     if (other is not None) + (query.remark is not None) + (query.face_id is not None) != 1:
         raise InvalidRequest("Send one thing to compare the photo with: `other_image`, `remark` or `face_id`.")
     if other is not None:
         found = await reader.verify_photo(photo, other, query.threshold, timings)
     elif query.remark is not None:
-        found = await reader.verify_remark(photo, query.remark, query.threshold, timings, gallery=GALLERY_NAME)
+        found = await reader.verify_remark(photo, query.remark, query.threshold, timings, gallery=gallery)
     else:
         assert query.face_id is not None  # noqa: S101 - one of the three is there
-        found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=GALLERY_NAME)
+        found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=gallery)
     similarity = round(found.similarity, 4)
     return answers.Verification(
         score=similarity,
@@ -116,6 +117,7 @@ async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -
 PHOTO_OPERATIONS = (
     Operation(
         name="detect",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.DETECT,
@@ -129,6 +131,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="embed",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.EMBED,
@@ -142,6 +145,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY,
@@ -157,6 +161,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identifyEmbedding",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY_EMBEDDING,
@@ -170,6 +175,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="verify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.VERIFY,
@@ -201,9 +207,9 @@ def _seen(detection: Detection, quality: Quality, reader: PhotoReader) -> SeenFa
     )
 
 
-def _terms(query: SearchQuery) -> Terms:
+def _terms(query: SearchQuery, gallery: str) -> Terms:
     return Terms(
-        gallery=GALLERY_NAME,
+        gallery=gallery,
         limit=query.limit,
         group_by_remark=query.group == "remark",
         threshold=query.threshold,
@@ -211,9 +217,11 @@ def _terms(query: SearchQuery) -> Terms:
     )
 
 
-async def _pictures(reader: PhotoReader, query: SearchQuery, candidates: list[Candidate]) -> dict[int, str] | None:
+async def _pictures(
+    reader: PhotoReader, query: SearchQuery, gallery: str, candidates: list[Candidate]
+) -> dict[int, str] | None:
     """None where they weren't asked for."""
-    return await reader.pictures(candidates, gallery=GALLERY_NAME) if query.include == "picture" else None
+    return await reader.pictures(candidates, gallery=gallery) if query.include == "picture" else None
 
 
 def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:

@@ -37,6 +37,7 @@ async def show_stats(request: web.Request, _query: NoQuery, _: FormLimits) -> St
 STATE_OPERATIONS = (
     Operation(
         name="showModel",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.MODEL,
@@ -48,6 +49,7 @@ STATE_OPERATIONS = (
     ),
     Operation(
         name="showStats",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.STATS,
