@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from service.http.client_address import client_address
-from service.http.keys import NAMED_DEVICE, REQUEST_ID, TIMINGS
+from service.http.keys import NAMED_CALLER, REQUEST_ID, TIMINGS
 from service.http.metrics import Metrics
 from service.http.routes import OPEN_PATHS
 from service.variables import Networks
@@ -62,8 +62,8 @@ class RequestLog:
             "reason": outcome.reason,
             "client": self._client(request),
         }
-        if NAMED_DEVICE in request:
-            fields["device_id"] = request[NAMED_DEVICE]
+        if NAMED_CALLER in request:
+            fields["device_id"] = request[NAMED_CALLER]
         if outcome.detail:
             fields["detail"] = outcome.detail
         took = {stage: round(ms, 1) for stage, ms in {"total": took_s * 1000, **timings}.items()}

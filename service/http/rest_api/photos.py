@@ -119,6 +119,7 @@ async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -
 PHOTO_OPERATIONS = (
     Operation(
         name="detect",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.DETECT,
@@ -132,6 +133,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="embed",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.EMBED,
@@ -145,6 +147,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY,
@@ -160,6 +163,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identifyEmbedding",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY_EMBEDDING,
@@ -173,6 +177,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="verify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.VERIFY,
