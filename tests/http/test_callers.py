@@ -31,8 +31,10 @@ from service.http.callers import (
 )
 from service.http.keys import CALLER, GALLERIES
 from service.http.rest_api import table
+from service.http.rest_api.openapi import document
 from service.http.rest_api.operations import Operation
 from service.settings import Settings
+from service.timings import Timings
 from service.values import DEFAULT_GALLERY, GalleryEntry
 from tests.conftest import MODELS, Start
 from tests.support.device import Client, Device, form, register_path
@@ -208,7 +210,7 @@ class TestOperations:
         """One that doesn't can't be made, and the document tells it as the role of each scheme."""
         with pytest.raises(TypeError, match="needs"):
             Operation(name="new", tag="new", method="GET", path="/v1/new", summary="")  # type: ignore[call-arg]
-        described = table.document(table.OPERATIONS)
+        described = document(table.OPERATIONS)
         schemes = described["components"]["securitySchemes"]
         for operation in table.OPERATIONS:
             security = described["paths"][operation.path][operation.method.lower()]["security"]
@@ -316,7 +318,7 @@ async def emptied(service: Client) -> None:
     for entry in await service.app[GALLERIES].list():
         gallery = await service.app[GALLERIES].of(entry.name)
         for face in [face async for face in gallery.list()]:
-            await gallery.remove(face.face_id, {})  # type: ignore[arg-type]
+            await gallery.remove(face.face_id, Timings())
 
 
 class TestLog:
