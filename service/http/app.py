@@ -28,7 +28,16 @@ from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import ACTIVE_REQUESTS, CERTIFICATE, GALLERIES, HEALTH, METRICS, PHOTO_READER, REQUEST_LOG
+from service.http.keys import (
+    ACTIVE_REQUESTS,
+    CERTIFICATE,
+    GALLERIES,
+    HEALTH,
+    METRICS,
+    PHOTO_READER,
+    REQUEST_LOG,
+    TRANSFER,
+)
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
@@ -37,6 +46,7 @@ from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
 from service.http.tls import open_certificate
 from service.models.selection import ModelFiles
+from service.moving.transfer import Transfer
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.vision.engine import Engine, open_engine
@@ -152,6 +162,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
                 app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
+                app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store, warnings)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
