@@ -59,9 +59,9 @@ _BY_MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     (rb"P[1-7]\s", FileKind("a Netpbm picture", _CONVERT)),
     (rb"v/1\x01|#\?RADIANCE", FileKind("an HDR picture", _CONVERT)),
     (rb"\x7fELF|MZ.{2}[\x00-\x20]|#!", FileKind("a program", "send a photo")),
+    (rb"\\?x?(ffd8ff|89504e47|47494638|52494646|424d)[0-9a-f]{16}", FileKind("hex digits", _SEND_THE_BYTES)),
     (rb"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|AAAA[A-Za-z0-9+/]{3}mdH|Qk[0-3])[A-Za-z0-9+/=_\s-]{20}", _BASE64),
     (rb"[A-Za-z0-9+/_-]{64}[A-Za-z0-9+/=_\r\n-]*\Z", _BASE64),
-    (rb"\\?x?(ffd8ff|89504e47|47494638|52494646|424d)[0-9a-f]{16}", FileKind("hex digits", _SEND_THE_BYTES)),
     (rb"(\x00{16,})\Z", FileKind("nothing but zeros", "see whether the file was copied whole")),
     (rb"\xff\xfe[^\x00]\x00|\xfe\xff\x00", FileKind("text", "send a photo")),
 )
@@ -98,11 +98,12 @@ def file_kind(content: bytes) -> FileKind | None:
 def refusal(content: bytes, formats: tuple[str, ...]) -> str:
     """The sentence for bytes that are a photo of none of these formats; shows SHOWN characters of them at most."""
     kind = file_kind(content)
-    none_of = f"The image is none of {', '.join(formats)}"
+    known = ", ".join(formats)
     if kind is None:
-        return f"{none_of}, and begins with the bytes {content[:4].hex(' ')}; {_CONVERT}."
+        return f"The image is none of {known}, and begins with the bytes {content[:4].hex(' ')}; {_CONVERT}."
     shown = _shown(content)
-    return f"{none_of}, but {kind.name}{f' (it begins with «{shown}»)' if shown else ''}; {kind.advice}."
+    beginning = f" (it begins with «{shown}»)" if shown else ""
+    return f"The image is none of {known}, but {kind.name}{beginning}; {kind.advice}."
 
 
 def _is_text(beginning: bytes) -> bool:
