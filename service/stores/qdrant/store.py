@@ -79,10 +79,7 @@ class QdrantStore:
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
         requests = Requests(self._link, name=self._name, real=found.name)
-        if found.is_current:
-            await collection.add_indexes(self._link, found.name, found.info.payload_schema)
-        else:
-            await upgrade.bring_up_to_date(requests, found)
+        await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
         self._bound = requests
 
@@ -140,7 +137,7 @@ class QdrantStore:
         async with self._link.within(None):
             if not await reading.is_there(self.requests, face_id, gallery=gallery):
                 return False
-            await self.requests.set_payload(filters.numbered(face_id, gallery=gallery), payload)
+            await self.requests.set_payload(filters.numbered([face_id], gallery=gallery), payload)
             return True
 
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
@@ -148,7 +145,7 @@ class QdrantStore:
         async with self._link.within(None):
             if not await reading.is_there(self.requests, face_id, gallery=gallery):
                 return False
-            await self.requests.delete(filters.numbered(face_id, gallery=gallery))
+            await self.requests.delete(filters.numbered([face_id], gallery=gallery))
             return True
 
     async def remove_expired(self, now: datetime) -> int:
