@@ -23,9 +23,9 @@ def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> m
     return models.Filter(must=conditions)
 
 
-def numbered(face_id: int, *, gallery: str | None) -> models.Filter:
-    """The face of a number, where it is in the gallery (None: in any)."""
-    conditions: list[models.Condition] = [models.HasIdCondition(has_id=[face_id])]
+def numbered(face_ids: Sequence[int], *, gallery: str | None) -> models.Filter:
+    """The faces of some numbers, those that are in the gallery (None: in any)."""
+    conditions: list[models.Condition] = [models.HasIdCondition(has_id=[*face_ids])]
     if gallery is not None:
         conditions.append(_equal(GALLERY, gallery))
     return models.Filter(must=conditions)
