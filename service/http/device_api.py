@@ -109,6 +109,11 @@ def failure(error: Exception, request: web.Request) -> web.Response:
     )
 
 
+def unreadable(reason: str, detail: str) -> web.Response:
+    """The envelope of what can't be read as a request."""
+    return _failure(MISSING_ARGS, reason, detail)
+
+
 def _code_of(error: FaceServiceError, request: web.Request) -> tuple[int, str]:
     if isinstance(error, InvalidRequest):
         return MISSING_ARGS
