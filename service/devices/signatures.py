@@ -19,6 +19,10 @@ WINDOW_S = 300
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 """The content digest of a request without an image."""
 
+MAX_QUERY = 16 * 1024
+"""Bytes of a query that is signed; a remark of the greatest length takes 12 KiB."""
+MAX_PARAMETERS = 32
+
 DEVICE_ID = "X-Device-Id"
 TIMESTAMP = "X-Timestamp"
 NONCE = "X-Nonce"
@@ -48,8 +52,12 @@ def canonical_query(raw: str) -> str:
 
     Names and values are decoded (`+` is a space), percent-encoded anew by RFC 3986, and sorted by encoded name, then
     encoded value. Raises BadSignature where a name comes twice: which one counts depends on their order, and that isn't
-    signed.
+    signed; and where the query is too large, for whoever has no secret could keep the service busy with it.
     """
+    if len(raw) > MAX_QUERY or raw.count("&") >= MAX_PARAMETERS:
+        raise BadSignature(
+            f"The query has over {MAX_QUERY} bytes or {MAX_PARAMETERS} parameters; send those that are needed."
+        )
     pieces = raw.encode("utf-8", "surrogateescape").replace(b"+", b" ").split(b"&")
     pairs = sorted(tuple(map(_percent_encoded, piece.partition(b"=")[::2])) for piece in pieces if piece)
     if len({name for name, _ in pairs}) < len(pairs):

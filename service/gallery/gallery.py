@@ -179,9 +179,19 @@ class Gallery:
         """How many faces there are. Raises StoreUnavailable."""
         return await self._store.count()
 
-    def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-        """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
-        return self._store.scan(offset, limit)
+    def list(self, offset: int = 0, limit: int | None = None, *, after: Key | None = None) -> AsyncIterator[StoredFace]:
+        """Every known face, those behind a key only, oldest first; `offset` are skipped, `limit` given at most."""
+        return self._store.scan(offset, limit, after=after)
+
+    async def place(self, face_id: int) -> Key:
+        """A face's place in the list. Raises UnknownFace where it is gone, for its place went with it."""
+        found = await self._store.fetch([face_id])
+        if face_id not in found:
+            raise UnknownFace(
+                f"There is no face {face_id} any more to list others after; name one that is still there, or list from "
+                "the start."
+            )
+        return key_of(face_id, found[face_id].registered_at)
 
     async def remove(self, face_id: int, timings: Timings) -> None:
         """Forget a face. Raises UnknownFace where there is none of that number."""

@@ -90,7 +90,7 @@ async def _check_content(request: web.Request, operation: Operation, claim: Clai
     """Read the image, which must be the one that was signed; where there is none, its digest is that of nothing."""
     if routes.has_photo(request):
         form = await read_form(request, limits, claim.content_sha256)
-        if operation == "register" and form.remark is not None and "remark" not in request.query:
+        if operation == "register" and form.remark is not None and not request.query.get("remark"):
             raise InvalidRequest("A form's remark isn't signed; send the remark in the query (`?remark=…`).")
     elif claim.content_sha256.lower() != signatures.EMPTY_SHA256:
         raise BadSignature("X-Content-SHA256 must be the SHA-256 of the empty string where there is no image.")

@@ -126,10 +126,8 @@ class _Connection(web.RequestHandler):
         if self._close:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if self._broken and not self._messages and self.transport is not None and self.transport.can_write_eof():
-            self.transport.write_eof()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._client_ended.wait(), _LINGER_S)
+        if self._broken and not self._messages:
+            await self._linger()
         if self._client_ended.is_set() and not self._messages:
             self.close()
         return finished
@@ -151,6 +149,13 @@ class _Connection(web.RequestHandler):
         """As aiohttp; but a body that is malformed behind the answer is no error, and its traceback would quote it."""
         if not isinstance(options.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
             super().log_exception(*arguments, **options)
+
+    async def _linger(self) -> None:
+        """Give a client that is still sending the time to read the refusal."""
+        if self.transport is not None and self.transport.can_write_eof() and not self._client_ended.is_set():
+            with suppress(OSError):  # it may have left, or stay longer than that
+                self.transport.write_eof()
+                await asyncio.wait_for(self._client_ended.wait(), _LINGER_S)
 
     def _begin(self, head: Head) -> None:
         """Hand over a head, and find out how long the body behind it is."""

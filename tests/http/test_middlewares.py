@@ -77,7 +77,7 @@ async def test_foreseen_failures_leave_no_traceback(
 async def test_a_client_that_left_is_cut_off(
     service: Client, device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes]
 ) -> None:
-    """One line says so, as for every request, and nothing else does."""
+    """One line says so, as for every request, and nothing else does; its network has reset the connection."""
     _, writer = await asyncio.open_connection("127.0.0.1", service.port)
     head = "POST /recognition_face HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n--{BOUNDARY}\r\n".encode())
