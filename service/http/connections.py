@@ -192,8 +192,8 @@ class _Connection(web.RequestHandler):
     def _drop_rest(self) -> None:
         """Behind a body stands more than its length says: it is the body's and no request, but nothing can follow."""
         self._ended = True
-        if self._waiter is None:
-            self.close()
+        if self._waiter is None or self._waiter.done():
+            self.close()  # once the request is answered
         else:
             self.force_close()
 

@@ -34,7 +34,7 @@ class FormReader:
         self._held = b""
         self._in_part = self._done = self._body_ended = False
         self._delimiter = b""
-        self._delimiter_line = self._delimiter_begun = re.compile(b"")
+        self._delimiter_line = re.compile(b"")
 
     async def next(self) -> PartHead | None:
         """The next part's head, None where there is none; the part before must have been read to its end.
@@ -47,15 +47,15 @@ class FormReader:
             return None
         end = _HEAD_END.search(self._held)
         while end is None:
-            if len(self._held) > MAX_PART_HEAD:
-                raise InvalidRequest(f"The head of a part has over {MAX_PART_HEAD} bytes; end it with an empty line.")
+            self._refuse_long_head(len(self._held))
             if not await self._receive():
                 self._done = True
                 return None
             end = _HEAD_END.search(self._held)
         head, self._held = self._held[: end.start()], self._held[end.end() :]
+        self._refuse_long_head(len(head))
         self._in_part = True
-        return read_head(head[:MAX_PART_HEAD])
+        return read_head(head)
 
     async def chunk(self) -> bytes:
         """Some more bytes of the part, none at its end; raises what reading the body raises."""
@@ -92,21 +92,27 @@ class FormReader:
         self._held = self._held[found.end() :]
         self._done = found[1] == b"--"
         self._delimiter = (found[2] or b"\r\n") + b"--" + self._boundary
-        delimiter = re.escape(self._delimiter)
-        self._delimiter_line = re.compile(delimiter + rb"(--|" + _PADDING + rb"\r?\n)")
-        self._delimiter_begun = re.compile(delimiter + rb"(-|" + _PADDING + rb"\r?)\Z")
+        self._delimiter_line = re.compile(
+            re.escape(self._delimiter)
+            + rb"(?:(?P<last>--)|"
+            + _PADDING
+            + rb"\r?\n|(?P<begun>-|"
+            + _PADDING
+            + rb"\r?)\Z)"
+        )
+
+    def _refuse_long_head(self, length: int) -> None:
+        if length > MAX_PART_HEAD:
+            raise InvalidRequest(f"The head of a part has over {MAX_PART_HEAD} bytes; end it with an empty line.")
 
     def _content_so_far(self) -> bytes:
         """What is held of the part's content for certain; the part has ended where its delimiter is held."""
         start = self._held.find(self._delimiter)
-        while start != -1:
-            line = self._delimiter_line.match(self._held, start)
-            if line is not None:
-                self._in_part, self._done = False, line[1] == b"--"
-                return self._take(start, line.end())
-            if self._delimiter_begun.match(self._held, start):
-                return self._take(start, start)
-            start = self._held.find(self._delimiter, start + 1)
+        if start != -1 and (line := self._delimiter_line.search(self._held, start)) is not None:
+            if line["begun"] is not None:
+                return self._take(line.start(), line.start())
+            self._in_part, self._done = False, line["last"] is not None
+            return self._take(line.start(), line.end())
         certain = max(0, len(self._held) - len(self._delimiter))
         return self._take(certain, certain)
 
@@ -118,8 +124,8 @@ class FormReader:
         """The end of the last part where its boundary is missing, without what there is of that."""
         closing = self._delimiter + b"--"
         content, self._held = self._held, b""
-        if begun := self._delimiter_begun.search(content):
-            return content[: begun.start()]
+        if content.startswith(self._delimiter):  # its line has begun, and nothing else is held then
+            return b""
         for length in range(len(closing), 0, -1):
             if content.endswith(closing[:length]):
                 return content[:-length]

@@ -9,7 +9,7 @@ import pytest
 
 from service.http.request_heads import MAX_REQUEST_LINE
 from service.logs import TextFormatter
-from tests.support.device import Client, Device
+from tests.support.device import Client, Device, multipart
 from tests.support.logs import of_requests, of_service
 from tests.support.signing import exchange
 
@@ -33,7 +33,7 @@ MALFORMED = {
     "two lengths": f"POST / HTTP/1.1\r\nHost: {SECRET}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "a length and chunks": f"POST / HTTP/1.1\r\nX: {SECRET}\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     "too long a request line": f"GET /?{SECRET}={'x' * (MAX_REQUEST_LINE + 1)} HTTP/1.1\r\nHost: x\r\n\r\n",
-    "headers without end": f"GET / HTTP/1.1\r\nHost: x\r\n" + f"X-Many: {SECRET}\r\n" * 10_000,
+    "headers without end": "GET / HTTP/1.1\r\nHost: x\r\n" + f"X-Many: {SECRET}\r\n" * 10_000,
     "a malformed chunk": (
         "POST /recognition_face HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         f"Transfer-Encoding: chunked\r\nExpect: {SECRET}\r\n\r\n{SECRET}\r\n"
@@ -138,3 +138,58 @@ async def test_a_body_that_is_malformed_behind_the_answer(
     await device.fails(1000, "GET", "/nowhere")
     assert {record.levelname for record in of_service(logged)} <= {"INFO", "DEBUG"}
     assert SECRET not in everything(logged)
+
+
+class TestClientsThatCloseTheirSendingSide:
+    """As many small HTTP clients do once they have sent all: they get their answer, and the connection ends with it."""
+
+    async def ask(self, service: Client, *sent: bytes) -> bytes:
+        """All that comes back to these bytes, the sending side closed behind them."""
+        async with asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            for each in sent:
+                writer.write(each)
+                await asyncio.sleep(0.01)
+            writer.write_eof()
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    @pytest.mark.parametrize("closing", [b"", b"Connection: close\r\n"])
+    async def test_they_get_their_answer(
+        self, service: Client, device: Device, portraits: dict[str, bytes], closing: bytes
+    ) -> None:
+        """Ten times out of ten, in one packet or in two."""
+        form = multipart(("remark", b"test"), ("image", portraits["obama"]))
+        head = "POST /registration_face HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=frontier\r\n"
+        head += f"Content-Length: {len(form['data'])}\r\n"
+        for packets in range(10):
+            whole = head.encode() + closing + b"\r\n" + form["data"]
+            answer = await self.ask(service, *([whole] if packets % 2 else [whole[:50], whole[50:500], whole[500:]]))
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 0
+        assert await device.remarks() == ["test"]
+
+    async def test_each_of_several_requests_is_answered(self, service: Client) -> None:
+        answer = await self.ask(service, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+        assert answer.count(b'{"status": "alive"}') == 5
+
+    async def test_a_request_that_is_not_whole_is_refused_at_once(
+        self, service: Client, device: Device, portraits: dict[str, bytes], logged: pytest.LogCaptureFixture
+    ) -> None:
+        """Cut in its head, in its body and in a chunk: nobody waits for what can't come any more."""
+        form = multipart(("remark", b"test"), ("image", portraits["obama"]))["data"]
+        head = (
+            b"POST /registration_face HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=frontier\r\n"
+        )
+        length = b"Content-Length: %d\r\n\r\n" % len(form)
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(form)
+        for sent in (head, head[:3], head + length, head + length + form[:300], head + chunks + form[:300]):
+            answer = await self.ask(service, sent)
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 1001
+        assert await device.faces() == []
+        assert [record for record in of_service(logged) if record.levelname not in {"INFO", "DEBUG"}] == []
+
+    async def test_those_who_ask_nothing_are_let_go(self, service: Client) -> None:
+        """At once, and without a line."""
+        assert await self.ask(service) == b""
+        assert await self.ask(service, b"\r\n") == b""

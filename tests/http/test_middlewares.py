@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 
 import pytest
 from aiohttp import ClientPayloadError
@@ -83,6 +85,8 @@ async def test_a_client_that_left_is_cut_off(
     writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n--{BOUNDARY}\r\n".encode())
     await writer.drain()
     await asyncio.sleep(0.1)
+    linger_not = struct.pack("ii", 1, 0)  # closing resets the connection
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
     writer.transport.abort()
     async with asyncio.timeout(10):
         while not of_requests(logged):  # noqa: ASYNC110 - there is no event to wait for
