@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from service.errors import BadSignature
 
@@ -28,6 +28,9 @@ TIMESTAMP = "X-Timestamp"
 NONCE = "X-Nonce"
 CONTENT_SHA256 = "X-Content-SHA256"
 SIGNATURE = "X-Signature"
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ENCODED = {byte: quote(bytes([byte]), safe="") for byte in range(256)}
 
 _FORMATS = {
     TIMESTAMP: (r"[0-9]{1,12}", "Unix time in whole seconds"),
@@ -133,7 +136,9 @@ def holds(secrets: Sequence[str], message: bytes, signature: str) -> bool:
 
 
 def _percent_encoded(text: bytes) -> str:
-    return quote(unquote_to_bytes(text), safe="")
+    """Decoded and encoded anew, by tables: forged queries of the greatest length must not keep the service busy."""
+    decoded = _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), text)
+    return decoded.decode("latin-1").translate(_ENCODED)
 
 
 def _hmac(secret: str, message: bytes) -> str:
