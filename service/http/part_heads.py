@@ -8,7 +8,10 @@ from dataclasses import dataclass
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|'([^';]*)'|([^;]*))""", re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
-_HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_TOLD = frozenset(
+    {"image", "image1", "images", "img", "file", "files", "photo", "picture", "pic", "face", "data", "remark"}
+)
+"""Names that a refusal repeats; another may be a person's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class PartHead:
         """The part in a sentence, which must hold nothing that a person wrote."""
         if self.name is None:
             return "one whose head has no name="
-        return f"`{self.name}`" if _HARMLESS.fullmatch(self.name) else "one of another name"
+        return f"`{self.name}`" if self.name.lower() in _TOLD else "one of another name"
 
 
 def read_head(head: bytes) -> PartHead:

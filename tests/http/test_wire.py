@@ -19,8 +19,8 @@ CASES = {
     "reg_raw_space": ["Zhang San"],
     "reg_form_gbk_charset": ["张三"],
     "reg_empty_query_form": ["inform"],
-    **dict.fromkeys(("unquoted_space", "folded", "lf_only", "no_final_boundary", "cte_base64", "data_uri"), []),
-    **dict.fromkeys(("http11_nohost", "trailing_slash"), []),
+    **{case: [] for case in ("unquoted_space", "folded", "lf_only", "no_final_boundary", "cte_base64", "data_uri")},
+    **{case: [] for case in ("http11_nohost", "trailing_slash")},
 }
 """The remarks that are registered after each."""
 
