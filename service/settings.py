@@ -21,6 +21,9 @@ Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
 Duplicate = Literal["allow", "refuse"]
+RemarkCharset = Literal[
+    "utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso-8859-1", "windows-1251", "windows-1252"
+]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -183,6 +186,11 @@ class Settings:
     )
     delete_by_get: bool = Field(
         default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
+    )
+    remark_charset: RemarkCharset = Field(
+        default="utf-8",
+        description="How remarks are read that are not UTF-8 and don't say what they are: firmware in China often "
+        "sends `gbk`.",
     )
     devices: Path | None = Field(
         default=None,

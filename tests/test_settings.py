@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_KEYS": None,
     "FACE_DEVICE_RATE": 0,
     "FACE_NONCES_URL": None,
+    "FACE_REMARK_CHARSET": "utf-8",
     "FACE_LOG_FORMAT": "text",
     "FACE_LOG_LEVEL": "INFO",
 }
@@ -107,6 +108,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_DEVICE_RATE": {"0": 0, "60": 60},
     "FACE_NONCES_URL": {each: each for each in ("redis://h:6379/0", "rediss://:key@h", "unix:///run/redis.sock")},
     "FACE_RECEIVE_S": {"1": 1, "3600": 3600},
+    "FACE_REMARK_CHARSET": {"utf-8": "utf-8", "gbk": "gbk", "windows-1252": "windows-1252"},
     "FACE_LOG_FORMAT": {"text": "text", "json": "json"},
     "FACE_LOG_LEVEL": {"DEBUG": "DEBUG", "ERROR": "ERROR"},
 }
@@ -147,6 +149,7 @@ REFUSED: dict[str, list[str]] = {
     ],
     "FACE_DEVICE_RATE": ["-1", "100001", "x"],
     "FACE_RECEIVE_S": ["0", "3601", "x"],
+    "FACE_REMARK_CHARSET": ["GBK", "utf-7", "rot13"],
     "FACE_LOG_FORMAT": ["xml"],
     "FACE_LOG_LEVEL": ["info", "TRACE"],
 }
