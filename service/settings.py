@@ -10,8 +10,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from service.errors import InvalidSettings
-from service.variables import Allowed, Networks, Origins, Threshold, parse, refusal, variable
+from service.variables import Allowed, Networks, Origins, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -102,7 +101,7 @@ class Settings:
         description="FaceNet weights; `auto` keeps the gallery's, else takes vggface2 if it can be had, "
         "else casia-webface.",
     )
-    face_id_bits: Literal[31, 53] = Field(
+    id_bits: Literal[31, 53] = Field(
         default=31,
         description="Numbers of faces in a gallery that is made are below 2 to this power: 31 for firmware that keeps "
         "them in 32 bits, 53 for over 100 million faces.",
@@ -110,7 +109,7 @@ class Settings:
     weights: Path | None = Field(
         default=None, description="A state_dict file of InceptionResnetV1 to use instead of fetching one."
     )
-    max_bytes: int = Field(default=10 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
+    max_bytes: int = Field(default=20 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="Largest photo accepted, in pixels, checked before decoding."
     )
@@ -234,18 +233,7 @@ class Settings:
 
         Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        known = {variable(each): each for each in FIELDS}
-        values: dict[str, object] = {}
-        for name, text in environ.items():
-            if not name.startswith("FACE_"):
-                continue
-            if name in _RENAMED:
-                raise InvalidSettings(f"{name} is called {_RENAMED[name]} now; rename it.")
-            if name not in known:
-                raise InvalidSettings(f"{name} is not a setting; `python -m service --help` lists them.")
-            if text != "":
-                values[known[name]] = parse(known[name], FIELDS[known[name]], text=text)
-        return cls(**values)  # type: ignore[arg-type]  # which is what the constructor checks
+        return cls(**parse_all(environ, FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
 
 
 _RENAMED = {

@@ -93,7 +93,7 @@ async def receiving(request: web.Request, limits: FormLimits, malformed: str) ->
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise InvalidRequest("The body is compressed; send it as it is, without Content-Encoding.")
-    await _send_continue(request)
+    await send_continue(request)
     try:
         async with asyncio.timeout(limits.receive_s):
             yield
@@ -118,7 +118,7 @@ def content_of(request: web.Request) -> StreamReader:
     return request.content if signed is None else signed
 
 
-async def _send_continue(request: web.Request) -> None:
+async def send_continue(request: web.Request) -> None:
     """Ask for the body, where the client waits to be asked and hasn't been."""
     if SIGNED_BODY in request:
         return

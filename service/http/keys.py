@@ -16,10 +16,12 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.metrics import Metrics
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
+    from service.moving.transfer import Transfer
     from service.timings import Timings
 
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
+TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
 HEALTH: web.AppKey[Health] = web.AppKey("health")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
