@@ -196,11 +196,24 @@ class Gallery:
         """How many faces there are, with those whose time was up just now. Raises StoreUnavailable."""
         return await self._store.count(gallery=self.name)
 
-    async def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-        """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
-        async for face in self._store.scan(offset, limit, gallery=self.name):
+    async def list(
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None
+    ) -> AsyncIterator[StoredFace]:
+        """Every known face, those behind a key only, oldest first; `offset` are skipped, `limit` given at most."""
+        async for face in self._store.scan(offset, limit, gallery=self.name, after=after):
             if not face.is_expired(self._clock()):
                 yield face
+
+    async def place(self, face_id: int) -> Key:
+        """A face's place in the list. Raises UnknownFace where it is gone, for its place went with it."""
+        try:
+            face = await self.face(face_id)
+        except UnknownFace:
+            raise UnknownFace(
+                f"There is no face {face_id} any more to list others after; name one that is still there, or list from "
+                "the start."
+            ) from None
+        return key_of(face_id, face.registered_at)
 
     async def remove(self, face_id: int, timings: Timings) -> None:
         """Forget a face. Raises UnknownFace where there is none of that number."""

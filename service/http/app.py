@@ -35,12 +35,14 @@ from service.http.keys import (
     HEALTH,
     METRICS,
     PHOTO_READER,
+    REMARK_CHARSET,
     REQUEST_LOG,
     TRANSFER,
 )
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
+from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
@@ -57,8 +59,6 @@ NOBODY_UNKNOWN = (
     "Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
     "FACE_THRESHOLD=auto to answer strangers with none."
 )
-MAX_REQUEST_LINE = 64 * 1024
-"""Bytes; a remark of the greatest length takes 12 KiB in the query."""
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -73,10 +73,16 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[record_requests(request_log, active_requests), answer_errors],
         # A connection on which no whole head of a request comes is idle, too.
-        handler_args={"max_line_size": MAX_REQUEST_LINE, "keepalive_timeout": float(settings.receive_s)},
+        handler_args={
+            "max_line_size": MAX_REQUEST_LINE,
+            "max_field_size": MAX_HEADER,
+            "keepalive_timeout": float(settings.receive_s),
+            "auto_decompress": False,  # what is compressed is refused
+        },
     )
     app.on_response_prepare.append(mark_answer)
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
+    app[REMARK_CHARSET] = settings.remark_charset
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())

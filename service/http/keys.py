@@ -28,6 +28,8 @@ REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
 ACTIVE_REQUESTS: web.AppKey[ActiveRequests] = web.AppKey("active_requests")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
+REMARK_CHARSET = web.AppKey("remark_charset", str)
+"""In which remarks are read that are neither UTF-8 nor say what they are."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 TIMINGS: web.RequestKey[Timings] = web.RequestKey("timings")

@@ -78,7 +78,12 @@ def path_of(request: web.Request) -> str:
 
 def is_rest(request: web.Request) -> bool:
     """Whether the request is for the /v1 API, where there are such a path and method or not."""
-    return request.path in REST_PATHS or request.path == V1 or request.path.startswith(f"{V1}/")
+    return is_rest_path(request.path)
+
+
+def is_rest_path(path: str) -> bool:
+    """Likewise by the path alone."""
+    return path in REST_PATHS or path == V1 or path.startswith(f"{V1}/")
 
 
 def is_open(request: web.Request) -> bool:

@@ -78,7 +78,12 @@ def problem(error: Exception, request: web.Request) -> web.Response:
     return response
 
 
-def _answer(status: int, code: str, detail: str, request: web.Request) -> web.Response:
+def unreadable_problem(request: web.BaseRequest, status: int, code: str, detail: str) -> web.Response:
+    """The answer to what can't be read as a request, and was sent to a path below /v1."""
+    return _answer(status, code, detail, request)
+
+
+def _answer(status: int, code: str, detail: str, request: web.BaseRequest) -> web.Response:
     told = Problem(
         type=f"{routes.DOCS}#{code}",
         title=HTTPStatus(status).phrase,
