@@ -20,7 +20,7 @@ def require_utf8(request: web.Request) -> None:
     try:
         unquote_to_bytes(request.rel_url.raw_query_string).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("The remark in the query is not UTF-8; percent-encode its UTF-8 bytes.") from None
+        raise InvalidRequest("The query is not UTF-8; percent-encode the UTF-8 bytes of its values.") from None
 
 
 def number(request: web.Request, name: str, default: Default, *, smallest: int, largest: int) -> int | Default:
