@@ -60,13 +60,15 @@ class Gallery:
         self._rules = rules
         self._clock = clock
         self.name = name
-        self.people = People(store, gallery=name)
-        self._registrar = Registrar(store, gallery=name, clock=clock, require_gallery=require_gallery)
+        self._registering = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        self.people = People(store, gallery=name, clock=clock, changing=self._changing)
+        self._registrar = Registrar(
+            store, gallery=name, clock=clock, require_gallery=require_gallery, changing=self._changing
+        )
         self._identifier = Identifier(store, score=rules.score, gallery=name, clock=clock)
         self._duplicate_check = duplicate_check
         self._known_duplicates = known_duplicates
-        self._registering = asyncio.Lock()
-        self._changing = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the one face that a photo is about under a remark; its face_id.

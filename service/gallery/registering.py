@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
@@ -21,15 +22,18 @@ class Registrar:
         gallery: str,
         clock: Callable[[], datetime],
         require_gallery: Callable[[], Awaitable[None]] | None = None,
+        changing: asyncio.Lock | None = None,
     ) -> None:
         """`clock` gives the aware time by which faces expire.
 
-        `require_gallery` raises UnknownGallery where the gallery is gone by now; None for one that can't go.
+        `require_gallery` raises UnknownGallery where the gallery is gone by now; None for one that can't go. `changing`
+        is held by whoever reads faces of the gallery and writes them back changed.
         """
         self._store = store
         self._gallery = gallery
         self._clock = clock
         self._require_gallery = require_gallery
+        self._changing = changing or asyncio.Lock()
 
     async def add(self, enrollments: Sequence[Enrollment]) -> list[int]:
         """The number of each face, under which it is kept now.
@@ -68,14 +72,15 @@ class Registrar:
     async def _update(self, face_id: int, enrollment: Enrollment) -> None:
         if enrollment.metadata is None and enrollment.expires_at is None:
             return
-        face = (await self._store.fetch([face_id], gallery=self._gallery)).get(face_id)
-        if face is not None:
-            changes = FaceChanges(
-                remark=face.remark,
-                metadata=face.metadata if enrollment.metadata is None else enrollment.metadata,
-                expires_at=enrollment.expires_at or face.expires_at,
-            )
-            await self._store.change(face_id, changes, gallery=self._gallery)
+        async with self._changing:
+            face = (await self._store.fetch([face_id], gallery=self._gallery)).get(face_id)
+            if face is not None:
+                changes = FaceChanges(
+                    remark=face.remark,
+                    metadata=face.metadata if enrollment.metadata is None else enrollment.metadata,
+                    expires_at=enrollment.expires_at or face.expires_at,
+                )
+                await self._store.change(face_id, changes, gallery=self._gallery)
 
     async def _require_kept(self, face_ids: Sequence[int]) -> None:
         """Removing a gallery first takes it off the list and then its faces, so one of the two sees the other."""

@@ -25,7 +25,7 @@ def require_utf8(request: web.Request) -> None:
         unquote_to_bytes(request.rel_url.raw_query_string).decode()
     except UnicodeDecodeError:
         raise InvalidRequest(
-            "The remark in the query is not UTF-8; percent-encode its UTF-8 bytes, or have the service's operator set "
+            "The query is not UTF-8; percent-encode the UTF-8 bytes of its values, or have the service's operator set "
             "FACE_REMARK_CHARSET."
         ) from None
 

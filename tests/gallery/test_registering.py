@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from service.errors import UnknownGallery
 from service.gallery.enrollment import Candidate, Enrollment
+from service.gallery.people import People
 from service.gallery.registering import Registrar
 from service.stores.store import Store
 from service.values import Box, Detection, Face, StoredFace
@@ -55,6 +57,21 @@ async def test_a_known_face_takes_over_what_comes_again(desk: Desk) -> None:
     later = START + 2 * DAY
     assert await desk.register(expires_at=later) == replace(first, metadata={"door": 2}, expires_at=later)
     assert await desk.store.count(gallery="visitors") == 1
+
+
+async def test_a_person_stays_renamed_who_is_registered_again_meanwhile(store: Store) -> None:
+    """What comes again is written beside the remark that the face has by then."""
+    changing = asyncio.Lock()
+    registrar = Registrar(store, gallery="default", clock=lambda: START, changing=changing)
+    people = People(store, gallery="default", clock=lambda: START, changing=changing)
+    for number in range(8):
+        remark, new = f"name {number}", f"new {number}"
+        made = enrollment(remark=remark, gallery="default")
+        [face_id] = await registrar.add([made])
+        again = [replace(made, metadata={"number": each}) for each in range(3)]
+        await asyncio.gather(*(registrar.add([each]) for each in again), people.rename(remark, new, merge=True))
+        kept = await store.fetch([face_id], gallery="default")
+        assert kept[face_id].remark == new
 
 
 async def test_a_face_whose_time_is_up_is_registered_anew(desk: Desk) -> None:
