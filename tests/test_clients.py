@@ -86,7 +86,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str,
 
 
 def ask(client: list[str], service: Running, photo: Path, key: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "FACE_URL": service.url, "FACE_KEY": key}
+    environ = {**os.environ, "SERVICE_URL": service.url, "SERVICE_KEY": key}
     return subprocess.run([*client, str(photo)], env=environ, capture_output=True, encoding="utf-8", check=False)
 
 
