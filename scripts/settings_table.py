@@ -41,6 +41,7 @@ GROUPS = {
         "MIRROR",
     ),
     "Answers": ("THRESHOLD", "FPIR", "SCORE", "DELETE_BY_GET"),
+    "The console": ("CONSOLE",),
     "Devices": ("DEVICES", "DEVICE_RATE", "NONCES_URL"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }

@@ -174,6 +174,9 @@ class Settings:
     delete_by_get: bool = Field(
         default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
     )
+    console: bool = Field(
+        default=True, description="Whether `/` is the console, a page on which operators see and mend the gallery."
+    )
     devices: Path | None = Field(
         default=None,
         description="The file of devices; with it every request must be signed by one (docs/device-authentication.md).",

@@ -21,14 +21,16 @@ from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import authenticate
+from service.http.console.pages import console_routes
 from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import ACTIVE_REQUESTS, GALLERIES, HEALTH, METRICS, PHOTO_READER, REQUEST_LOG
+from service.http.keys import ACTIVE_REQUESTS, GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
+from service.http.overview import NO_THRESHOLD_SET, Overview
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
 from service.models.selection import ModelFiles
@@ -38,10 +40,6 @@ from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
 
-NOBODY_UNKNOWN = (
-    "Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
-    "FACE_THRESHOLD=auto to answer strangers with none."
-)
 MAX_REQUEST_LINE = 64 * 1024
 """Bytes; a remark of the greatest length takes 12 KiB in the query."""
 
@@ -65,6 +63,8 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
+    if settings.console:
+        app.add_routes(console_routes())
     if settings.devices is not None:
         _require_signatures(app, settings.devices, settings, limits)
     app.cleanup_ctx.append(_open_gallery(settings))
@@ -110,6 +110,12 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[HEALTH] = Health(engine, store, warnings)
+                app[OVERVIEW] = Overview(
+                    settings=settings,
+                    photos_waiting=lambda: engine.photos_waiting,
+                    crops_waiting=lambda: engine.crops_waiting,
+                    recent=app[REQUEST_LOG].recent,
+                )
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 faces = await store.count()
@@ -130,7 +136,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
 
 def _warnings(settings: Settings) -> list[str]:
     """What the operator should know at every start."""
-    return [NOBODY_UNKNOWN] if settings.threshold == NO_THRESHOLD else []
+    return [NO_THRESHOLD_SET.detail] if settings.threshold == NO_THRESHOLD else []
 
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:

@@ -67,8 +67,15 @@ async def identify(request: web.Request, query: SearchQuery, limits: FormLimits)
         seen = _seen(each.face.detection, each.face.quality, reader)
         matched = any(match.matched for match in matches)
         faces.append(MatchedFace(**dict(seen), matched=matched, matches=matches))
+    width, height = found.observation.size
     return answers.Identification(
-        model=reader.contract.model, threshold=round(found.threshold, 4), gallery=GALLERY_NAME, faces=faces
+        model=reader.contract.model,
+        threshold=round(found.threshold, 4),
+        gallery=GALLERY_NAME,
+        width=width,
+        height=height,
+        rotation=found.observation.rotation,
+        faces=faces,
     )
 
 

@@ -17,8 +17,14 @@ from service.http.rest_api.operations import Operation
 from service.http.rest_api.page import page
 from service.http.rest_api.photos import PHOTO_OPERATIONS
 from service.http.rest_api.state import STATE_OPERATIONS
+from service.http.rest_api.status import STATUS_OPERATIONS
 
-OPERATIONS: Sequence[Operation[Any]] = (*FACE_OPERATIONS, *PHOTO_OPERATIONS, *STATE_OPERATIONS)
+OPERATIONS: Sequence[Operation[Any]] = (
+    *FACE_OPERATIONS,
+    *PHOTO_OPERATIONS,
+    *STATE_OPERATIONS,
+    *STATUS_OPERATIONS,
+)
 
 _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'"}
 """The page has neither scripts nor anything from elsewhere."""
