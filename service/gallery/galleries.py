@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
-from service.errors import UnknownGallery
+from service.errors import InvalidRequest, UnknownGallery
 from service.gallery.duplicates import duplicate_check, known_duplicates
-from service.gallery.gallery import Gallery, Rules
+from service.gallery.gallery import Gallery
+from service.gallery.rules import Rules
 from service.settings import Settings
 from service.stores.store import Store
 from service.values import DEFAULT_GALLERY, GalleryEntry
@@ -37,6 +40,7 @@ class Galleries:
         self._opened: dict[str, Gallery] = {DEFAULT_GALLERY: self._make(DEFAULT_GALLERY)}
         self._names: frozenset[str] = frozenset()
         self._read_at = -NAMES_KEPT_S
+        self._changing = asyncio.Lock()
 
     async def of(self, name: str) -> Gallery:
         """The gallery of a name. Raises UnknownGallery where there is none, or StoreUnavailable."""
@@ -50,17 +54,31 @@ class Galleries:
         """All of them, the default one first, then by name. Raises StoreUnavailable."""
         return await self._store.galleries()
 
+    async def entry(self, name: str) -> GalleryEntry:
+        """What is known of one. Raises UnknownGallery or StoreUnavailable."""
+        found = next((each for each in await self.list() if each.name == name), None)
+        if found is None:
+            raise _unknown()
+        return found
+
     async def create(self, name: str) -> bool:
         """Make an empty one; False where it is there already. Raises StoreUnavailable."""
-        made = await self._store.create_gallery(name, self._clock())
-        self._forget_names()
+        async with self._changing:  # what is made while its former faces are removed would lose new ones with them
+            made = await self._store.create_gallery(name, self._clock())
+            self._forget_names()
         return made
 
     async def remove(self, name: str) -> None:
-        """Forget one and its faces; the default one only loses its faces. Raises UnknownGallery or StoreUnavailable."""
-        self._opened.pop(name, None) if name != DEFAULT_GALLERY else None
-        removed = await self._store.remove_gallery(name)
-        self._forget_names()
+        """Forget one and its faces for good.
+
+        Raises InvalidRequest for the default one, which is always there, UnknownGallery or StoreUnavailable.
+        """
+        if name == DEFAULT_GALLERY:
+            raise InvalidRequest(f"The gallery {DEFAULT_GALLERY} is always there; delete its faces or its people.")
+        async with self._changing:
+            removed = await self._store.remove_gallery(name)
+            self._opened.pop(name, None)
+            self._forget_names()
         if not removed:
             raise _unknown()
 
@@ -71,6 +89,11 @@ class Galleries:
         self._read_at = time.monotonic()
         if name not in self._names:
             raise _unknown()
+
+    async def _require_still(self, name: str) -> None:
+        """Like `_require`, but of what the store says now."""
+        self._forget_names()
+        await self._require(name)
 
     def _forget_names(self) -> None:
         self._names = frozenset()
@@ -84,6 +107,7 @@ class Galleries:
             duplicate_check(self._settings, self._model, self._store, name),
             known_duplicates=known_duplicates(self._settings, self._model, self._store, name),
             name=name,
+            require_gallery=None if name == DEFAULT_GALLERY else partial(self._require_still, name),
         )
 
 

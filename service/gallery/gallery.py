@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from service.errors import UnknownFace
-from service.gallery.choices import SEVERAL, one_face
+from service.errors import InvalidRequest, UnknownFace
+from service.gallery.choices import SEVERAL
 from service.gallery.duplicates import DuplicateCheck
-from service.gallery.enrollment import Enrollment, add_under_free_ids, observe_candidate, require_faces
+from service.gallery.enrollment import Enrollment, observe_candidate, require_faces
 from service.gallery.identification import Identifier
+from service.gallery.people import People
+from service.gallery.registering import Registrar
+from service.gallery.rules import Rules
 from service.gallery.scoring import Candidate
-from service.gallery.thresholds import ThresholdFor, threshold_for
-from service.settings import QualityLevel, Score, Settings
+from service.settings import QualityLevel
 from service.stores.listing import Key, key_of
-from service.stores.store import Added, Store
+from service.stores.store import Store
 from service.timings import Timings
-from service.values import DEFAULT_GALLERY, Embedding, Match, Quality, StoredFace
+from service.values import DEFAULT_GALLERY, FaceChanges, Match, Quality, StoredFace
 from service.vision.engine import Engine
-from service.vision.preparation import Choice
 from service.vision.quality import checks_for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What counts, and what is kept.
-
-    `choose` tells which of a photo's faces is meant, `min_score` is the detector's least certainty (0 to 1) of a face,
-    `quality` how good it must be, `score` what is compared with the threshold of a match, `picture_side` the longer
-    side of the pictures kept, in pixels.
-    """
-
-    choose: Choice
-    min_score: float
-    quality: QualityLevel
-    score: Score
-    threshold_for: ThresholdFor
-    picture_side: int
-
-    @classmethod
-    def of(cls, settings: Settings, model: str) -> Rules:
-        """Those of the settings for a model; raises InvalidSettings where that has no threshold for `auto`."""
-        return cls(
-            choose=one_face(settings),
-            min_score=settings.min_score,
-            quality=settings.quality,
-            score=settings.score,
-            threshold_for=threshold_for(settings, model),
-            picture_side=settings.picture_side,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,26 +48,31 @@ class Gallery:
         *,
         known_duplicates: DuplicateCheck | None = None,
         name: str = DEFAULT_GALLERY,
+        require_gallery: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`clock` gives the time of a registration, aware and in UTC.
 
-        `duplicate_check` refuses some registrations, `known_duplicates` tells of those that were not refused.
+        `duplicate_check` refuses some registrations, `known_duplicates` tells of those that were not refused. For
+        `require_gallery` see Registrar.
         """
         self._engine = engine
         self._store = store
         self._rules = rules
         self._clock = clock
         self.name = name
+        self.people = People(store, gallery=name)
+        self._registrar = Registrar(store, gallery=name, clock=clock, require_gallery=require_gallery)
         self._identifier = Identifier(store, score=rules.score, gallery=name, clock=clock)
         self._duplicate_check = duplicate_check
         self._known_duplicates = known_duplicates
         self._registering = asyncio.Lock()
+        self._changing = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the one face that a photo is about under a remark; its face_id.
 
         The same photo with the same remark adds nothing. Raises InvalidImage, FaceNotFound, PoorQuality,
-        AlreadyRegistered, Overloaded or StoreUnavailable.
+        AlreadyRegistered, UnknownGallery, Overloaded or StoreUnavailable.
         """
         rules = self._rules
         candidate = await observe_candidate(
@@ -116,13 +94,24 @@ class Gallery:
             return (await self._add([enrollment], timings))[0]
 
     async def enroll_faces(
-        self, photo: bytes, remark: str, timings: Timings, *, faces: str | None, quality: QualityLevel | None
+        self,
+        photo: bytes,
+        remark: str,
+        timings: Timings,
+        *,
+        faces: str | None,
+        quality: QualityLevel | None,
+        metadata: Mapping[str, Any] | None = None,
+        expires_at: datetime | None = None,
     ) -> list[EnrolledFace]:
         """Remember faces of a photo under a remark, and tell all about them; `faces` is a word of choices.SEVERAL.
 
         Where `faces` or `quality` is None, the settings' holds. Of several faces those of poor quality are left out.
-        Raises what `enroll` raises, and MultipleFaces for `single`; then nothing is remembered.
+        A face that is known takes over `metadata` and `expires_at` (aware) where they aren't None. Raises what `enroll`
+        raises, MultipleFaces for `single`, and InvalidRequest for a time that isn't to come; then nothing is
+        remembered.
         """
+        self._require_to_come(expires_at)
         rules = self._rules
         candidate = await observe_candidate(
             self._engine,
@@ -134,7 +123,15 @@ class Gallery:
         )
         now = self._clock()
         enrollments = [
-            Enrollment(candidate=candidate, nth=nth, remark=remark, registered_at=now)
+            Enrollment(
+                candidate=candidate,
+                nth=nth,
+                remark=remark,
+                registered_at=now,
+                gallery=self.name,
+                metadata=metadata,
+                expires_at=expires_at,
+            )
             for nth in range(len(candidate.faces))
         ]
         async with self._registering:
@@ -170,25 +167,42 @@ class Gallery:
             raise _unknown(face_id)
         return found[face_id]
 
+    async def change(self, face_id: int, edit: Callable[[StoredFace], FaceChanges]) -> StoredFace:
+        """Give the face of a number what `edit` makes of its fields; the face as it is then.
+
+        Raises UnknownFace, StoreUnavailable, InvalidRequest for a time that isn't to come, and what `edit` raises.
+        """
+        async with self._changing:  # of two changes at the same moment, none may undo the other's
+            face = await self.face(face_id)
+            changes = edit(face)
+            self._require_to_come(changes.expires_at)
+            if not await self._store.change(face_id, changes, gallery=self.name):
+                raise _unknown(face_id)
+        return replace(face, remark=changes.remark, metadata=changes.metadata, expires_at=changes.expires_at)
+
     async def page(self, limit: int, *, after: Key | None, remark: str | None) -> tuple[list[StoredFace], Key | None]:
         """The `limit` oldest faces behind a key, all or those of a remark, and behind which key it goes on, if it does.
 
-        Raises StoreUnavailable.
+        There are fewer where the time of some was up. Raises StoreUnavailable.
         """
         faces = [face async for face in self._store.scan(limit=limit, gallery=self.name, after=after, remark=remark)]
         if not faces:
             return [], None
         last = key_of(faces[-1].face_id, faces[-1].registered_at)
         more = self._store.scan(limit=1, gallery=self.name, after=last, remark=remark)
-        return faces, last if await anext(more, None) is not None else None
+        now = self._clock()
+        shown = [face for face in faces if not face.is_expired(now)]
+        return shown, last if await anext(more, None) is not None else None
 
     async def count(self) -> int:
-        """How many faces there are. Raises StoreUnavailable."""
+        """How many faces there are, with those whose time was up just now. Raises StoreUnavailable."""
         return await self._store.count(gallery=self.name)
 
-    def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+    async def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
         """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
-        return self._store.scan(offset, limit, gallery=self.name)
+        async for face in self._store.scan(offset, limit, gallery=self.name):
+            if not face.is_expired(self._clock()):
+                yield face
 
     async def remove(self, face_id: int, timings: Timings) -> None:
         """Forget a face. Raises UnknownFace where there is none of that number."""
@@ -208,16 +222,11 @@ class Gallery:
 
     async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[int]:
         with timings.measure("store"):
-            return [
-                face_id
-                for face_id, _ in await add_under_free_ids(
-                    enrollments, self._add_each, face_id_bits=self._store.face_id_bits
-                )
-            ]
+            return await self._registrar.add(enrollments)
 
-    async def _add_each(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> Sequence[Added]:
-        # `add` rather than `add_many`: a device waits, so the store's limit is that of a request, not of a batch.
-        return [await self._store.add(face, embedding) for face, embedding in faces]
+    def _require_to_come(self, expires_at: datetime | None) -> None:
+        if expires_at is not None and expires_at <= self._clock():
+            raise InvalidRequest("`expires_at` is past; send a time that is still to come.")
 
 
 def _unknown(face_id: int) -> UnknownFace:

@@ -10,7 +10,7 @@ from service.gallery.scoring import CANDIDATES, ENOUGH_PEOPLE, Candidate, has_co
 from service.gallery.thresholds import ThresholdFor
 from service.settings import Score
 from service.stores.store import Store
-from service.values import DEFAULT_GALLERY, Embedding, Match, Nearest, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, Match, Nearest, Neighbour, StoredFace
 
 
 class Ranking(NamedTuple):
@@ -72,9 +72,21 @@ class Identifier:
             candidates = _best_of_each_remark(candidates)
         return Ranking(candidates[:limit], nearest.found, nearest.faces)
 
-    async def _search(self, embedding: Embedding, limit: int, people: int | None = None) -> Nearest:
+    async def nearest_of(self, embedding: Embedding, remark: str) -> Neighbour | None:
+        """The face of a remark that is most like an embedding (512,); None where there is none.
+
+        Raises StoreUnavailable.
+        """
+        nearest = await self._search(embedding, 1, remark=remark)
+        if nearest.faces and not nearest.neighbours:  # its time is up; those behind it may have longer
+            nearest = await self._search(embedding, CANDIDATES, remark=remark)
+        return nearest.neighbours[0] if nearest.neighbours else None
+
+    async def _search(
+        self, embedding: Embedding, limit: int, people: int | None = None, *, remark: str | None = None
+    ) -> Nearest:
         """See Store.search; faces whose time is up count as gone, though they may not have been removed yet."""
-        nearest = await self._store.search(embedding, limit, gallery=self._gallery, people=people)
+        nearest = await self._store.search(embedding, limit, gallery=self._gallery, people=people, remark=remark)
         now = self._clock()
         gone = {face_id for face_id, face in nearest.faces.items() if face.is_expired(now)}
         if not gone:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from service.errors import InvalidRequest, InvalidSettings, UnknownFace
 from service.gallery import choices
 from service.gallery.enrollment import require_faces
 from service.gallery.identification import Identifier
+from service.gallery.people import unknown_person
 from service.gallery.scoring import CANDIDATES, Candidate
 from service.gallery.thresholds import (
     NO_THRESHOLD,
@@ -129,7 +131,7 @@ class PhotoReader:
         return {face_id: face.picture for face_id, face in (await self._store.fetch(face_ids, gallery=gallery)).items()}
 
     async def verify_photo(self, photo: bytes, other: bytes, threshold: float | None, timings: Timings) -> Verified:
-        """Whether two photos are about one person. Raises what `verify_remark` raises but UnknownFace."""
+        """Whether two photos are about one person. Raises what `verify_remark` raises but UnknownPerson."""
         threshold = self._verification(threshold)
         first, second = await asyncio.gather(self._embedding(photo, timings), self._embedding(other, timings))
         return Verified(similarity=_cosine(first, second), threshold=threshold)
@@ -139,26 +141,27 @@ class PhotoReader:
     ) -> Verified:
         """Whether a photo is about the person of a remark, by the most similar of their faces.
 
-        Raises InvalidImage, FaceNotFound, PoorQuality, UnknownFace, Overloaded, StoreUnavailable, and InvalidRequest
+        Raises InvalidImage, FaceNotFound, PoorQuality, UnknownPerson, Overloaded, StoreUnavailable, and InvalidRequest
         where no threshold is known and none was given.
         """
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
-            nearest = (await self._store.search(embedding, 1, gallery=gallery, remark=remark)).neighbours
-        if not nearest:
-            raise UnknownFace("There is no face under this remark; list the registered faces to see which there are.")
-        return Verified(similarity=nearest[0].similarity, threshold=threshold)
+            nearest = await self._identifier(gallery).nearest_of(embedding, remark)
+        if nearest is None:
+            raise unknown_person()
+        return Verified(similarity=nearest.similarity, threshold=threshold)
 
     async def verify_face(
         self, photo: bytes, face_id: int, threshold: float | None, timings: Timings, *, gallery: str
     ) -> Verified:
-        """Whether a photo is about the person of a known face; raises what `verify_remark` raises."""
+        """Whether a photo is about the person of a known face; raises what `verify_remark` raises, and UnknownFace."""
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
+            faces = await self._store.fetch([face_id], gallery=gallery)
             known = await self._store.embeddings([face_id], gallery=gallery)
-        if face_id not in known:
+        if face_id not in known or face_id not in faces or faces[face_id].is_expired(datetime.now(UTC)):
             raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
         return Verified(similarity=_cosine(embedding, known[face_id]), threshold=threshold)
 
@@ -167,9 +170,13 @@ class PhotoReader:
         observation = await self._engine.observe(photo, self._choose, timings)
         return require_faces(observation, self._engine.min_face, self._checks)[0].embedding
 
+    def _identifier(self, gallery: str) -> Identifier:
+        return Identifier(self._store, score=self._settings.score, gallery=gallery)
+
     async def _rank(self, embedding: Embedding, terms: Terms) -> tuple[list[Candidate], int]:
-        identifier = Identifier(self._store, score=self._settings.score, gallery=terms.gallery)
-        ranking = await identifier.rank(embedding, terms.limit, group_by_remark=terms.group_by_remark)
+        ranking = await self._identifier(terms.gallery).rank(
+            embedding, terms.limit, group_by_remark=terms.group_by_remark
+        )
         return ranking.candidates, ranking.found
 
     def _threshold_for(self, terms: Terms) -> ThresholdFor:

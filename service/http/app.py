@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from service import __version__
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
+from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
@@ -123,7 +125,8 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                     "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
                 )
                 warming = asyncio.create_task(engine.warm())
-                yield
+                async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
+                    yield
                 await warming
             finally:
                 await size.close()
@@ -132,6 +135,17 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
             await store.close()
 
     return gallery
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Have the work done as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _warnings(settings: Settings) -> list[str]:

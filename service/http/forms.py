@@ -54,21 +54,26 @@ async def read_form(request: web.Request, limits: FormLimits, sha256: str | None
     if FORM not in request:
         if request.content_type != "multipart/form-data":
             raise InvalidRequest("Send the photo as multipart/form-data, in the part `image`.")
-        images, remark = await read_parts(request, limits, ("image",), sha256)
-        request[FORM] = Form(images["image"], remark)
+        images, texts = await read_parts(request, limits, ("image",), sha256, texts=("remark",))
+        request[FORM] = Form(images["image"], texts.get("remark"))
     return request[FORM]
 
 
 async def read_parts(
-    request: web.Request, limits: FormLimits, names: tuple[str, ...], sha256: str | None = None
-) -> tuple[dict[str, bytes], str | None]:
-    """The images of those names in a multipart/form-data body, the first of which must be there, and the remark.
+    request: web.Request,
+    limits: FormLimits,
+    names: tuple[str, ...],
+    sha256: str | None = None,
+    *,
+    texts: tuple[str, ...] = (),
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The images of those names in a multipart/form-data body, the first of which must be there, and some texts.
 
     Raises what read_form raises.
     """
     malformed = "The multipart body is malformed; check its boundary and that it is complete."
     async with receiving(request, limits, malformed):
-        return await _read_parts(request, limits, names, sha256)
+        return await _read_parts(request, limits, names, texts, sha256)
 
 
 @asynccontextmanager
@@ -103,10 +108,10 @@ async def _send_continue(request: web.Request) -> None:
 
 
 async def _read_parts(
-    request: web.Request, limits: FormLimits, names: tuple[str, ...], sha256: str | None
-) -> tuple[dict[str, bytes], str | None]:
+    request: web.Request, limits: FormLimits, names: tuple[str, ...], texts: tuple[str, ...], sha256: str | None
+) -> tuple[dict[str, bytes], dict[str, str]]:
     images: dict[str, bytes] = {}
-    remark: str | None = None
+    read: dict[str, str] = {}
     parts = await request.multipart()
     left = limits.max_body_bytes
     for _ in range(_MAX_PARTS):
@@ -118,13 +123,13 @@ async def _read_parts(
         if part.name in names and part.name not in images:
             images[part.name] = await _read_image(part, limits.max_image_bytes, sha256)
             left -= len(images[part.name])
-        elif part.name == "remark" and remark is None:
-            remark = _text(await _read(part, _MAX_FIELD))
+        elif part.name in texts and part.name not in read:
+            read[part.name] = _text(part.name, await _read(part, _MAX_FIELD))
         else:
             left -= await _skip(part, left)
     if not images.get(names[0]):
         raise InvalidRequest("There is no photo; send it in the part `image`.")
-    return images, remark
+    return images, read
 
 
 async def _read_image(part: BodyPartReader, max_image_bytes: int, sha256: str | None) -> bytes:
@@ -160,10 +165,12 @@ async def _skip(part: BodyPartReader, limit: int) -> int:
     return length
 
 
-def _text(field: bytes | None) -> str:
-    if field is None:
+def _text(name: str, field: bytes | None) -> str:
+    if field is None and name == "remark":
         raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
+    if field is None:
+        raise InvalidRequest(f"The part `{name}` has more than {_MAX_FIELD} bytes; shorten it.")
     try:
         return field.decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("The remark is not UTF-8; send it as UTF-8.") from None
+        raise InvalidRequest(f"The {name} is not UTF-8; send it as UTF-8.") from None

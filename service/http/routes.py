@@ -55,25 +55,14 @@ IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
 FACES = f"{V1}/faces"
 FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
+PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
+PERSON, GALLERY = f"{PEOPLE}/{{remark}}", f"{GALLERIES}/{{gallery}}"
 OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 
 REST_PATHS = frozenset(
     {
-        MODEL,
-        STATS,
-        STATUS,
-        DEVICES,
-        DETECT,
-        EMBED,
-        IDENTIFY,
-        IDENTIFY_EMBEDDING,
-        VERIFY,
-        FACES,
-        FACE,
-        PICTURE,
-        OPENAPI,
-        DOCS,
-        DOCS_STYLE,
+        *(MODEL, STATS, STATUS, DEVICES, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
+        *(PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
 """Those of the /v1 API and of its documents: no device's, and open only where nobody has to sign."""

@@ -10,7 +10,8 @@ import pytest
 
 from service.errors import AlreadyRegistered, InvalidSettings
 from service.gallery.duplicates import duplicate_check
-from service.gallery.gallery import Gallery, Rules
+from service.gallery.gallery import Gallery
+from service.gallery.rules import Rules
 from service.gallery.thresholds import duplicate_threshold_for, measured
 from service.settings import Settings
 from service.stores.store import Store

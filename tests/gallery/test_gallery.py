@@ -26,7 +26,8 @@ from service.errors import (
 )
 from service.gallery.choices import largest
 from service.gallery.enrollment import derive_face_id
-from service.gallery.gallery import Gallery, Rules
+from service.gallery.gallery import Gallery
+from service.gallery.rules import Rules
 from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import StoredFace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,10 +10,7 @@ from service.values import DEFAULT_GALLERY, MAX_FACE_ID
 
 FaceId = Annotated[int, Field(ge=1, le=MAX_FACE_ID, description="The face's number.", examples=[1001])]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
-GALLERY_NAME = DEFAULT_GALLERY
-"""The one gallery that there is."""
-
-GalleryName = Annotated[str, Field(description="The gallery that was asked.", examples=[GALLERY_NAME])]
+GalleryName = Annotated[str, Field(description="The gallery that was asked.", examples=[DEFAULT_GALLERY])]
 Picture = Annotated[
     str | None,
     Field(
@@ -154,54 +150,6 @@ class Verification(Answer):
     same: bool
 
 
-class Duplicate(Answer):
-    """A registered face of another remark that seems to be the same person's."""
-
-    remark: str
-    face_id: FaceId
-    score: Score
-
-
-class KnownFace(Answer):
-    """A registered face."""
-
-    face_id: FaceId
-    remark: str
-    gallery: GalleryName
-    box: Box
-    landmarks: list[tuple[float, float]]
-    detection_score: float = Field(ge=0, le=1)
-    registered_at: datetime
-    picture: Picture = None
-
-
-class RegisteredFace(Answer):
-    """A face that was registered now, or is since the same photo and remark came before."""
-
-    face_id: FaceId
-    remark: str
-    gallery: GalleryName
-    box: Box
-    landmarks: list[tuple[float, float]]
-    detection_score: float = Field(ge=0, le=1)
-    quality: Quality
-    duplicate_of: Duplicate | None
-    registered_at: datetime
-
-
-class Registration(Answer):
-    """The faces that were registered, the largest first."""
-
-    faces: list[RegisteredFace]
-
-
-class FacePage(Answer):
-    """Registered faces, the oldest first."""
-
-    faces: list[KnownFace]
-    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
-
-
 class Model(Answer):
     """What embeddings are made with, and the thresholds that were measured for it."""
 
@@ -211,10 +159,3 @@ class Model(Answer):
     dimension: int = Field(description="Length of an embedding.")
     verification_threshold: float | None = Field(description="Least similarity of one person's two faces (1:1).")
     version: str = Field(description="The service's version.")
-
-
-class Stats(Answer):
-    """How large the gallery is."""
-
-    gallery: GalleryName
-    faces: int = Field(ge=0)

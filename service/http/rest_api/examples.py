@@ -24,7 +24,11 @@ _SEEN: dict[str, Any] = {"box": _BOX, "landmarks": _LANDMARKS, "detection_score"
 _SIZE = {"width": 250, "height": 250, "rotation": 0}
 _MATCHES = [{"remark": "Zoë", "face_id": 1001, "score": 0.7134, "similarity": 0.8821, "matched": True}]
 _KNOWN = {"face_id": 1001, "remark": "Zoë", "gallery": "default", "box": _BOX, "landmarks": _LANDMARKS}
-_REGISTERED_AT = {"registered_at": "2026-11-26T10:00:00.123456Z"}
+_BESIDE = {
+    "registered_at": "2026-11-26T10:00:00.123456Z",
+    "metadata": {"badge": 4711, "company": "Example Ltd."},
+    "expires_at": "2026-11-27T18:00:00Z",
+}
 
 PHOTO_FACES = {**_SIZE, "faces": [_SEEN]}
 PHOTO_EMBEDDINGS = {"model": "vggface2", **_SIZE, "faces": [{**_SEEN, "embedding": [0.0625, -0.0125]}]}
@@ -44,11 +48,9 @@ EMBEDDING_IDENTIFICATION = {
     "matches": _MATCHES,
 }
 VERIFICATION = {"score": 0.8821, "similarity": 0.8821, "threshold": 0.759, "same": True}
-KNOWN_FACE = {**_KNOWN, "detection_score": 0.9997, **_REGISTERED_AT}
+KNOWN_FACE = {**_KNOWN, "detection_score": 0.9997, **_BESIDE}
 PAGE = {"faces": [KNOWN_FACE], "next_cursor": "1795687200123456-1001"}
-REGISTRATION = {
-    "faces": [{**_KNOWN, "detection_score": 0.9997, "quality": _QUALITY, "duplicate_of": None, **_REGISTERED_AT}]
-}
+REGISTRATION = {"faces": [{**_KNOWN, "detection_score": 0.9997, "quality": _QUALITY, "duplicate_of": None, **_BESIDE}]}
 MODEL = {
     "model": "vggface2",
     "digest": "bb5be6a565fae1490000000000000000000000000000000000000000000000ab",
@@ -57,7 +59,14 @@ MODEL = {
     "verification_threshold": 0.759,
     "version": "1.0.0",
 }
-STATS = {"gallery": "default", "faces": 1400}
+STATS = {"gallery": "default", "faces": 1400, "galleries": 2}
+_PERSON = {"remark": "Zoë", "faces": 3, "face_id": 1001}
+PERSON = {**_PERSON, "gallery": "default"}
+PEOPLE = {"gallery": "default", "people": [_PERSON], "next_cursor": "34481432281088000-24819231750264063"}
+REMOVAL = {"removed": 3}
+_GALLERY = {"gallery": "visitors", "created_at": "2026-11-26T09:00:00Z"}
+GALLERY = {**_GALLERY, "faces": 12}
+GALLERIES = {"galleries": [{"gallery": "default", "created_at": None}, _GALLERY]}
 STATUS = {
     "version": "1.0.0",
     "uptime_s": 86400,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 from aiohttp import ETag, web
 
@@ -14,56 +15,69 @@ from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import TIMINGS
 from service.http.rest_api import examples
-from service.http.rest_api.answers import (
-    GALLERY_NAME,
-    Box,
-    Duplicate,
-    FacePage,
-    KnownFace,
-    RegisteredFace,
-    Registration,
-)
-from service.http.rest_api.bodies import read_photo
+from service.http.rest_api.answers import Box
+from service.http.rest_api.bodies import read_body, read_registration
+from service.http.rest_api.gallery_answers import Duplicate, FacePage, KnownFace, RegisteredFace, Registration
+from service.http.rest_api.json_bodies import FaceChangesBody
 from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.paths import read_face_id
 from service.http.rest_api.photos import PHOTO_ERRORS, quality_of
-from service.http.rest_api.queries import (
-    FaceQuery,
-    ListQuery,
-    NoQuery,
-    RegisterQuery,
-    cursor_of,
-    key_of_cursor,
-    read_face_id,
-)
-from service.values import StoredFace
+from service.http.rest_api.queries import FaceQuery, GalleryQuery, ListQuery, RegisterQuery, cursor_of, key_of_cursor
+from service.values import FaceChanges, StoredFace
+
+FACE_ERRORS = (errors.UnknownFace, errors.UnknownGallery)
+"""What every operation may say that is about one face."""
 
 
 async def register(request: web.Request, query: RegisterQuery, limits: FormLimits) -> Registration:
     """Remember the photo's faces under the remark."""
-    photo = await read_photo(request, limits)
-    enrolled = await (await gallery_of(request)).enroll_faces(
-        photo, query.remark, request[TIMINGS], faces=query.faces, quality=query.quality
+    gallery = await gallery_of(request, query.gallery)
+    told = await read_registration(request, query, limits)
+    enrolled = await gallery.enroll_faces(
+        told.photo,
+        told.remark,
+        request[TIMINGS],
+        faces=query.faces,
+        quality=query.quality,
+        metadata=told.metadata,
+        expires_at=told.expires_at,
     )
     return Registration(faces=[_registered(each) for each in enrolled])
 
 
 async def list_faces(request: web.Request, query: ListQuery, _: FormLimits) -> FacePage:
     """A page of the list."""
-    after = None if query.cursor is None else key_of_cursor(query.cursor)
-    faces, last = await (await gallery_of(request)).page(query.limit, after=after, remark=query.remark)
+    gallery = await gallery_of(request, query.gallery)
+    faces, last = await gallery.page(query.limit, after=key_of_cursor(query.cursor), remark=query.remark)
     known = [_known(each, with_picture=query.include == "picture") for each in faces]
     return FacePage(faces=known, next_cursor=None if last is None else cursor_of(last))
 
 
 async def show(request: web.Request, query: FaceQuery, _: FormLimits) -> KnownFace:
     """One face."""
-    face = await (await gallery_of(request)).face(read_face_id(request))
+    face = await (await gallery_of(request, query.gallery)).face(read_face_id(request))
     return _known(face, with_picture=query.include == "picture")
 
 
-async def show_picture(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
+async def change(request: web.Request, query: GalleryQuery, limits: FormLimits) -> KnownFace:
+    """Give one face another remark, other metadata or another end of its time."""
+    gallery, face_id = await gallery_of(request, query.gallery), read_face_id(request)
+    body = await read_body(request, limits, FaceChangesBody)
+
+    def edit(face: StoredFace) -> FaceChanges:
+        said = body.model_fields_set
+        return FaceChanges(
+            remark=body.remark if "remark" in said else face.remark,
+            metadata=body.metadata if "metadata" in said else face.metadata,
+            expires_at=body.expires_at if "expires_at" in said else face.expires_at,
+        )
+
+    return _known(await gallery.change(face_id, edit), with_picture=False)
+
+
+async def show_picture(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
     """A face's picture, which never changes; so a client that has it is told so."""
-    face = await (await gallery_of(request)).face(read_face_id(request))
+    face = await (await gallery_of(request, query.gallery)).face(read_face_id(request))
     picture = base64.b64decode(face.picture)
     tag = hashlib.sha256(picture).hexdigest()[:32]
     wanted = request.if_none_match or ()
@@ -76,9 +90,9 @@ async def show_picture(request: web.Request, _query: NoQuery, _: FormLimits) -> 
     return response
 
 
-async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
+async def remove(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
     """Forget one face."""
-    await (await gallery_of(request)).remove(read_face_id(request), request[TIMINGS])
+    await (await gallery_of(request, query.gallery)).remove(read_face_id(request), request[TIMINGS])
     return web.Response(status=204)
 
 
@@ -89,14 +103,19 @@ FACE_OPERATIONS = (
         method="POST",
         path=routes.FACES,
         summary="Register the faces of a photo.",
-        description="The same photo with the same remark is one face, however often it is sent. Of several faces with "
-        "`faces=all`, those of poor quality are left out.",
+        description="The same photo with the same remark is one face, however often it is sent; it takes over "
+        "`metadata` and `expires_at` where they come again. These two and `remark` stand in the query, or beside the "
+        "photo: as parts of the form, or as members of the JSON. Of several faces with `faces=all`, those of poor "
+        "quality are left out.",
         query=RegisterQuery,
         handle=register,
-        takes=Takes.PHOTO,
+        takes=Takes.REGISTRATION,
         status=201,
         answer=Registration,
-        raises=(*PHOTO_ERRORS, errors.FaceNotFound, errors.PoorQuality, errors.MultipleFaces, errors.AlreadyRegistered),
+        raises=(
+            *(*PHOTO_ERRORS, errors.FaceNotFound, errors.PoorQuality, errors.MultipleFaces),
+            *(errors.AlreadyRegistered, errors.UnknownGallery),
+        ),
         example=examples.REGISTRATION,
     ),
     Operation(
@@ -108,6 +127,7 @@ FACE_OPERATIONS = (
         query=ListQuery,
         handle=list_faces,
         answer=FacePage,
+        raises=(errors.UnknownGallery,),
         example=examples.PAGE,
     ),
     Operation(
@@ -119,7 +139,21 @@ FACE_OPERATIONS = (
         query=FaceQuery,
         handle=show,
         answer=KnownFace,
-        raises=(errors.UnknownFace,),
+        raises=FACE_ERRORS,
+        example=examples.KNOWN_FACE,
+    ),
+    Operation(
+        name="changeFace",
+        tag="faces",
+        method="PATCH",
+        path=routes.FACE,
+        summary="Change what is kept beside a registered face.",
+        description="What isn't in the body stays as it is; null takes metadata or the end of the time away.",
+        query=GalleryQuery,
+        handle=change,
+        takes=FaceChangesBody,
+        answer=KnownFace,
+        raises=(*FACE_ERRORS, errors.UnsupportedBody),
         example=examples.KNOWN_FACE,
     ),
     Operation(
@@ -129,10 +163,10 @@ FACE_OPERATIONS = (
         path=routes.FACE,
         summary="Delete a registered face.",
         description="After the answer the face is never returned again, not even after a crash.",
-        query=NoQuery,
+        query=GalleryQuery,
         handle=remove,
         status=204,
-        raises=(errors.UnknownFace,),
+        raises=FACE_ERRORS,
     ),
     Operation(
         name="showPicture",
@@ -141,41 +175,38 @@ FACE_OPERATIONS = (
         path=routes.PICTURE,
         summary="Show the small picture that is kept of a face's photo.",
         description="With the header `If-None-Match` and the answer's `ETag` from before, the answer is 304.",
-        query=NoQuery,
+        query=GalleryQuery,
         handle=show_picture,
         media_type="image/jpeg",
-        raises=(errors.UnknownFace,),
+        raises=FACE_ERRORS,
     ),
 )
 
 
+def _kept(face: StoredFace) -> dict[str, Any]:
+    """The members that every answer has about a face."""
+    return {
+        "face_id": face.face_id,
+        "remark": face.remark,
+        "gallery": face.gallery,
+        "box": Box(**face.box._asdict()),
+        "landmarks": list(face.landmarks),
+        "detection_score": face.detection_score,
+        "registered_at": face.registered_at,
+        "metadata": None if face.metadata is None else dict(face.metadata),
+        "expires_at": face.expires_at,
+    }
+
+
 def _known(face: StoredFace, *, with_picture: bool) -> KnownFace:
-    known = KnownFace(
-        face_id=face.face_id,
-        remark=face.remark,
-        gallery=GALLERY_NAME,
-        box=Box(**face.box._asdict()),
-        landmarks=list(face.landmarks),
-        detection_score=face.detection_score,
-        registered_at=face.registered_at,
-    )
+    known = KnownFace(**_kept(face))
     return known.model_copy(update={"picture": face.picture}) if with_picture else known
 
 
 def _registered(enrolled: EnrolledFace) -> RegisteredFace:
-    face, duplicate = enrolled.face, enrolled.duplicate_of
-    return RegisteredFace(
-        face_id=face.face_id,
-        remark=face.remark,
-        gallery=GALLERY_NAME,
-        box=Box(**face.box._asdict()),
-        landmarks=list(face.landmarks),
-        detection_score=face.detection_score,
-        quality=quality_of(enrolled.quality, None),
-        duplicate_of=None
-        if duplicate is None
-        else Duplicate(
-            remark=duplicate.neighbour.remark, face_id=duplicate.neighbour.face_id, score=round(duplicate.score, 4)
-        ),
-        registered_at=face.registered_at,
-    )
+    known = enrolled.duplicate_of
+    duplicate = None
+    if known is not None:
+        neighbour = known.neighbour
+        duplicate = Duplicate(remark=neighbour.remark, face_id=neighbour.face_id, score=round(known.score, 4))
+    return RegisteredFace(**_kept(enrolled.face), quality=quality_of(enrolled.quality, None), duplicate_of=duplicate)

@@ -12,10 +12,11 @@ from pydantic.json_schema import models_json_schema
 from service import __version__, errors
 from service.errors import FaceServiceError
 from service.http.rest_api.answers import Problem
+from service.http.rest_api.json_bodies import Body, PhotoBody, RegisterBody, TwoPhotosBody
 from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.paths import PATH_SCHEMAS
 from service.http.rest_api.problems import CONTENT_TYPE, HTTP_CODES, RETRY_AFTER_S, status_of
-from service.http.rest_api.queries import EmbeddingBody, PhotoBody, TwoPhotosBody
-from service.values import MAX_FACE_ID
+from service.http.rest_api.queries import KeptFields
 
 COMMON_ERRORS = (errors.InvalidRequest, errors.Unauthenticated, errors.StoreUnavailable)
 """What every operation may say."""
@@ -45,9 +46,8 @@ def document(operations: Sequence[Operation[Any]]) -> dict[str, Any]:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each)
     models: list[type[BaseModel]] = [Problem, *(each.answer for each in operations if each.answer is not None)]
     _, answers = models_json_schema([(each, "serialization") for each in dict.fromkeys(models)], ref_template=_REF)
-    _, bodies = models_json_schema(
-        [(each, "validation") for each in (PhotoBody, TwoPhotosBody, EmbeddingBody)], ref_template=_REF
-    )
+    taken = dict.fromkeys(body for each in operations if (body := _json_body(each.takes)) is not None)
+    _, bodies = models_json_schema([(each, "validation") for each in taken], ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": __version__, "description": DESCRIPTION},
@@ -75,9 +75,9 @@ def _operation(operation: Operation[Any]) -> dict[str, Any]:
 def parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     """Those of the path and of the query."""
     found: list[dict[str, Any]] = []
-    if "{face_id}" in operation.path:
-        number = {"type": "integer", "minimum": 1, "maximum": MAX_FACE_ID}
-        found.append({"name": "face_id", "in": "path", "required": True, "schema": number})
+    for name, schema in PATH_SCHEMAS.items():
+        if f"{{{name}}}" in operation.path:
+            found.append({"name": name, "in": "path", "required": True, "schema": schema})
     schema = operation.query.model_json_schema()
     required = schema.get("required", [])
     for name, told in schema.get("properties", {}).items():
@@ -95,17 +95,31 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if (name, value) != ("default", None)}
 
 
-def _content(takes: Takes) -> dict[str, Any]:
-    if takes is Takes.EMBEDDING:
-        return {"application/json": {"schema": {"$ref": _REF.format(model="EmbeddingBody")}}}
-    two = takes is Takes.PHOTOS
-    parts = {"image": _BINARY, **({"other_image": _BINARY} if two else {})}
+def _json_body(takes: Takes | type[Body]) -> type[Body] | None:
+    """The model of the body where it is JSON; None where it can't be."""
+    photos: dict[Takes, type[Body]] = {
+        Takes.PHOTO: PhotoBody,
+        Takes.PHOTOS: TwoPhotosBody,
+        Takes.REGISTRATION: RegisterBody,
+    }
+    return photos.get(takes) if isinstance(takes, Takes) else takes
+
+
+def _content(takes: Takes | type[Body]) -> dict[str, Any]:
+    body = _json_body(takes)
+    assert body is not None  # noqa: S101 - an operation that takes nothing has no body
+    in_json = {"application/json": {"schema": {"$ref": _REF.format(model=body.__name__)}}}
+    if not isinstance(takes, Takes):
+        return in_json
+    parts = {"image": _BINARY, **({"other_image": _BINARY} if takes is Takes.PHOTOS else {})}
+    if takes is Takes.REGISTRATION:
+        texts = KeptFields.model_json_schema()["properties"]
+        parts |= {name: _without_null(told) for name, told in texts.items()}
     form = {"type": "object", "properties": parts, "required": ["image"], "additionalProperties": False}
-    in_json = {"$ref": _REF.format(model="TwoPhotosBody" if two else "PhotoBody")}
     return {
         **{each: {"schema": _BINARY} for each in IMAGE_TYPES},
         "multipart/form-data": {"schema": form},
-        "application/json": {"schema": in_json},
+        **in_json,
     }
 
 
@@ -117,6 +131,8 @@ def _responses(operation: Operation[Any]) -> dict[str, Any]:
     elif operation.status != HTTPStatus.NO_CONTENT:
         success["content"] = {operation.media_type: {"schema": {"contentMediaType": operation.media_type}}}
     responses = {str(operation.status): success}
+    if operation.or_status is not None:
+        responses[str(operation.or_status)] = {**success, "description": HTTPStatus(operation.or_status).phrase}
     if operation.media_type == "image/jpeg":
         success["headers"]["ETag"] = {"required": True, "schema": {"type": "string"}}
         responses["304"] = {"description": "Not Modified", "headers": {**_REQUEST_ID}}

@@ -9,7 +9,7 @@ from typing import Any
 
 from service.http.rest_api.problems import HTTP_CODES
 
-_METHODS = ("get", "post", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def page(document: dict[str, Any]) -> str:
@@ -59,12 +59,19 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
             yield f"<td>{_text(each.get('description', ''))}</td></tr>"
         yield "</table>"
     if "requestBody" in operation:
-        types = ", ".join(f"<code>{escape(each)}</code>" for each in operation["requestBody"]["content"])
+        types = ", ".join(_body(*each) for each in operation["requestBody"]["content"].items())
         yield f"<p>Body: {types}.</p>"
     yield "<ul>"
     for status, response in operation["responses"].items():
         yield f"<li><strong>{status}</strong> {_text(response['description'])}{_example(status, response)}</li>"
     yield "</ul>"
+
+
+def _body(media_type: str, content: dict[str, Any]) -> str:
+    """The type of a body, with a link to its shape where that has a name."""
+    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    shape = f" (<a href='#{name}'>{name}</a>)" if name else ""
+    return f"<code>{escape(media_type)}</code>{shape}"
 
 
 def _example(status: str, response: dict[str, Any]) -> str:

@@ -12,11 +12,13 @@ from service.errors import InvalidRequest
 from service.gallery.photos import PhotoReader, Terms
 from service.gallery.scoring import Candidate
 from service.http import routes
+from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import PHOTO_READER, TIMINGS
 from service.http.rest_api import answers, examples
-from service.http.rest_api.answers import GALLERY_NAME, Box, KnownMatch, MatchedFace, SeenFace
-from service.http.rest_api.bodies import read_embedding, read_photo, read_photos
+from service.http.rest_api.answers import Box, KnownMatch, MatchedFace, SeenFace
+from service.http.rest_api.bodies import read_body, read_photo, read_photos
+from service.http.rest_api.json_bodies import EmbeddingBody
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import NoQuery, SearchQuery, VerifyQuery
 from service.values import Detection, Quality
@@ -58,9 +60,9 @@ async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> an
 
 async def identify(request: web.Request, query: SearchQuery, limits: FormLimits) -> answers.Identification:
     """Who the faces of a photo may be."""
-    reader = request.app[PHOTO_READER]
-    found = await reader.identify(await read_photo(request, limits), _terms(query), request[TIMINGS])
-    pictures = await _pictures(reader, query, [each for face in found.faces for each in face.candidates])
+    reader, terms = request.app[PHOTO_READER], await _terms(request, query)
+    found = await reader.identify(await read_photo(request, limits), terms, request[TIMINGS])
+    pictures = await _pictures(reader, query, terms, [each for face in found.faces for each in face.candidates])
     faces = []
     for each in found.faces:
         matches = _matches(each.candidates, found.threshold, pictures)
@@ -71,7 +73,7 @@ async def identify(request: web.Request, query: SearchQuery, limits: FormLimits)
     return answers.Identification(
         model=reader.contract.model,
         threshold=round(found.threshold, 4),
-        gallery=GALLERY_NAME,
+        gallery=terms.gallery,
         width=width,
         height=height,
         rotation=found.observation.rotation,
@@ -83,16 +85,16 @@ async def identify_embedding(
     request: web.Request, query: SearchQuery, limits: FormLimits
 ) -> answers.EmbeddingIdentification:
     """Whose face an embedding may be."""
-    reader = request.app[PHOTO_READER]
-    numbers = np.array((await read_embedding(request, limits)).embedding)
+    reader, terms = request.app[PHOTO_READER], await _terms(request, query)
+    numbers = np.array((await read_body(request, limits, EmbeddingBody)).embedding)
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
-    threshold, candidates = await reader.identify_embedding(embedding, _terms(query))
-    matches = _matches(candidates, threshold, await _pictures(reader, query, candidates))
+    threshold, candidates = await reader.identify_embedding(embedding, terms)
+    matches = _matches(candidates, threshold, await _pictures(reader, query, terms, candidates))
     return answers.EmbeddingIdentification(
         model=reader.contract.model,
         threshold=round(threshold, 4),
-        gallery=GALLERY_NAME,
+        gallery=terms.gallery,
         matched=any(match.matched for match in matches),
         matches=matches,
     )
@@ -101,16 +103,17 @@ async def identify_embedding(
 async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -> answers.Verification:
     """Whether a photo is about the person of another photo, of a remark or of a registered face."""
     reader, timings = request.app[PHOTO_READER], request[TIMINGS]
+    gallery = (await gallery_of(request, query.gallery)).name
     photo, other = await read_photos(request, limits)
     if (other is not None) + (query.remark is not None) + (query.face_id is not None) != 1:
         raise InvalidRequest("Send one thing to compare the photo with: `other_image`, `remark` or `face_id`.")
     if other is not None:
         found = await reader.verify_photo(photo, other, query.threshold, timings)
     elif query.remark is not None:
-        found = await reader.verify_remark(photo, query.remark, query.threshold, timings, gallery=GALLERY_NAME)
+        found = await reader.verify_remark(photo, query.remark, query.threshold, timings, gallery=gallery)
     else:
         assert query.face_id is not None  # noqa: S101 - one of the three is there
-        found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=GALLERY_NAME)
+        found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=gallery)
     similarity = round(found.similarity, 4)
     return answers.Verification(
         score=similarity,
@@ -159,7 +162,7 @@ PHOTO_OPERATIONS = (
         handle=identify,
         takes=Takes.PHOTO,
         answer=answers.Identification,
-        raises=PHOTO_ERRORS,
+        raises=(*PHOTO_ERRORS, errors.UnknownGallery),
         example=examples.IDENTIFICATION,
     ),
     Operation(
@@ -170,9 +173,9 @@ PHOTO_OPERATIONS = (
         summary="Say whose face an embedding may be.",
         query=SearchQuery,
         handle=identify_embedding,
-        takes=Takes.EMBEDDING,
+        takes=EmbeddingBody,
         answer=answers.EmbeddingIdentification,
-        raises=(errors.UnsupportedBody,),
+        raises=(errors.UnsupportedBody, errors.UnknownGallery),
         example=examples.EMBEDDING_IDENTIFICATION,
     ),
     Operation(
@@ -187,7 +190,10 @@ PHOTO_OPERATIONS = (
         handle=verify,
         takes=Takes.PHOTOS,
         answer=answers.Verification,
-        raises=(*PHOTO_ERRORS, errors.FaceNotFound, errors.PoorQuality, errors.UnknownFace),
+        raises=(
+            *(*PHOTO_ERRORS, errors.FaceNotFound, errors.PoorQuality),
+            *(errors.UnknownFace, errors.UnknownPerson, errors.UnknownGallery),
+        ),
         example=examples.VERIFICATION,
     ),
 )
@@ -208,9 +214,9 @@ def _seen(detection: Detection, quality: Quality, reader: PhotoReader) -> SeenFa
     )
 
 
-def _terms(query: SearchQuery) -> Terms:
+async def _terms(request: web.Request, query: SearchQuery) -> Terms:
     return Terms(
-        gallery=GALLERY_NAME,
+        gallery=(await gallery_of(request, query.gallery)).name,
         limit=query.limit,
         group_by_remark=query.group == "remark",
         threshold=query.threshold,
@@ -218,9 +224,11 @@ def _terms(query: SearchQuery) -> Terms:
     )
 
 
-async def _pictures(reader: PhotoReader, query: SearchQuery, candidates: list[Candidate]) -> dict[int, str] | None:
+async def _pictures(
+    reader: PhotoReader, query: SearchQuery, terms: Terms, candidates: list[Candidate]
+) -> dict[int, str] | None:
     """None where they weren't asked for."""
-    return await reader.pictures(candidates, gallery=GALLERY_NAME) if query.include == "picture" else None
+    return await reader.pictures(candidates, gallery=terms.gallery) if query.include == "picture" else None
 
 
 def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:

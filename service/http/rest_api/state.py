@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service import __version__
+from service import __version__, errors
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
-from service.http.keys import PHOTO_READER
+from service.http.keys import GALLERIES, PHOTO_READER
 from service.http.rest_api import examples
-from service.http.rest_api.answers import GALLERY_NAME, Model, Stats
+from service.http.rest_api.answers import Model
+from service.http.rest_api.gallery_answers import Stats
 from service.http.rest_api.operations import Operation
-from service.http.rest_api.queries import NoQuery
+from service.http.rest_api.queries import GalleryQuery, NoQuery
 
 
 async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Model:
@@ -29,9 +30,10 @@ async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Mo
     )
 
 
-async def show_stats(request: web.Request, _query: NoQuery, _: FormLimits) -> Stats:
-    """How many faces there are."""
-    return Stats(gallery=GALLERY_NAME, faces=await (await gallery_of(request)).count())
+async def show_stats(request: web.Request, query: GalleryQuery, _: FormLimits) -> Stats:
+    """How many faces and galleries there are."""
+    gallery = await gallery_of(request, query.gallery)
+    return Stats(gallery=gallery.name, faces=await gallery.count(), galleries=len(await request.app[GALLERIES].list()))
 
 
 STATE_OPERATIONS = (
@@ -51,10 +53,11 @@ STATE_OPERATIONS = (
         tag="service",
         method="GET",
         path=routes.STATS,
-        summary="Show how large the gallery is.",
-        query=NoQuery,
+        summary="Show how large a gallery is, and how many there are.",
+        query=GalleryQuery,
         handle=show_stats,
         answer=Stats,
+        raises=(errors.UnknownGallery,),
         example=examples.STATS,
     ),
 )

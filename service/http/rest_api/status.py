@@ -6,30 +6,30 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from service import __version__
+from service import __version__, errors
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import OVERVIEW, PHOTO_READER
 from service.http.rest_api import examples
 from service.http.rest_api import status_answers as answers
-from service.http.rest_api.answers import GALLERY_NAME
 from service.http.rest_api.operations import Operation
-from service.http.rest_api.queries import NoQuery
+from service.http.rest_api.queries import GalleryQuery, NoQuery
 
 
-async def show_status(request: web.Request, _query: NoQuery, _: FormLimits) -> answers.Status:
+async def show_status(request: web.Request, query: GalleryQuery, _: FormLimits) -> answers.Status:
     """What runs, and how it is doing."""
     overview, reader = request.app[OVERVIEW], request.app[PHOTO_READER]
     settings = overview.settings
-    faces, disk = await (await gallery_of(request)).count(), await overview.disk()
+    gallery = await gallery_of(request, query.gallery)
+    faces, disk = await gallery.count(), await overview.disk()
     threshold = reader.identification_threshold(faces)
     return answers.Status(
         version=__version__,
         uptime_s=int(overview.uptime_s),
         model=reader.contract.model,
         precision=settings.precision,
-        gallery=GALLERY_NAME,
+        gallery=gallery.name,
         faces=faces,
         threshold=None if threshold is None else round(threshold, 4),
         measured=threshold is not None and threshold != settings.threshold,
@@ -66,9 +66,10 @@ STATUS_OPERATIONS = (
         method="GET",
         path=routes.STATUS,
         summary="Show what runs, and how it is doing.",
-        query=NoQuery,
+        query=GalleryQuery,
         handle=show_status,
         answer=answers.Status,
+        raises=(errors.UnknownGallery,),
         example=examples.STATUS,
     ),
     Operation(

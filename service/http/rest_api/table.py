@@ -12,18 +12,18 @@ from aiohttp import web
 from service.http import routes
 from service.http.forms import FormLimits
 from service.http.rest_api.faces import FACE_OPERATIONS
+from service.http.rest_api.galleries import GALLERY_OPERATIONS
 from service.http.rest_api.openapi import document
 from service.http.rest_api.operations import Operation
 from service.http.rest_api.page import page
+from service.http.rest_api.people import PEOPLE_OPERATIONS
 from service.http.rest_api.photos import PHOTO_OPERATIONS
 from service.http.rest_api.state import STATE_OPERATIONS
 from service.http.rest_api.status import STATUS_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
-    *FACE_OPERATIONS,
-    *PHOTO_OPERATIONS,
-    *STATE_OPERATIONS,
-    *STATUS_OPERATIONS,
+    *(*FACE_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
+    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS),
 )
 
 _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'"}

@@ -114,7 +114,7 @@ async function enter() {
   }
   open = true;
   try {
-    galleries = (await getGalleries()).galleries.map((each) => each.name);
+    galleries = (await getGalleries()).galleries.map((each) => each.gallery);
   } catch { galleries = []; }
   if (session.gallery && !galleries.includes(session.gallery)) session.gallery = null;
   await showPlace({ focus: false });

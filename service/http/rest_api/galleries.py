@@ -1,0 +1,101 @@
+"""Galleries: sets of faces that know nothing of each other, which can be made, listed, shown and deleted."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from service import errors
+from service.http import routes
+from service.http.callers import gallery_of
+from service.http.forms import FormLimits
+from service.http.keys import GALLERIES
+from service.http.rest_api import examples
+from service.http.rest_api.gallery_answers import Gallery, GalleryList, ListedGallery
+from service.http.rest_api.operations import Operation, as_json
+from service.http.rest_api.paths import read_gallery_name
+from service.http.rest_api.queries import NoQuery
+
+
+async def list_galleries(request: web.Request, _query: NoQuery, _: FormLimits) -> GalleryList:
+    """All galleries."""
+    found = await request.app[GALLERIES].list()
+    return GalleryList(galleries=[ListedGallery(gallery=each.name, created_at=each.created_at) for each in found])
+
+
+async def show(request: web.Request, _query: NoQuery, _: FormLimits) -> Gallery:
+    """One gallery."""
+    return await _told(request, read_gallery_name(request))
+
+
+async def create(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
+    """Make one gallery, unless it is there."""
+    name = read_gallery_name(request)
+    made = await request.app[GALLERIES].create(name)
+    return as_json(await _told(request, name), 201 if made else 200)
+
+
+async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
+    """Forget one gallery and its faces."""
+    await request.app[GALLERIES].remove(read_gallery_name(request))
+    return web.Response(status=204)
+
+
+async def _told(request: web.Request, name: str) -> Gallery:
+    gallery = await gallery_of(request, name)
+    entry = await request.app[GALLERIES].entry(name)
+    return Gallery(gallery=name, created_at=entry.created_at, faces=await gallery.count())
+
+
+GALLERY_OPERATIONS = (
+    Operation(
+        name="listGalleries",
+        tag="galleries",
+        method="GET",
+        path=routes.GALLERIES,
+        summary="List the galleries.",
+        description="A face of one gallery is never found in another. `default` is always there.",
+        query=NoQuery,
+        handle=list_galleries,
+        answer=GalleryList,
+        example=examples.GALLERIES,
+    ),
+    Operation(
+        name="showGallery",
+        tag="galleries",
+        method="GET",
+        path=routes.GALLERY,
+        summary="Show a gallery.",
+        query=NoQuery,
+        handle=show,
+        answer=Gallery,
+        raises=(errors.UnknownGallery,),
+        example=examples.GALLERY,
+    ),
+    Operation(
+        name="createGallery",
+        tag="galleries",
+        method="PUT",
+        path=routes.GALLERY,
+        summary="Make a gallery.",
+        description="One that is there already stays as it is; the answer is 200 then.",
+        query=NoQuery,
+        handle=create,
+        status=201,
+        or_status=200,
+        answer=Gallery,
+        raises=(errors.UnknownGallery,),
+        example=examples.GALLERY,
+    ),
+    Operation(
+        name="deleteGallery",
+        tag="galleries",
+        method="DELETE",
+        path=routes.GALLERY,
+        summary="Delete a gallery and all its faces.",
+        description="`default` can't be deleted. After the answer its faces are never returned again.",
+        query=NoQuery,
+        handle=remove,
+        status=204,
+        raises=(errors.UnknownGallery,),
+    ),
+)
