@@ -57,8 +57,11 @@ EXPOSE 5055
 STOPSIGNAL SIGTERM
 # Not urlopen: it would ask the proxy where HTTP_PROXY is set.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-c", "\
-import http.client, os, sys; \
-service = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('FACE_PORT') or 5055), timeout=8); \
+import http.client, os, ssl, sys; \
+where = ('127.0.0.1', int(os.environ.get('FACE_PORT') or 5055)); \
+encrypted = {'context': ssl._create_unverified_context()}; \
+service = http.client.HTTPSConnection(*where, timeout=8, **encrypted) if os.environ.get('FACE_TLS_CERT') \
+    else http.client.HTTPConnection(*where, timeout=8); \
 service.request('GET', '/readyz'); \
 sys.exit(service.getresponse().status != 200)"]
 CMD ["face-service"]

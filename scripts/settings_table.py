@@ -12,7 +12,7 @@ PAGE = DOCS / "settings.md"
 COMMAND = "python -m scripts.settings_table"
 
 GROUPS = {
-    "The address": ("HOST", "PORT", "TRUSTED_PROXIES", "RECEIVE_S"),
+    "The address": ("HOST", "PORT", "TLS_CERT", "TLS_KEY", "TRUSTED_PROXIES", "RECEIVE_S"),
     "The gallery in a folder": ("DATA",),
     "The gallery on a Qdrant server": (
         "QDRANT_URL",
@@ -42,7 +42,7 @@ GROUPS = {
     ),
     "Answers": ("THRESHOLD", "FPIR", "SCORE", "DELETE_BY_GET"),
     "The console": ("CONSOLE",),
-    "Devices": ("DEVICES", "DEVICE_RATE", "NONCES_URL"),
+    "Who may ask": ("DEVICES", "DEVICE_RATE", "NONCES_URL", "KEYS", "CORS_ORIGINS"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }
 """Heading: the settings below it, without FACE_. One that is in none of them comes last, under OTHERS."""

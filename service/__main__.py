@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from service import __version__
 from service.commands import prepare, quantize
 from service.devices import commands as device_commands
+from service.devices import key_commands
 from service.errors import FaceServiceError
 from service.http.app import create_app
 from service.http.serving import serve
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return prepare.run(settings)
         if options.command == "quantize":
             return quantize.run(options, settings)
+        if options.command == "keys":
+            return key_commands.run(options, settings.keys)
         return device_commands.run(options, settings.devices)
     except FaceServiceError as error:
         print(error, file=sys.stderr)
@@ -51,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"face-service {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    device_commands.describe(commands.add_parser("devices", help="who may send requests, in the file FACE_DEVICES"))
+    device_commands.describe(
+        commands.add_parser("devices", help="devices that may send requests, in the file FACE_DEVICES")
+    )
+    key_commands.describe(commands.add_parser("keys", help="keys of programs and people, in the file FACE_KEYS"))
     commands.add_parser("prepare", help="fetch and convert the model, so that the service starts at once")
     quantize.describe(commands.add_parser("quantize", help="make the model of FACE_PRECISION=int8 from face photos"))
     return parser

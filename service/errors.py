@@ -27,11 +27,13 @@ FaceServiceError
 ├── InvalidRequest          a request that lacks an argument, or has one that can't be used
 │   └── UnsupportedBody     a body of a type that isn't read
 ├── UnusableArchive         a file that is no export of a gallery, or a damaged one
-├── Unauthenticated         a request that no device may make
+├── Unauthenticated         a request that says of nobody that he sent it
 │   ├── UnknownDevice       the device is not named, unknown or disabled
-│   ├── OperationDenied     the device may do other things only
+│   ├── UnknownKey          the key is malformed, unknown or disabled
+│   ├── OperationDenied     its caller may do other things only, or in other galleries
 │   └── BadSignature        forged, altered, stale or replayed
 ├── InvalidDevices          a file of devices that can't be used
+├── InvalidKeys             a file of keys that can't be used
 ├── RateExceeded            more requests than a device may make
 ├── NoncesUnavailable       whether a request is a replay can't be found out
 ├── Overloaded              more work waiting than the queue holds
@@ -164,6 +166,10 @@ class UnknownDevice(Unauthenticated):
     code = "unknown_device"
 
 
+class UnknownKey(Unauthenticated):
+    code = "unknown_key"
+
+
 class OperationDenied(Unauthenticated):
     code = "operation_denied"
 
@@ -174,6 +180,10 @@ class BadSignature(Unauthenticated):
 
 class InvalidDevices(FaceServiceError):
     code = "invalid_devices"
+
+
+class InvalidKeys(FaceServiceError):
+    code = "invalid_keys"
 
 
 class RateExceeded(FaceServiceError):

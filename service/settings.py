@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
-from service.variables import Allowed, Networks, Threshold, out_of_range, parse, variable, wrong_type
+from service.variables import Allowed, Networks, Origins, Threshold, parse, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -45,6 +45,16 @@ class Settings:
         default=(),
         description="Addresses and networks of the proxies whose X-Forwarded-For tells the client's address, "
         "such as `127.0.0.1, 10.0.0.0/8`; empty believes none.",
+    )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="The certificate in PEM, with those that lead to its root; with it the service speaks https only.",
+    )
+    tls_key: Path | None = Field(default=None, description="Its private key in PEM, without a passphrase.")
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins whose pages may ask from a browser, such as `https://desk.example, http://10.0.0.7:8080`; "
+        "`*` is all; empty is none.",
     )
     data: Path = Field(default=Path("data"), description="Folder of the embedded gallery.")
     qdrant_url: Annotated[str | None, Allowed("`http://HOST:6333` or `https://HOST:6333`")] = Field(
@@ -179,7 +189,11 @@ class Settings:
     )
     devices: Path | None = Field(
         default=None,
-        description="The file of devices; with it every request must be signed by one (docs/device-authentication.md).",
+        description="The file of devices, which sign their requests (docs/device-authentication.md); with it, or with "
+        "FACE_KEYS, nobody else is let in.",
+    )
+    keys: Path | None = Field(
+        default=None, description="The file of keys of programs and people (docs/rest-api.md); see FACE_DEVICES."
     )
     device_rate: int = Field(
         default=0, ge=0, le=100_000, description="Requests that a device may make in a minute; 0 is no limit."
@@ -206,14 +220,8 @@ class Settings:
         try:
             return check(values)
         except ValidationError as error:
-            errors = error.errors()
-        first = errors[0]
-        name = str(first["loc"][0])
-        if name not in FIELDS:
-            raise TypeError(f"Settings has no field {name}, and all of them are passed by name.")
-        of_another_type = any(each["type"] in _WRONG_TYPES for each in errors if each["loc"][0] == name)
-        refusal = wrong_type if of_another_type else out_of_range
-        raise refusal(name, FIELDS[name], first["input"])
+            refused = refusal(error, FIELDS)
+        raise refused
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -240,6 +248,4 @@ _RENAMED = {
     "FACE_MODELS": variable("model_dir"),  # one letter from FACE_MODEL
     "FACE_COLLECTION": variable("qdrant_collection"),
 }
-_WRONG_TYPES = {"int_type", "float_type", "bool_type", "string_type", "tuple_type", "is_instance_of"}
-"""pydantic's names of the errors after which a list of allowed values would not help."""
 FIELDS: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it

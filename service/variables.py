@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_USUAL_PORTS = {("http", "80"), ("https", "443")}
+
+
+def _origin(text: str) -> str:
+    """As browsers send it: in small letters, without the port that its scheme has anyway. `*` stays."""
+    found = _ORIGIN.fullmatch(text.lower())
+    if text != "*" and (found is None or int(found[3] or 1) not in range(1, 65536)):
+        raise ValueError("it must be an origin")
+    if found is None or found[3] is None or (found[1], found[3]) in _USUAL_PORTS:
+        return text if found is None else f"{found[1]}://{found[2]}"
+    return found[0]
+
+
+Origins = tuple[Annotated[str, AfterValidator(_origin)], ...]
+"""Of web pages: scheme, host and port."""
 
 Threshold = Literal["auto"] | Annotated[float, Field(ge=-1, le=1)]
 """A score, or the word for one that is chosen by measurement."""
@@ -36,6 +53,18 @@ def parse(name: str, field: FieldInfo, *, text: str) -> object:
         return _kind(field).parse(text)
     except (ValueError, KeyError):
         raise wrong_type(name, field, text) from None
+
+
+def refusal(error: ValidationError, fields: Mapping[str, FieldInfo]) -> InvalidSettings | TypeError:
+    """What is raised for the first value that pydantic refuses; TypeError where there is no such field."""
+    errors = error.errors()
+    first = errors[0]
+    name = str(first["loc"][0])
+    if name not in fields:
+        return TypeError(f"Settings has no field {name}, and all of them are passed by name.")
+    of_another_type = any(each["type"] in _WRONG_TYPES for each in errors if each["loc"][0] == name)
+    refuse = wrong_type if of_another_type else out_of_range
+    return refuse(name, fields[name], first["input"])
 
 
 def wrong_type(name: str, field: FieldInfo, value: object) -> InvalidSettings:
@@ -83,6 +112,15 @@ def _networks(text: str) -> Networks:
     return tuple(ip_network(each.strip()) for each in text.split(","))
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(","))
+
+
+_WRONG_TYPES = {
+    *("int_type", "float_type", "bool_type", "string_type", "tuple_type", "is_instance_of"),
+    "value_error",  # of what isn't an origin
+}
+"""pydantic's names of the errors after which a list of allowed values would not help."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _TEXT = _Kind("text", str)
 _PATH = _Kind("a path", lambda text: Path(text).expanduser())
@@ -93,6 +131,7 @@ _KINDS: dict[object, _Kind] = {
     Threshold: _Kind("`auto` or a number", lambda text: text if text == "auto" else float(text)),
     Path: _PATH,
     Path | None: _PATH,
+    Origins: _Kind("`*` or a list of origins (https://desk.example, without a path) with commas between", _origins),
     Networks: _Kind("a list of IP addresses and networks (10.0.0.0/8, not 10.0.0.1/8) with commas between", _networks),
 }
 """By a field's type; all others are text."""

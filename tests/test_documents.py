@@ -159,7 +159,7 @@ class TestReferences:
         for line in code(page):
             for main, given in commands_in(line):
                 named = [word for word in given if not word.startswith("-") and not word.isupper()]
-                depth = 2 if named[:1] == ["devices"] else 1
+                depth = 2 if named[:1] in (["devices"], ["keys"]) else 1
                 with pytest.raises(SystemExit) as left:
                     main([*named[:depth], "--help"])
                 shown = capsys.readouterr()

@@ -43,7 +43,11 @@ DEFAULTS: dict[str, Any] = {
     "FACE_DUPLICATE": "allow",
     "FACE_MIRROR": False,
     "FACE_DELETE_BY_GET": True,
+    "FACE_TLS_CERT": None,
+    "FACE_TLS_KEY": None,
+    "FACE_CORS_ORIGINS": (),
     "FACE_DEVICES": None,
+    "FACE_KEYS": None,
     "FACE_DEVICE_RATE": 0,
     "FACE_NONCES_URL": None,
     "FACE_LOG_FORMAT": "text",
@@ -90,7 +94,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_THREADS": {"0": 0, "1024": 1024},
     "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
     "FACE_DELETE_BY_GET": {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True},
+    "FACE_TLS_CERT": {"cert.pem": Path("cert.pem")},
+    "FACE_TLS_KEY": {"~/key.pem": Path.home() / "key.pem"},
+    "FACE_CORS_ORIGINS": {
+        "*": ("*",),
+        "https://desk.example": ("https://desk.example",),
+        "HTTPS://Desk.Example:443, http://10.0.0.7:8080": ("https://desk.example", "http://10.0.0.7:8080"),
+        "http://[::1]:3000,capacitor://localhost": ("http://[::1]:3000", "capacitor://localhost"),
+    },
     "FACE_DEVICES": {"devices.toml": Path("devices.toml")},
+    "FACE_KEYS": {"keys.toml": Path("keys.toml")},
     "FACE_DEVICE_RATE": {"0": 0, "60": 60},
     "FACE_NONCES_URL": {each: each for each in ("redis://h:6379/0", "rediss://:key@h", "unix:///run/redis.sock")},
     "FACE_RECEIVE_S": {"1": 1, "3600": 3600},
@@ -128,13 +141,17 @@ REFUSED: dict[str, list[str]] = {
     "FACE_THREADS": ["-1", "1025", "two"],
     "FACE_MAX_QUEUE": ["0", "x"],
     "FACE_DELETE_BY_GET": ["maybe", "2"],
+    "FACE_CORS_ORIGINS": [
+        *("desk.example", "https://desk.example/", "https://desk.example/page", "https://a, ", "https://a b", "null"),
+        *("http://a:0", "http://a:65536", "http://a:x", "https://me@a", "https://*.example", "https://a?x", "//a"),
+    ],
     "FACE_DEVICE_RATE": ["-1", "100001", "x"],
     "FACE_RECEIVE_S": ["0", "3601", "x"],
     "FACE_LOG_FORMAT": ["xml"],
     "FACE_LOG_LEVEL": ["info", "TRACE"],
 }
 ALL = {variable(each.name): each.name for each in fields(Settings)}
-TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODEL_DIR", "FACE_WEIGHTS", "FACE_DEVICES"}
+TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODEL_DIR", "FACE_WEIGHTS", "FACE_DEVICES", "FACE_KEYS", "FACE_TLS_CERT", "FACE_TLS_KEY"}
 """Settings that take any text."""
 
 

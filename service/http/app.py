@@ -6,35 +6,47 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from aiohttp import web
 
 from service import __version__
+from service.devices.keys import KeyRegistry
 from service.devices.registry import DeviceRegistry
-from service.devices.replay import make_replay_memory
+from service.devices.replay import ReplayMemory, make_replay_memory
 from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
-from service.http.authentication import authenticate
+from service.http.authentication import admit_anybody, authenticate
 from service.http.console.pages import console_routes
+from service.http.cors import allow_origins
 from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import ACTIVE_REQUESTS, GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG
+from service.http.keys import (
+    ACTIVE_REQUESTS,
+    CERTIFICATE,
+    GALLERIES,
+    HEALTH,
+    METRICS,
+    OVERVIEW,
+    PHOTO_READER,
+    REQUEST_LOG,
+)
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
 from service.http.overview import NO_THRESHOLD_SET, Overview
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
+from service.http.signed_requests import SignatureCheck
+from service.http.tls import open_certificate
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
@@ -49,8 +61,8 @@ MAX_REQUEST_LINE = 64 * 1024
 def create_app(settings: Settings) -> web.Application:
     """The application, for connections.Runner; models and gallery are opened and warmed before its socket is.
 
-    Raises InvalidDevices or InvalidSettings at once where nobody could be let in. Its start-up raises ModelUnavailable,
-    ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
+    Raises InvalidDevices, InvalidKeys or InvalidSettings at once where nobody could be let in. Its start-up raises
+    ModelUnavailable, ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, active_requests = Metrics(), ActiveRequests()
     request_log = RequestLog(metrics, settings.trusted_proxies)
@@ -67,32 +79,70 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(operator_routes())
     if settings.console:
         app.add_routes(console_routes())
-    if settings.devices is not None:
-        _require_signatures(app, settings.devices, settings, limits)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
+    certificate = open_certificate(settings.tls_cert, settings.tls_key)
+    app[CERTIFICATE] = certificate
+    _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
     app.cleanup_ctx.append(_open_gallery(settings))
     return app
 
 
-def _require_signatures(app: web.Application, path: Path, settings: Settings, limits: FormLimits) -> None:
-    """Let only those in who sign as one of the devices of the file at `path`, which is watched from the start on."""
-    devices, memory = DeviceRegistry(path), make_replay_memory(settings.nonces_url, settings.device_rate)
-    app.middlewares.append(authenticate(devices, memory, limits, time.time))
+def _ask_who_is_there(
+    app: web.Application, settings: Settings, limits: FormLimits, *, reloads: list[Callable[[], None]]
+) -> None:
+    """Let only those in who sign as a device or bring a key, where settings name files of them; they are watched.
 
-    async def open_memory(_: web.Application) -> AsyncIterator[None]:
+    `reloads` is what SIGHUP has read again beside those.
+    """
+    files: list[DeviceRegistry | KeyRegistry] = []
+    check, keys = None, None
+    if settings.devices is not None:
+        devices, memory = (
+            DeviceRegistry(settings.devices),
+            make_replay_memory(settings.nonces_url, settings.device_rate),
+        )
+        check = SignatureCheck(devices=devices, memory=memory, limits=limits, clock=time.time)
+        files.append(devices)
+        app.cleanup_ctx.append(_open_memory(memory))
+    if settings.keys is not None:
+        keys = KeyRegistry(settings.keys)
+        files.append(keys)
+    app.middlewares.append(authenticate(check, keys) if files else admit_anybody)
+    app.cleanup_ctx.append(_watch(files, [*reloads, *(each.reload for each in files)]))
+
+
+def _open_memory(memory: ReplayMemory) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
             await memory.open()
             yield
         finally:
             await memory.close()
 
-    async def watch_devices(_: web.Application) -> AsyncIterator[None]:
-        loop, watching = asyncio.get_running_loop(), asyncio.create_task(devices.watch())
-        loop.add_signal_handler(signal.SIGHUP, devices.reload)
-        yield
-        loop.remove_signal_handler(signal.SIGHUP)
-        watching.cancel()
+    return opened
 
-    app.cleanup_ctx.extend([open_memory, watch_devices])
+
+def _watch(
+    files: Sequence[DeviceRegistry | KeyRegistry], reloads: Sequence[Callable[[], None]]
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Takes up the files' changes as they come, and on SIGHUP whatever can be read again."""
+
+    def reload() -> None:
+        for each in reloads:
+            each()
+
+    async def watched(_: web.Application) -> AsyncIterator[None]:
+        loop, watching = asyncio.get_running_loop(), [asyncio.create_task(each.watch()) for each in files]
+        if reloads:
+            loop.add_signal_handler(signal.SIGHUP, reload)
+        yield
+        if reloads:
+            loop.remove_signal_handler(signal.SIGHUP)
+        for each in watching:
+            each.cancel()
+
+    return watched
 
 
 def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:

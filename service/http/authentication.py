@@ -1,96 +1,92 @@
-"""Lets only requests in that a known device has signed; what is refused never reaches the decoder or the models.
+"""Lets only requests in that a known device has signed, or that bring a key; each only for what its caller may do.
 
-Every path asks for a signature but those of routes.OPEN_PATHS, also one that nobody has put into that table.
+Every path asks who is there but those of routes.is_open, also one that nobody has put into a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.devices import signatures
-from service.devices.registry import ID, DeviceEntry, DeviceRegistry, Operation
-from service.devices.replay import ReplayMemory
-from service.devices.signatures import Claim
-from service.errors import BadSignature, InvalidRequest, OperationDenied, Unauthenticated, UnknownDevice
+from service.devices.keys import KEY, KeyRegistry
+from service.devices.operations import OperationWord
+from service.errors import OperationDenied, Unauthenticated, UnknownDevice, UnknownKey
 from service.http import routes
-from service.http.forms import FormLimits, read_form
-from service.http.keys import DEVICE_ID, NAMED_DEVICE
+from service.http.callers import ANYBODY, Caller
+from service.http.keys import CALLER, NAMED_CALLER
+from service.http.rest_api.table import NEEDS
+from service.http.signed_requests import SignatureCheck
+
+_BEARER = re.compile(rf"bearer +({KEY.pattern}) *", re.IGNORECASE)
 
 
-def authenticate(
-    devices: DeviceRegistry, memory: ReplayMemory, limits: FormLimits, clock: Callable[[], float]
-) -> Middleware:
-    """A middleware, inside the one that answers errors; `clock` gives Unix time in seconds.
+@web.middleware
+async def admit_anybody(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A middleware where nobody must say who they are."""
+    request[CALLER] = ANYBODY
+    return await handler(request)
 
-    Its requests raise UnknownDevice, OperationDenied, BadSignature, RateExceeded or NoncesUnavailable, and what
-    read_form raises. The nonce comes last, so that a request that failed, or that another altered, may still be sent.
+
+def authenticate(devices: SignatureCheck | None, keys: KeyRegistry | None) -> Middleware:
+    """A middleware, inside the one that answers errors; without devices, or without keys, nobody comes in that way.
+
+    A request that names a device is that device's, whatever else it brings. Raises Unauthenticated, what
+    SignatureCheck.admit raises, and OperationDenied.
     """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if routes.is_open(request):
-            return await handler(request)
-        if routes.is_rest(request):
-            raise Unauthenticated(
-                "Where devices must sign (FACE_DEVICES), nobody may use /v1 yet; use the paths that devices have."
-            )
-        device = _device(request, devices)
-        request[DEVICE_ID] = device.id
-        claim, signature = signatures.read_claim(device.id, lambda name: request.headers.getall(name, []))
-        signatures.verify(
-            secrets=device.secrets,
-            method=request.method,
-            target=request.raw_path,
-            claim=claim,
-            signature=signature,
-            now=clock(),
-        )
-        if request.match_info.http_exception is None:  # else there is no such path, which the handler says
-            operation = _permitted(request, device)
-            await memory.check_rate(device.id)
-            await _check_content(request, operation, claim, limits)
-            if not await memory.record(device_id=device.id, nonce=claim.nonce):
-                raise BadSignature("X-Nonce was used before; sign each request with a new one.")
+        if not routes.is_open(request):
+            request[CALLER] = await _caller(request, devices, keys)
         return await handler(request)
 
     return middleware
 
 
-def _device(request: web.Request, devices: DeviceRegistry) -> DeviceEntry:
-    """The one device that the request names. Raises UnknownDevice."""
-    named = request.headers.getall(signatures.DEVICE_ID, [])
-    if named:
-        request[NAMED_DEVICE] = named[0] if len(named) == 1 and ID.fullmatch(named[0]) else "?"
-    if len(named) != 1:
+async def _caller(request: web.Request, devices: SignatureCheck | None, keys: KeyRegistry | None) -> Caller:
+    if devices is not None and signatures.DEVICE_ID in request.headers:
+        return await devices.admit(request, lambda device: _permitted(request, device))
+    if keys is not None and "Authorization" in request.headers:
+        caller = _holder(request, keys)
+        _permitted(request, caller)
+        return caller
+    if keys is None or (devices is not None and not routes.is_rest(request)):
         raise UnknownDevice(
             f"Requests must be signed by a device; send {signatures.DEVICE_ID} once, and the other headers."
         )
-    device = devices.find(named[0])
-    if device is None:
-        raise UnknownDevice("This device is not known here; register its id with `python -m service devices add`.")
-    if not device.enabled:
-        raise UnknownDevice(f"The device {device.id} is disabled; ask the service's operator to enable it.")
-    return device
+    or_sign = "" if devices is None else ", or sign as a device"
+    raise Unauthenticated(f"Say who asks: send a key in the header `Authorization: Bearer KEY`{or_sign}.")
 
 
-def _permitted(request: web.Request, device: DeviceEntry) -> Operation:
-    """What the request asks for. Raises OperationDenied where this device may not, or where no device may."""
-    operation = routes.operation(request)
+def _holder(request: web.Request, keys: KeyRegistry) -> Caller:
+    """Whose key the request brings. Raises UnknownKey, which never quotes what came."""
+    sent = request.headers.getall("Authorization")
+    presented = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
+    if presented is None:
+        raise UnknownKey("This is no key; send it once, in the header `Authorization: Bearer KEY`.")
+    key = keys.find(presented[1])
+    if key is None:
+        raise UnknownKey("This key is not known here; ask the service's operator for another one.")
+    name = f"key:{key.name}"
+    request[NAMED_CALLER] = name
+    if not key.enabled:
+        raise UnknownKey(f"{name} is disabled; ask the service's operator to enable it.")
+    return Caller(name=name, operations=key.operations, galleries=key.galleries)
+
+
+def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
+    """What the request asks for; None where there is no such path, which its handler says.
+
+    Raises OperationDenied where this caller may not, or where nobody may.
+    """
+    if request.match_info.http_exception is not None:
+        return None
+    operation = routes.operation(request) or NEEDS.get((request.method, routes.path_of(request)))
     if operation is None:
-        raise OperationDenied("No device may use this path; see the API's document for those that it may.")
-    if operation not in device.operations:
-        raise OperationDenied(f"The device {device.id} may not {operation}; ask the service's operator to allow it.")
+        raise OperationDenied("Nobody may use this path; see the API's document for those that one may.")
+    if operation not in caller.operations:
+        raise OperationDenied(f"{caller.name} may not {operation}; ask the service's operator to allow it.")
     return operation
-
-
-async def _check_content(request: web.Request, operation: Operation, claim: Claim, limits: FormLimits) -> None:
-    """Read the image, which must be the one that was signed; where there is none, its digest is that of nothing."""
-    if routes.has_photo(request):
-        form = await read_form(request, limits, claim.content_sha256)
-        if operation == "register" and form.remark is not None and "remark" not in request.query:
-            raise InvalidRequest("A form's remark isn't signed; send the remark in the query (`?remark=…`).")
-    elif claim.content_sha256.lower() != signatures.EMPTY_SHA256:
-        raise BadSignature("X-Content-SHA256 must be the SHA-256 of the empty string where there is no image.")

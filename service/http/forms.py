@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from service.errors import BadSignature, ImageTooLarge, InvalidRequest
-from service.http.keys import FORM
+from service.http.keys import FORM, SIGNED_BODY
 from service.values import MAX_REMARK
 
 _MAX_FIELD = 8 * MAX_REMARK
@@ -101,8 +101,15 @@ async def defer_continue(request: web.Request) -> None:
     """A route's answer to `Expect: 100-continue`: nothing yet, `read_form` asks for the body once it is wanted."""
 
 
+def content_of(request: web.Request) -> StreamReader:
+    """The body: as it arrives or, of a request that a device has signed, the one that was read and found to be it."""
+    return request.get(SIGNED_BODY, request.content)
+
+
 async def _send_continue(request: web.Request) -> None:
-    """Ask for the body, where the client waits to be asked."""
+    """Ask for the body, where the client waits to be asked and hasn't been."""
+    if SIGNED_BODY in request:
+        return
     if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -112,7 +119,8 @@ async def _read_parts(
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     images: dict[str, bytes] = {}
     read: dict[str, str] = {}
-    parts = await request.multipart()
+    signed = request.get(SIGNED_BODY)
+    parts = await request.multipart() if signed is None else MultipartReader(request.headers, signed)
     left = limits.max_body_bytes
     for _ in range(_MAX_PARTS):
         part = await parts.next()

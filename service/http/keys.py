@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 if TYPE_CHECKING:  # the parts import their keys from here
     from service.gallery.galleries import Galleries
     from service.gallery.photos import PhotoReader
     from service.http.active_requests import ActiveRequests
+    from service.http.callers import Caller
     from service.http.forms import Form
     from service.http.health import Health
     from service.http.metrics import Metrics
     from service.http.overview import Overview
     from service.http.request_log import Outcome, RequestLog
+    from service.http.tls import Certificate
     from service.timings import Timings
 
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
@@ -24,13 +26,20 @@ OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
 ACTIVE_REQUESTS: web.AppKey[ActiveRequests] = web.AppKey("active_requests")
+CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
+"""None where connections aren't encrypted."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 TIMINGS: web.RequestKey[Timings] = web.RequestKey("timings")
-NAMED_DEVICE = web.RequestKey("named_device", str)
-"""The device that the request names, known or not, for the log; `?` for a name that no device can have."""
+NAMED_CALLER = web.RequestKey("named_caller", str)
+"""For the log: the device that the request names, known or not, `?` for a name that no device can have; or the known
+key that it brings, as `key:` and its name."""
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
+"""Who sent the request, of whom it is certain; not there on paths that are open to everybody."""
 DEVICE_ID = web.RequestKey("device_id", str)
 """The known and enabled device that the request names; by the time that a handler runs, it has signed."""
+SIGNED_BODY: web.RequestKey[StreamReader] = web.RequestKey("signed_body")
+"""The body, once it has been read and found to be the one that was signed."""
 FORM: web.RequestKey[Form] = web.RequestKey("form")
 """The form, once it has been read: a body can be read once only."""
 ANSWER_BEGUN = web.RequestKey("answer_begun", bool)

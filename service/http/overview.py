@@ -61,7 +61,7 @@ class Overview:
     def warnings(self) -> Sequence[Warned]:
         """Of what the settings make less safe than one may expect."""
         missing = [NO_THRESHOLD_SET] if self.settings.threshold == NO_THRESHOLD else []
-        return [*missing, NO_KEYS] if self.settings.devices is None else missing
+        return [*missing, NO_KEYS] if self.settings.devices is self.settings.keys is None else missing
 
     async def disk(self) -> Disk | None:
         """Of the folder of the gallery; None where that is on a Qdrant server."""

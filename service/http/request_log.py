@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from service.http.client_address import client_address
-from service.http.keys import DEVICE_ID, NAMED_DEVICE, REQUEST_ID, TIMINGS
+from service.http.keys import DEVICE_ID, NAMED_CALLER, REQUEST_ID, TIMINGS
 from service.http.metrics import Metrics
 from service.http.recent import Recent
 from service.http.routes import CONSOLE_PATHS, OPEN_PATHS
@@ -61,7 +61,7 @@ class RequestLog:
         client = self._client(request)
         if route not in OPEN_PATHS | CONSOLE_PATHS:
             self.recent.record(
-                name=request.get(DEVICE_ID),
+                name=_known(request),
                 client=client,
                 reason=outcome.reason,
                 now=datetime.now(UTC),
@@ -76,8 +76,8 @@ class RequestLog:
             "reason": outcome.reason,
             "client": client,
         }
-        if NAMED_DEVICE in request:
-            fields["device_id"] = request[NAMED_DEVICE]
+        if NAMED_CALLER in request:
+            fields["device_id"] = request[NAMED_CALLER]
         if outcome.detail:
             fields["detail"] = outcome.detail
         took = {stage: round(ms, 1) for stage, ms in {"total": took_s * 1000, **timings}.items()}
@@ -88,3 +88,9 @@ class RequestLog:
         # The head of a malformed request was not read: its headers are an empty dict.
         forwarded_for = request.headers.getall("X-Forwarded-For", []) if request.headers else []
         return client_address(peer=request.remote, forwarded_for=forwarded_for, trusted=self._trusted_proxies)
+
+
+def _known(request: web.BaseRequest) -> str | None:
+    """The key that a request brings, or the device of ours that it names; None where it has neither."""
+    named = request.get(NAMED_CALLER, "")
+    return named if named.startswith("key:") else request.get(DEVICE_ID)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.devices.registry import Operation
+from service.devices.operations import DeviceOperation
 
 UNKNOWN = "unknown"
 """The route of a request that has none."""
@@ -21,8 +21,8 @@ class Route:
     seconds, open to everybody. `with_face_id` is the operation where the query has a face_id, if it is another one.
     """
 
-    operation: Operation | None
-    with_face_id: Operation | None = None
+    operation: DeviceOperation | None
+    with_face_id: DeviceOperation | None = None
     has_photo: bool = False
 
 
@@ -41,7 +41,7 @@ ROUTES: Mapping[str, Route] = {
     READY: Route(None),
     METRICS: Route(None),
 }
-"""A path that isn't here is no device's, and isn't open either."""
+"""A path that is neither here nor below /v1 is nobody's, and isn't open either."""
 
 CONSOLE, CONSOLE_FILE = "/", "/console/{file:.+}"
 CONSOLE_PATHS = frozenset({CONSOLE, "/console/{file}"})
@@ -65,7 +65,10 @@ REST_PATHS = frozenset(
         *(PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
-"""Those of the /v1 API and of its documents: no device's, and open only where nobody has to sign."""
+"""Those of the /v1 API and of its documents; rest_api/table.py says which operation each of them is."""
+
+DOCUMENT_PATHS = frozenset({OPENAPI, DOCS, DOCS_STYLE})
+"""Open to everybody: the same in every service of this version, they say nothing about this one."""
 
 OPEN_PATHS = frozenset(path for path, route in ROUTES.items() if route.operation is None)
 """Alive, ready, and counts and times that name no face, device or remark."""
@@ -83,11 +86,11 @@ def is_rest(request: web.Request) -> bool:
 
 
 def is_open(request: web.Request) -> bool:
-    """Whether everybody may send the request, whoever signed it."""
-    return path_of(request) in OPEN_PATHS | CONSOLE_PATHS
+    """Whether everybody may send the request, whoever they are."""
+    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS | CONSOLE_PATHS
 
 
-def operation(request: web.Request) -> Operation | None:
+def operation(request: web.Request) -> DeviceOperation | None:
     """Which of the four operations a request asks for; None where it asks for none."""
     route = ROUTES.get(path_of(request))
     if route is None:

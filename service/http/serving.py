@@ -15,7 +15,7 @@ from aiohttp import web
 
 from service.http.active_requests import ActiveRequests
 from service.http.connections import Runner
-from service.http.keys import ACTIVE_REQUESTS
+from service.http.keys import ACTIVE_REQUESTS, CERTIFICATE
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ async def serve(app: web.Application, host: str, port: int) -> None:
 
 async def _start(runner: web.AppRunner, host: str, port: int) -> None:
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    certificate = runner.app[CERTIFICATE]
+    site = web.TCPSite(runner, host, port, ssl_context=None if certificate is None else certificate.context)
     await site.start()
     log.info("Running on %s", site.name)
 

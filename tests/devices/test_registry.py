@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from service.devices import registry
-from service.devices.registry import OPERATIONS, DeviceRegistry, read_devices
+from service.devices import entries
+from service.devices.operations import DEVICE_OPERATIONS
+from service.devices.registry import DeviceRegistry, read_devices
 from service.errors import InvalidDevices
 from tests.conftest import MODELS
-from tests.support.processes import ROOT, launch, listening
+from tests.support.processes import ROOT, launch, listening, service_command
 from tests.support.signing import DEVICES, OLD_SECRET, SECRET, code, devices_file, signed
 
 
@@ -33,10 +34,11 @@ class TestFile:
         found = read_devices(path)
         assert list(found) == ["door-7", "other", "terminal", "screen", "stolen"]
         assert found["door-7"].secrets == (SECRET, OLD_SECRET)
-        assert found["door-7"].operations == set(OPERATIONS)
+        assert found["door-7"].operations == set(DEVICE_OPERATIONS)
         assert found["terminal"].operations == {"recognise"}
         assert found["other"].note == "beside door-7"
         assert [each.id for each in found.values() if not each.enabled] == ["stolen"]
+        assert {each.gallery for each in found.values()} == {"default"}
         assert SECRET not in repr(found)
 
     @pytest.mark.parametrize("mode", [0o604, 0o644, 0o602, 0o601, 0o660, 0o777])
@@ -72,7 +74,12 @@ class TestFile:
             (f'[door-7]\nsecrets = ["{SECRET}"]\nenabled = "no"\n', "true or false"),
             (f'[door-7]\nsecrets = ["{SECRET}"]\noperations = "list"\n', "list of some"),
             (f'[door-7]\nsecrets = ["{SECRET}"]\noperations = ["read"]\n', "register, recognise, list, delete"),
+            (f'[door-7]\nsecrets = ["{SECRET}"]\noperations = ["export"]\n', "register, recognise, list, delete"),
             (f'[door-7]\nsecrets = ["{SECRET}"]\nnote = 7\n', "`note` is a text"),
+            (f'[door-7]\nsecrets = ["{SECRET}"]\ngallery = ""\n', "`gallery` is a gallery's name"),
+            (f'[door-7]\nsecrets = ["{SECRET}"]\ngallery = ["a"]\n', "`gallery` is a gallery's name"),
+            (f'[door-7]\nsecrets = ["{SECRET}"]\ngallery = "Visitors"\n', "`gallery` is a gallery's name"),
+            (f'["key:door"]\nsecrets = ["{SECRET}"]\n', "doesn't begin with `key:`"),
             (f'["door 7"]\nsecrets = ["{SECRET}"]\n', "an id is"),
             (f'["{"x" * 65}"]\nsecrets = ["{SECRET}"]\n', "an id is"),
             (f'[door.7]\nsecrets = ["{SECRET}"]\n', "not `7`"),
@@ -131,7 +138,7 @@ class TestReload:
     ) -> None:
         """Written in place, replaced, rights changed and back; and nothing is read where nothing changed."""
         caplog.set_level(logging.INFO)
-        monkeypatch.setattr(registry, "_WATCH_INTERVAL_S", 0.01)
+        monkeypatch.setattr(entries, "_WATCH_INTERVAL_S", 0.01)
         known = DeviceRegistry(path)
         watching = asyncio.create_task(known.watch())
         await asyncio.sleep(0.1)
@@ -206,10 +213,7 @@ async def found(known: DeviceRegistry, device_id: str) -> None:
 
 def command(path: Path | None, *words: str) -> subprocess.CompletedProcess[str]:
     """`python -m service devices …` on that file."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("FACE_")}
-    environ |= {} if path is None else {"FACE_DEVICES": str(path)}
-    line = [sys.executable, "-m", "service", "devices", *words]
-    return subprocess.run(line, check=False, cwd=ROOT, env=environ, capture_output=True, text=True)
+    return service_command("devices", path, *words)
 
 
 def failed(path: Path | None, *words: str) -> str:
@@ -282,6 +286,8 @@ class TestCommands:
         assert "no device door-8" in failed(path, "disable", "door-8")
         assert "no device door-8" in failed(path, "rotate", "door-8")
         assert "Set FACE_DEVICES" in failed(None, "list")
+        assert "doesn't begin with `key:`" in failed(path, "add", "key:door")
+        assert command(path, "add", "door-8", "--gallery", "Visitors").returncode == 2
         assert "can't be read" in failed(path.with_name("none.toml"), "disable", "door-7")
         assert command(path, "add", "door-8", "--operations", "list,read").returncode == 2
         assert path.read_bytes() == before
@@ -290,6 +296,23 @@ class TestCommands:
         assert path.read_text() == "[broken"
         path.chmod(0o644)
         assert "chmod 600" in failed(path, "list")
+
+    @pytest.mark.slow
+    def test_a_gallery_and_a_file_for_the_secret(self, path: Path, tmp_path: Path) -> None:
+        """The secret then is in that file only, which is its owner's; it is never written over another file."""
+        out = tmp_path / "door-8.secret"
+        added = command(path, "add", "door-8", "--gallery", "visitors", "--secret-out", str(out))
+        device = read_devices(path)["door-8"]
+        assert device.gallery == "visitors"
+        assert (out.read_text(), added.stdout) == (f"{device.secrets[0]}\n", "")
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        assert device.secrets[0] not in added.stderr
+        assert "gallery=visitors" in command(path, "list").stdout
+        assert f"{out} can't be written (File exists)" in failed(path, "rotate", "door-8", "--secret-out", str(out))
+        assert read_devices(path)["door-8"] == device
+        other = tmp_path / "other.secret"
+        assert "already" in failed(path, "add", "door-8", "--secret-out", str(other))
+        assert not other.exists()
 
     @pytest.mark.slow
     def test_what_it_writes_is_toml(self, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.devices.registry import OPERATIONS
-from service.http.routes import OPEN_PATHS, REST_PATHS, ROUTES
+from service.devices.operations import DEVICE_OPERATIONS
+from service.http.rest_api.table import NEEDS
+from service.http.routes import DOCUMENT_PATHS, OPEN_PATHS, REST_PATHS, ROUTES
 from tests.support.device import Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,11 +21,17 @@ async def test_every_route_is_in_the_table_and_the_other_way_round(service: Clie
 async def test_every_operation_has_a_path() -> None:
     """And what isn't open is an operation."""
     named = {route.operation for route in ROUTES.values()} | {route.with_face_id for route in ROUTES.values()}
-    assert named - {None} == set(OPERATIONS)
+    assert named - {None} == set(DEVICE_OPERATIONS)
     assert {path for path, route in ROUTES.items() if route.operation is None} == OPEN_PATHS
 
 
 @pytest.mark.slow
-async def test_only_machines_paths_are_open() -> None:
+async def test_what_is_open() -> None:
     """Written out once more, so that nobody opens a path by a slip."""
     assert {"/healthz", "/readyz", "/metrics"} == OPEN_PATHS
+    assert {"/openapi.json", "/docs", "/docs/style.css"} == DOCUMENT_PATHS
+
+
+async def test_every_path_below_v1_needs_an_operation() -> None:
+    """But for the documents, which are open."""
+    assert {path for _, path in NEEDS} == REST_PATHS - DOCUMENT_PATHS

@@ -67,6 +67,14 @@ async def launch(environ: dict[str, str], *arguments: str, module: str = "servic
     return Running(process, Path(environ["FACE_DATA"]))
 
 
+def service_command(name: str, path: Path | None, *words: str) -> subprocess.CompletedProcess[str]:
+    """`python -m service devices …` or `keys …`, on that file."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("FACE_")}
+    environ |= {} if path is None else {f"FACE_{name.upper()}": str(path)}
+    line = [sys.executable, "-m", "service", name, *words]
+    return subprocess.run(line, check=False, cwd=ROOT, env=environ, capture_output=True, text=True)
+
+
 async def listening(running: Running) -> Running:
     """The same, once it says that it is running and on which port."""
     assert running.process.stderr is not None

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from service.errors import InvalidRequest, UnsupportedBody
-from service.http.forms import FormLimits, read_parts, receiving, too_large
+from service.http.forms import FormLimits, content_of, read_parts, receiving, too_large
 from service.http.rest_api.fields import Model, read_fields
 from service.http.rest_api.json_bodies import PhotoBody, RegisterBody, TwoPhotosBody, read_json
 from service.http.rest_api.queries import KeptFields
@@ -137,7 +137,7 @@ async def _read_content(request: web.Request, limits: FormLimits, limit: int) ->
         return None
     read = bytearray()
     async with receiving(request, limits, "The body is malformed; check that it is complete."):
-        async for chunk in request.content.iter_any():
+        async for chunk in content_of(request).iter_any():
             read += chunk
             if len(read) > limit:
                 return None

@@ -99,6 +99,7 @@ async def remove(request: web.Request, query: GalleryQuery, _: FormLimits) -> we
 FACE_OPERATIONS = (
     Operation(
         name="registerFaces",
+        needs="register",
         tag="faces",
         method="POST",
         path=routes.FACES,
@@ -120,6 +121,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="listFaces",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.FACES,
@@ -132,6 +134,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="showFace",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.FACE,
@@ -144,6 +147,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="changeFace",
+        needs="change",
         tag="faces",
         method="PATCH",
         path=routes.FACE,
@@ -158,6 +162,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="deleteFace",
+        needs="delete",
         tag="faces",
         method="DELETE",
         path=routes.FACE,
@@ -170,6 +175,7 @@ FACE_OPERATIONS = (
     ),
     Operation(
         name="showPicture",
+        needs="list",
         tag="faces",
         method="GET",
         path=routes.PICTURE,

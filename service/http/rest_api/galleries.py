@@ -49,6 +49,7 @@ async def _told(request: web.Request, name: str) -> Gallery:
 GALLERY_OPERATIONS = (
     Operation(
         name="listGalleries",
+        needs="list",
         tag="galleries",
         method="GET",
         path=routes.GALLERIES,
@@ -61,6 +62,7 @@ GALLERY_OPERATIONS = (
     ),
     Operation(
         name="showGallery",
+        needs="list",
         tag="galleries",
         method="GET",
         path=routes.GALLERY,
@@ -73,6 +75,7 @@ GALLERY_OPERATIONS = (
     ),
     Operation(
         name="createGallery",
+        needs="galleries",
         tag="galleries",
         method="PUT",
         path=routes.GALLERY,
@@ -88,6 +91,7 @@ GALLERY_OPERATIONS = (
     ),
     Operation(
         name="deleteGallery",
+        needs="galleries",
         tag="galleries",
         method="DELETE",
         path=routes.GALLERY,

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service import __version__, errors
+from service.devices import signatures
+from service.devices.operations import DEVICE_OPERATIONS
 from service.errors import FaceServiceError
 from service.http.rest_api.answers import Problem
 from service.http.rest_api.json_bodies import Body, PhotoBody, RegisterBody, TwoPhotosBody
@@ -18,8 +20,10 @@ from service.http.rest_api.paths import PATH_SCHEMAS
 from service.http.rest_api.problems import CONTENT_TYPE, HTTP_CODES, RETRY_AFTER_S, status_of
 from service.http.rest_api.queries import KeptFields
 
-COMMON_ERRORS = (errors.InvalidRequest, errors.Unauthenticated, errors.StoreUnavailable)
+COMMON_ERRORS = (errors.InvalidRequest, errors.Unauthenticated, errors.OperationDenied, errors.StoreUnavailable)
 """What every operation may say."""
+DEVICE_ERRORS = (errors.ImageTooLarge, errors.UnsupportedBody, errors.RateExceeded, errors.NoncesUnavailable)
+"""What it may say beside those where a device may ask for it, whose signature and body are looked at."""
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif", "image/tiff")
 """Named in the document; any image/* is read, by its bytes."""
@@ -33,6 +37,11 @@ _REQUEST_ID = {
         "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
     }
 }
+_KEY = "key"
+_SIGNATURE = (
+    *(signatures.DEVICE_ID, signatures.TIMESTAMP, signatures.NONCE),
+    *(signatures.CONTENT_SHA256, signatures.SIGNATURE),
+)
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
 
 TITLE = "Face service"
@@ -53,7 +62,7 @@ def document(operations: Sequence[Operation[Any]]) -> dict[str, Any]:
         "info": {"title": TITLE, "version": __version__, "description": DESCRIPTION},
         "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in operations)],
         "paths": paths,
-        "components": {"schemas": {**answers["$defs"], **bodies["$defs"]}},
+        "components": {"schemas": {**answers["$defs"], **bodies["$defs"]}, "securitySchemes": _security_schemes()},
     }
 
 
@@ -62,6 +71,7 @@ def _operation(operation: Operation[Any]) -> dict[str, Any]:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
+        "security": _security(operation),
         "parameters": parameters(operation),
         "responses": _responses(operation),
     }
@@ -70,6 +80,27 @@ def _operation(operation: Operation[Any]) -> dict[str, Any]:
     if operation.takes is not Takes.NOTHING:
         told["requestBody"] = {"required": True, "content": _content(operation.takes)}
     return told
+
+
+def _security_schemes() -> dict[str, Any]:
+    about = "docs/device-authentication.md describes it; its operations are those of the device"
+    headers = [(each, {"type": "apiKey", "in": "header", "name": each, "description": about}) for each in _SIGNATURE]
+    about_keys = "A key of the service's operator, for some operations and galleries."
+    return {_KEY: {"type": "http", "scheme": "bearer", "description": about_keys}, **dict(headers)}
+
+
+def _security(operation: Operation[Any]) -> list[dict[str, list[str]]]:
+    """A key or, where devices may ask for it, all headers of a signature; each with the operation that it must allow.
+
+    The last one is nothing: a service that was told of neither asks nobody.
+    """
+    needs: list[str] = [operation.needs]
+    signed = dict.fromkeys(_SIGNATURE, needs)
+    return [{_KEY: needs}, *([signed] if _is_for_devices(operation) else []), {}]
+
+
+def _is_for_devices(operation: Operation[Any]) -> bool:
+    return operation.needs in DEVICE_OPERATIONS
 
 
 def parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
@@ -136,7 +167,8 @@ def _responses(operation: Operation[Any]) -> dict[str, Any]:
     if operation.media_type == "image/jpeg":
         success["headers"]["ETag"] = {"required": True, "schema": {"type": "string"}}
         responses["304"] = {"description": "Not Modified", "headers": {**_REQUEST_ID}}
-    raised: tuple[type[FaceServiceError], ...] = (*COMMON_ERRORS, *operation.raises)
+    common = (*COMMON_ERRORS, *DEVICE_ERRORS) if _is_for_devices(operation) else COMMON_ERRORS
+    raised: tuple[type[FaceServiceError], ...] = tuple(dict.fromkeys((*common, *operation.raises)))
     for status in sorted({*map(status_of, raised), 500}):
         responses[str(status)] = _failure(status, raised)
     return responses

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from service.devices.operations import OperationWord
 from service.errors import FaceServiceError
 from service.http.forms import FormLimits, defer_continue
 from service.http.rest_api.answers import Answer
@@ -33,13 +34,14 @@ class Takes(Enum):
 class Operation(Generic[Q]):
     """What is done at a path.
 
-    `takes` is the model of a body that is JSON, or says what else it is. `handle` gets the request, its query and the
-    limits of a body. It returns the model of the answer, or a response of its own where the answer isn't JSON, of the
-    type `media_type`, or has the status `or_status`. `raises` are the failures that it has beside those that every
-    operation has. `example` is an answer, as JSON.
+    `needs` is what the caller must be allowed to do. `takes` is the model of a body that is JSON, or says what else it
+    is. `handle` gets the request, its query and the limits of a body. It returns the model of the answer, or a response
+    of its own where the answer isn't JSON, of the type `media_type`, or has the status `or_status`. `raises` are the
+    failures that it has beside those that every operation has. `example` is an answer, as JSON.
     """
 
     name: str
+    needs: OperationWord
     tag: str
     method: str
     path: str

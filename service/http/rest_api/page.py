@@ -50,6 +50,7 @@ def _contents(document: dict[str, Any]) -> Iterator[str]:
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f"<h3 id='{operation['operationId']}'><code>{method} {escape(path)}</code></h3>"
     yield f"<p>{_text(operation['summary'])} {_text(operation.get('description', ''))}</p>"
+    yield f"<p>{_text(_who_may(operation))}</p>"
     if operation["parameters"]:
         yield "<table><tr><th>Parameter</th><th>In</th><th>Is</th><th>What it means</th></tr>"
         for each in operation["parameters"]:
@@ -72,6 +73,12 @@ def _body(media_type: str, content: dict[str, Any]) -> str:
     name = content["schema"].get("$ref", "").rpartition("/")[2]
     shape = f" (<a href='#{name}'>{name}</a>)" if name else ""
     return f"<code>{escape(media_type)}</code>{shape}"
+
+
+def _who_may(operation: dict[str, Any]) -> str:
+    schemes = {scheme: words for each in operation["security"] for scheme, words in each.items()}
+    [needed] = {word for words in schemes.values() for word in words}
+    return f"Where the service asks who is there: a key{' or a device' * (len(schemes) > 1)} that may `{needed}`."
 
 
 def _example(status: str, response: dict[str, Any]) -> str:

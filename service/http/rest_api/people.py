@@ -58,6 +58,7 @@ def _told(person: KnownPerson, gallery: str) -> Person:
 PEOPLE_OPERATIONS = (
     Operation(
         name="listPeople",
+        needs="list",
         tag="people",
         method="GET",
         path=routes.PEOPLE,
@@ -71,6 +72,7 @@ PEOPLE_OPERATIONS = (
     ),
     Operation(
         name="showPerson",
+        needs="list",
         tag="people",
         method="GET",
         path=routes.PERSON,
@@ -83,6 +85,7 @@ PEOPLE_OPERATIONS = (
     ),
     Operation(
         name="renamePerson",
+        needs="change",
         tag="people",
         method="PATCH",
         path=routes.PERSON,
@@ -97,6 +100,7 @@ PEOPLE_OPERATIONS = (
     ),
     Operation(
         name="deletePerson",
+        needs="delete",
         tag="people",
         method="DELETE",
         path=routes.PERSON,

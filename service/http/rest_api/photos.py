@@ -126,6 +126,7 @@ async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -
 PHOTO_OPERATIONS = (
     Operation(
         name="detect",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.DETECT,
@@ -139,6 +140,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="embed",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.EMBED,
@@ -152,6 +154,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY,
@@ -167,6 +170,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="identifyEmbedding",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.IDENTIFY_EMBEDDING,
@@ -180,6 +184,7 @@ PHOTO_OPERATIONS = (
     ),
     Operation(
         name="verify",
+        needs="recognise",
         tag="photos",
         method="POST",
         path=routes.VERIFY,

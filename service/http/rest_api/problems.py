@@ -68,7 +68,8 @@ def problem(error: Exception, request: web.Request) -> web.Response:
     status = status_of(type(error))
     response = _answer(status, error.code, str(error), request)
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="face-service"'
+        why = ', error="invalid_token"' if isinstance(error, errors.UnknownKey) else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="face-service"{why}'
     for each in type(error).__mro__:
         if each in RETRY_AFTER_S:
             response.headers["Retry-After"] = str(RETRY_AFTER_S[each])

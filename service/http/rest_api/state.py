@@ -39,6 +39,7 @@ async def show_stats(request: web.Request, query: GalleryQuery, _: FormLimits) -
 STATE_OPERATIONS = (
     Operation(
         name="showModel",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.MODEL,
@@ -50,6 +51,7 @@ STATE_OPERATIONS = (
     ),
     Operation(
         name="showStats",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.STATS,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service import __version__, errors
 from service.http import routes
-from service.http.callers import gallery_of
+from service.http.callers import gallery_of, require_all_galleries
 from service.http.forms import FormLimits
 from service.http.keys import OVERVIEW, PHOTO_READER
 from service.http.rest_api import examples
@@ -44,7 +44,8 @@ async def show_status(request: web.Request, query: GalleryQuery, _: FormLimits) 
 
 
 async def list_devices(request: web.Request, _query: NoQuery, _: FormLimits) -> answers.CallingDevices:
-    """Who called lately."""
+    """Who called lately; for those only who may see every gallery, which no device may."""
+    require_all_galleries(request)
     return answers.CallingDevices(
         devices=[
             answers.CallingDevice(
@@ -62,6 +63,7 @@ async def list_devices(request: web.Request, _query: NoQuery, _: FormLimits) -> 
 STATUS_OPERATIONS = (
     Operation(
         name="showStatus",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.STATUS,
@@ -74,6 +76,7 @@ STATUS_OPERATIONS = (
     ),
     Operation(
         name="listDevices",
+        needs="list",
         tag="service",
         method="GET",
         path=routes.DEVICES,

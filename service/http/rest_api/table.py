@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from aiohttp import web
 
+from service.devices.operations import OperationWord
 from service.http import routes
 from service.http.forms import FormLimits
 from service.http.rest_api.faces import FACE_OPERATIONS
@@ -25,6 +26,9 @@ OPERATIONS: Sequence[Operation[Any]] = (
     *(*FACE_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
     *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS),
 )
+
+NEEDS: Mapping[tuple[str, str], OperationWord] = {(each.method, each.path): each.needs for each in OPERATIONS}
+"""By method and path: what the caller must be allowed to do. What isn't here nobody may do."""
 
 _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'"}
 """The page has neither scripts nor anything from elsewhere."""
