@@ -59,10 +59,12 @@ class Console:
     async def register(self, name: str, *paths: Path) -> None:
         """Through the page, until each photo has its outcome."""
         await self.show("register")
+        outcomes = self.page.locator(".outcome.good, .outcome.bad, .outcome.doubtful")
+        before = await outcomes.count()
         await self.page.get_by_label("Name", exact=True).fill(name)
         await self.choose(*paths)
         await self.page.locator("button[type=submit]").click()
-        await self.page.locator(".outcome.good, .outcome.bad, .outcome.doubtful").nth(len(paths) - 1).wait_for()
+        await outcomes.nth(before + len(paths) - 1).wait_for()
 
 
 @pytest.fixture(scope="session")
