@@ -28,7 +28,7 @@ from scripts.bench.stalls import Stalls, watched
 from service.commands.markdown import table
 from service.gallery.identification import Identifier
 from service.stores.edge.store import EdgeStore
-from service.values import Box, ModelContract, StoredFace
+from service.values import DEFAULT_GALLERY, Box, ModelContract, StoredFace
 
 SIZES = (10_000, 100_000)
 PROBES = 500
@@ -127,7 +127,7 @@ async def _measure(size: int) -> Run:
             indexed = await _search(store, probes, truth)
         began = time.perf_counter()
         async with _opened(folder) as store:
-            await store.search(probes[0], LIMIT)
+            await store.search(probes[0], LIMIT, gallery=DEFAULT_GALLERY)
             reopen_s = time.perf_counter() - began
             await _search(store, probes, truth)
             memory = _memory()

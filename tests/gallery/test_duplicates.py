@@ -16,6 +16,7 @@ from service.gallery.thresholds import duplicate_threshold_for, measured
 from service.settings import Settings
 from service.stores.store import Store
 from service.timings import Timings
+from service.values import DEFAULT_GALLERY
 from service.vision.engine import Engine
 
 REFUSING = Settings(duplicate="refuse", model="casia-webface")
@@ -23,7 +24,7 @@ REFUSING = Settings(duplicate="refuse", model="casia-webface")
 
 @pytest.fixture
 def gallery(engine: Engine, store: Store) -> Gallery:
-    check = duplicate_check(REFUSING, "casia-webface", store)
+    check = duplicate_check(REFUSING, "casia-webface", store, DEFAULT_GALLERY)
     rules = Rules.of(REFUSING, "casia-webface")
     return Gallery(engine, store, rules, lambda: datetime(2026, 1, 1, tzinfo=UTC), check)
 
@@ -60,7 +61,7 @@ async def test_two_remarks_at_the_same_moment(gallery: Gallery, store: Store, po
 
 class TestThreshold:
     def test_nobody_is_compared_where_duplicates_are_allowed(self, store: Store) -> None:
-        assert duplicate_check(Settings(), "custom", store) is None
+        assert duplicate_check(Settings(), "custom", store, DEFAULT_GALLERY) is None
 
     def test_it_is_that_of_a_recognition(self) -> None:
         threshold = duplicate_threshold_for(replace(REFUSING, threshold=0.7), "custom")

@@ -22,12 +22,16 @@ KNOWN = 2_175_172_091_928_275
 def test_a_face_id_is_a_function_of_photo_remark_and_attempt() -> None:
     """The same today and after any restart; numbers that galleries hold must not change with the code."""
     digest = hashlib.sha256(b"photo").hexdigest()
-    assert derive_face_id(digest, remark="test") == derive_face_id(digest, remark="test", attempt=0) == KNOWN
+    assert (
+        derive_face_id(digest, remark="test", bits=53)
+        == derive_face_id(digest, remark="test", attempt=0, bits=53)
+        == KNOWN
+    )
     others = {
-        derive_face_id(digest, remark="test", attempt=1),
-        derive_face_id(digest, remark="test "),
-        derive_face_id(digest, remark=""),
-        derive_face_id(hashlib.sha256(b"another").hexdigest(), remark="test"),
+        derive_face_id(digest, remark="test", attempt=1, bits=53),
+        derive_face_id(digest, remark="test ", bits=53),
+        derive_face_id(digest, remark="", bits=53),
+        derive_face_id(hashlib.sha256(b"another").hexdigest(), remark="test", bits=53),
     }
     assert len(others | {KNOWN}) == 5
 
@@ -35,22 +39,26 @@ def test_a_face_id_is_a_function_of_photo_remark_and_attempt() -> None:
 def test_a_remark_cannot_imitate_an_attempt() -> None:
     """Whatever separators a remark holds, it is not another registration's text."""
     digest = "0" * 64
-    assert derive_face_id(digest, remark="\n1\nx") != derive_face_id(digest, remark="x", attempt=1)
-    assert derive_face_id(digest, remark="1\nx", attempt=1) != derive_face_id(digest, remark="x", attempt=11)
+    assert derive_face_id(digest, remark="\n1\nx", bits=53) != derive_face_id(digest, remark="x", attempt=1, bits=53)
+    assert derive_face_id(digest, remark="1\nx", attempt=1, bits=53) != derive_face_id(
+        digest, remark="x", attempt=11, bits=53
+    )
 
 
 def test_further_faces_of_a_photo_have_numbers_of_their_own() -> None:
     """The first has the one that it always had."""
     digest = hashlib.sha256(b"photo").hexdigest()
-    assert derive_face_id(digest, remark="test", attempt=0, nth=0) == KNOWN
+    assert derive_face_id(digest, remark="test", attempt=0, nth=0, bits=53) == KNOWN
     attempts = product(range(3), range(3))
-    numbers = {derive_face_id(digest, remark="test", attempt=attempt, nth=nth) for attempt, nth in attempts}
+    numbers = {derive_face_id(digest, remark="test", attempt=attempt, nth=nth, bits=53) for attempt, nth in attempts}
     assert len(numbers) == 9
 
 
 def test_a_face_id_is_from_one_to_two_to_the_53rd_less_one() -> None:
     """All of that range, evenly: of 10,000 numbers none is twice, and their mean is the middle."""
-    numbers = [derive_face_id(f"{number:064x}", remark="😀\ud800" if number % 2 else "") for number in range(10_000)]
+    numbers = [
+        derive_face_id(f"{number:064x}", remark="😀\ud800" if number % 2 else "", bits=53) for number in range(10_000)
+    ]
     assert len(set(numbers)) == 10_000
     assert min(numbers) >= 1
     assert max(numbers) < 2**53
@@ -64,7 +72,7 @@ async def test_only_faces_whose_number_is_taken_are_added_again() -> None:
     candidate = Candidate(sha256="0" * 64, picture="", faces=(face,) * 3)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     enrollments = [Enrollment(candidate=candidate, nth=nth, remark="test", registered_at=at) for nth in range(3)]
-    numbers = [[each.stored(attempt=attempt).face_id for attempt in range(3)] for each in enrollments]
+    numbers = [[each.stored(attempt=attempt, face_id_bits=53).face_id for attempt in range(3)] for each in enrollments]
     taken, known = {numbers[0][0], numbers[0][1], numbers[2][0]}, {numbers[1][0]}
     asked = []
 
@@ -74,7 +82,7 @@ async def test_only_faces_whose_number_is_taken_are_added_again() -> None:
             Added.TAKEN if number in taken else Added.KNOWN if number in known else Added.NEW for number in asked[-1]
         ]
 
-    added = await add_under_free_ids(enrollments, add_many)
+    added = await add_under_free_ids(enrollments, add_many, face_id_bits=53)
     assert added == [(numbers[0][2], Added.NEW), (numbers[1][0], Added.KNOWN), (numbers[2][1], Added.NEW)]
     assert asked == [[each[0] for each in numbers], [numbers[0][1], numbers[2][1]], [numbers[0][2]]]
 
@@ -85,4 +93,4 @@ async def test_no_faces_ask_for_nothing() -> None:
     async def add_many(faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         raise AssertionError(f"asked for {len(faces)} faces")
 
-    assert await add_under_free_ids([], add_many) == []
+    assert await add_under_free_ids([], add_many, face_id_bits=53) == []

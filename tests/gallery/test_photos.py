@@ -13,10 +13,11 @@ from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.store import Store
 from service.timings import Timings
+from service.values import DEFAULT_GALLERY
 from service.vision.engine import Engine
 from tests.support.stored_faces import embedding, face, fill
 
-TERMS = Terms(limit=5, group_by_remark=True)
+TERMS = Terms(limit=5, group_by_remark=True, gallery=DEFAULT_GALLERY)
 
 
 async def threshold(reader: PhotoReader, terms: Terms) -> float:

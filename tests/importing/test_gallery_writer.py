@@ -23,7 +23,7 @@ from service.retry import Backoff
 from service.settings import Settings
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
-from service.values import Box, Detection, Embedding, Face, ModelContract, StoredFace
+from service.values import DEFAULT_GALLERY, Box, Detection, Embedding, Face, ModelContract, StoredFace
 from tests.support.qualities import GOOD
 
 CONTRACT = ModelContract(model="vggface2", digest="0" * 64, preprocessing=1, dimension=512)
@@ -66,13 +66,13 @@ def candidate(photo: bytes, faces: int = 1) -> Candidate:
 def stored(candidate: Candidate, remark: str) -> StoredFace:
     """Its first face, as a store keeps it."""
     enrollment = Enrollment(candidate=candidate, nth=0, remark=remark, registered_at=datetime.now(UTC))
-    return enrollment.stored(attempt=0)
+    return enrollment.stored(attempt=0, face_id_bits=31)
 
 
 async def test_a_photo_is_registered_once_under_the_number_of_the_api(store: ShakyStore, writer: GalleryWriter) -> None:
     """So an import after a registration through the service, or the other way round, adds nothing."""
     one = candidate(b"one")
-    face_id = derive_face_id(one.sha256, remark="Ann")
+    face_id = derive_face_id(one.sha256, remark="Ann", bits=31)
     assert await writer.write([(one, "Ann"), (one, "Ann")]) == [
         [(Outcome.REGISTERED, face_id)],
         [(Outcome.KNOWN, face_id)],
@@ -84,7 +84,7 @@ async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore,
     """The first that of a registration; more of them than fit in one call, and the same ones the second time."""
     crowd = candidate(b"crowd", faces=300)
     (written,) = await writer.write([(crowd, "")])
-    assert written[0][1] == derive_face_id(crowd.sha256, remark="")
+    assert written[0][1] == derive_face_id(crowd.sha256, remark="", bits=31)
     assert len({face_id for _, face_id in written}) == await store.count() == 300
     assert [face_id for _, face_id in (await writer.write([(crowd, "")]))[0]] == [face_id for _, face_id in written]
     assert await store.count() == 300
@@ -93,11 +93,11 @@ async def test_all_faces_of_a_crowd_have_numbers_of_their_own(store: ShakyStore,
 async def test_a_number_that_is_taken_gives_the_next(store: ShakyStore, writer: GalleryWriter) -> None:
     """Another face sits on the number of the first; the faces around it keep theirs."""
     one, two = candidate(b"one"), candidate(b"two")
-    squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, remark="Ann"))
+    squatter = replace(stored(two, "squatter"), face_id=derive_face_id(one.sha256, remark="Ann", bits=31))
     await store.add(squatter, two.faces[0].embedding)
     assert await writer.write([(one, "Ann"), (two, "Bob")]) == [
-        [(Outcome.REGISTERED, derive_face_id(one.sha256, remark="Ann", attempt=1))],
-        [(Outcome.REGISTERED, derive_face_id(two.sha256, remark="Bob"))],
+        [(Outcome.REGISTERED, derive_face_id(one.sha256, remark="Ann", attempt=1, bits=31))],
+        [(Outcome.REGISTERED, derive_face_id(two.sha256, remark="Bob", bits=31))],
     ]
 
 
@@ -125,7 +125,7 @@ async def test_a_store_that_stays_away_ends_the_import(store: ShakyStore, writer
 
 async def test_a_face_of_another_remark_is_left_out_where_that_is_refused(store: ShakyStore) -> None:
     """Whether it was there before or comes in the same group; the same remark and other people get in."""
-    check = duplicate_check(Settings(duplicate="refuse", threshold=0.5), CONTRACT.model, store)
+    check = duplicate_check(Settings(duplicate="refuse", threshold=0.5), CONTRACT.model, store, DEFAULT_GALLERY)
     writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
     ann, copy_of_ann, bob = candidate(b"one"), candidate(b"two"), candidate(b"three")
     assert copy_of_ann.faces[0].embedding @ ann.faces[0].embedding > 0.99  # made of as many bytes

@@ -30,7 +30,7 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.edge.store import EdgeStore
-from service.values import Embedding, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, StoredFace
 from tests.conftest import MODELS, Start
 from tests.support.device import Device, variants
 from tests.support.processes import ROOT, Running, kill_gallery_process, launch, until
@@ -244,7 +244,9 @@ class TestOutcome:
         await run(settings, album)
         store = EdgeStore(settings.data / "gallery")
         await store.open()
-        await store.remove(min([face.face_id async for face in store.scan()]))
+        await store.remove(
+            min([face.face_id async for face in store.scan(gallery=DEFAULT_GALLERY)]), gallery=DEFAULT_GALLERY
+        )
         await store.close()
         await run(settings, album)
         assert len(await faces(settings.data)) == 3

@@ -28,6 +28,7 @@ from service.gallery.choices import every, largest, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.stores.store import Store
 from service.timings import Timings
+from service.values import DEFAULT_GALLERY
 from service.vision.engine import Engine
 from service.vision.preparation import Choice
 from tests.support.device import jpeg, variants
@@ -94,7 +95,7 @@ def bench(album: Path, engine: Engine, store: Store) -> Bench:
 
 
 async def remarks(store: Store) -> list[str]:
-    return sorted([face.remark async for face in store.scan()])
+    return sorted([face.remark async for face in store.scan(gallery=DEFAULT_GALLERY)])
 
 
 async def test_every_photo_is_registered_under_its_folder(bench: Bench) -> None:
@@ -130,8 +131,8 @@ async def test_a_lost_journal_costs_time_only(bench: Bench) -> None:
 async def test_a_removed_face_does_not_come_back(bench: Bench) -> None:
     """Somebody removed it for a reason; the journal knows the photo."""
     await bench.run()
-    (biden,) = [face async for face in bench.store.scan() if face.remark == "biden"]
-    await bench.store.remove(biden.face_id)
+    (biden,) = [face async for face in bench.store.scan(gallery=DEFAULT_GALLERY) if face.remark == "biden"]
+    await bench.store.remove(biden.face_id, gallery=DEFAULT_GALLERY)
     await bench.run()
     assert await remarks(bench.store) == ["astronaut", "obama", "obama"]
 

@@ -17,6 +17,7 @@ from service.errors import InvalidSettings
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.opening import open_store
+from service.values import DEFAULT_GALLERY
 from tests.conftest import MODELS
 from tests.support import qdrant
 from tests.support.processes import ROOT
@@ -83,7 +84,7 @@ async def _remarks(settings: Settings) -> list[str]:
         contract = await store.open()
         assert contract is not None
         await store.bind(contract)
-        return sorted([face.remark async for face in store.scan()])
+        return sorted([face.remark async for face in store.scan(gallery=DEFAULT_GALLERY)])
     finally:
         await store.close()
 

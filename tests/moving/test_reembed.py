@@ -25,7 +25,7 @@ from service.stores.qdrant.collection import CollectionSettings, real_name
 from service.stores.qdrant.migration import QdrantMigration
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Store
-from service.values import Embedding, ModelContract, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, ModelContract, StoredFace
 from tests.conftest import MODELS, Start
 from tests.moving.conftest import LEAST, kept_picture
 from tests.support.device import Device
@@ -131,7 +131,9 @@ class TestEdge:
         said = capsys.readouterr().err
         assert all(f"face {number}:" in said for number in (11, 12, 13))
         assert "3 faces can't be computed again" in said
-        assert read_contract(settings.data / "gallery") == FORMER
+        kept = read_contract(settings.data / "gallery")
+        assert kept is not None
+        assert kept.model == FORMER
         assert await reembed.run(settings, Namespace(drop_old=False, leave_out=True)) == 0
         new = open_store(settings)
         assert (await new.open()) != FORMER
@@ -198,11 +200,11 @@ class TestServer:
         for gone, new in enumerate(copies(photo, scattered), 1):
             if moving.done() and refused:
                 break
-            assert (await replica.search(embedding(50), 1)).neighbours
+            assert (await replica.search(embedding(50), 1, gallery=DEFAULT_GALLERY)).neighbours
             try:
                 await replica.add(new, embedding(new.face_id))
                 expected[new.face_id] = new
-                if gone % 3 == 0 and gone <= 60 and await replica.remove(gone):
+                if gone % 3 == 0 and gone <= 60 and await replica.remove(gone, gallery=DEFAULT_GALLERY):
                     del expected[gone]
             except StoreUnavailable:
                 refused += 1
@@ -226,12 +228,12 @@ class TestServer:
         replica = await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])
         assert await self.move(server, settings) == 0
         number = next(iter(known))
-        assert (await replica.search(embedding(number), 1)).neighbours[0].face_id == number
+        assert (await replica.search(embedding(number), 1, gallery=DEFAULT_GALLERY)).neighbours[0].face_id == number
         for attempt in (replica.add(face(1), embedding(1)), replica.add_many([(face(2), embedding(2))])):
             with pytest.raises(StoreUnavailable, match="moved to another model; restart the service"):
                 await attempt
         with pytest.raises(StoreUnavailable, match="repeat the request"):
-            await replica.remove(number)
+            await replica.remove(number, gallery=DEFAULT_GALLERY)
         await replica.close()
         with pytest.raises(ContractMismatch, match="reembed"):
             await make(QdrantStore(server.connect, "faces"), [])
@@ -263,10 +265,10 @@ class TestServer:
                 await replica.add(face(1), embedding(1))
             if not killed:
                 await holding.__aexit__(None, None, None)
-                await replica.remove(1)
+                await replica.remove(1, gallery=DEFAULT_GALLERY)
             await migration.close()
         assert await self.move(server, settings) == 1  # face(1) has no real picture
-        await replica.remove(1)
+        await replica.remove(1, gallery=DEFAULT_GALLERY)
         assert await self.move(server, settings) == 0
         after = await make(QdrantStore(server.connect, "faces"), [], files.contract)
         assert alike(await contents(after), known, LEAST)
@@ -284,7 +286,7 @@ class TestServer:
         await migration.open()
         new = await migration.begin(files.contract)
         await new.add_many([(each, embedding(1)) for each in (first, face(77))])
-        await replica.remove(first.face_id)
+        await replica.remove(first.face_id, gallery=DEFAULT_GALLERY)
         again = replace(first, registered_at=first.registered_at.replace(year=2027), device_id="gate-9")
         await replica.add(again, embedding(1))
         await migration.close()

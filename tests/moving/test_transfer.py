@@ -29,7 +29,7 @@ from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable, Unu
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
-from service.values import Embedding, ModelContract, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, ModelContract, StoredFace
 from tests.support.processes import ROOT, launch, until
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import CONTRACT, embedding, face
@@ -279,7 +279,7 @@ class TestRefused:
         with pytest.raises(ContractMismatch, match="reembed"):
             await bring_in(other, tmp_path / "faces.jsonl")
         async with opened(other, contract) as store:
-            assert [each.face_id async for each in store.scan()] == [99]
+            assert [each.face_id async for each in store.scan(gallery=DEFAULT_GALLERY)] == [99]
 
     @pytest.mark.slow
     async def test_a_gallery_that_is_in_use(self, tmp_path: Path, few: Settings) -> None:

@@ -6,12 +6,16 @@ import json
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import GalleryInUse, StoreUnavailable
 from service.files import fsync, lock, open_lock, rename_durably, replace_file
 from service.stores.contracts import from_mapping, to_mapping
-from service.values import ModelContract
+from service.values import MAX_FACE_ID, ModelContract
+
+FIELDS = 2
+"""The version of a face's fields: the first knew neither galleries nor people."""
 
 LOCK_LIMIT_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
@@ -34,27 +38,45 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
-def read_contract(folder: Path) -> ModelContract | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderContract:
+    """What `contract.json` says: the model, how large numbers of faces are, and which fields the faces have.
+
+    `fields` counts the versions of that; it is less than FIELDS where the faces are still to be brought up to date.
+    """
+
+    model: ModelContract
+    face_id_bits: int
+    fields: int
+
+
+def read_contract(folder: Path) -> FolderContract | None:
     """What `contract.json` says, None for a new gallery.
 
     Raises StoreUnavailable for one that can't be read, or is missing beside a shard.
     """
     path = folder / "contract.json"
     try:
-        return from_mapping(json.loads(path.read_text("utf-8")))
+        mapping = json.loads(path.read_text("utf-8"))
+        # An older version of this service wrote neither.
+        bits, fields = mapping.pop("face_id_bits", MAX_FACE_ID.bit_length()), mapping.pop("fields", 1)
+        if (bits, fields) != (int(bits), int(fields)):
+            raise ValueError("face_id_bits or fields is no whole number")
+        return FolderContract(model=from_mapping(mapping), face_id_bits=bits, fields=fields)
     except FileNotFoundError:
         if (folder / "shard").exists():
             raise StoreUnavailable(
                 f"{path} is missing, so nobody knows which model the faces beside it were made with; put it back."
             ) from None
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise StoreUnavailable(f"{path} can't be read as a model contract; restore it from a backup.") from error
 
 
-def write_contract(folder: Path, contract: ModelContract) -> None:
+def write_contract(folder: Path, contract: FolderContract) -> None:
     """Write `contract.json`: either all of it is on disk afterwards, or none."""
-    replace_file(folder / "contract.json", json.dumps(to_mapping(contract), indent=2) + "\n")
+    mapping = {**to_mapping(contract.model), "face_id_bits": contract.face_id_bits, "fields": contract.fields}
+    replace_file(folder / "contract.json", json.dumps(mapping, indent=2) + "\n")
 
 
 def replace_gallery(folder: Path, new: Path) -> Path:

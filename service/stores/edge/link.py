@@ -80,10 +80,11 @@ class EdgeLink:
                 f"The gallery gave no answer within {limit_s:g} s; repeating the request is safe."
             ) from None
 
-    async def bind(self, contract: ModelContract) -> None:
-        """Ask for the binding, and hold later processes to it."""
-        await self.call(Bind(contract))
-        self._contract = contract
+    async def bind(self, request: Bind, limit_s: float) -> int:
+        """Ask for the binding, and hold later processes to it; the bits of the gallery's numbers of faces."""
+        bits = await self.call(request, limit_s)
+        self._contract = request.contract
+        return bits
 
     async def close(self) -> None:
         """Let the process finish what it was asked, and wait until it is gone."""

@@ -40,8 +40,19 @@ class EdgeMigration:
             await asyncio.to_thread(shutil.rmtree, self._draft)
             self._new = EdgeStore(self._draft)
             await self._new.open()
-        await self._new.bind(contract)
+        await self._new.bind(contract, face_id_bits=self.old.face_id_bits)
+        await self._bring_galleries(self._new)
         return self._new
+
+    async def _bring_galleries(self, new: EdgeStore) -> None:
+        """Make the new store's galleries those of the old one; an earlier try may have brought some that went since."""
+        wanted = (await self.old.galleries())[1:]
+        for each in await new.galleries():
+            if each.created_at is not None and each not in wanted:
+                await new.remove_gallery(each.name)
+        for each in wanted:
+            if each.created_at is not None:
+                await new.create_gallery(each.name, each.created_at)
 
     @asynccontextmanager
     async def block_writes(self) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""What the service may ask the gallery's process: each request is a value that carries itself out on the shard.
+"""What the service may ask the gallery's process about faces: each request is a value that carries itself out there.
 
 One definition tells both ends, and the type checker, what a request is called, what it takes and what it answers.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from service.stores.listing import Key
 from service.stores.store import Added, Figures
-from service.values import Embedding, ModelContract, Nearest, StoredFace
+from service.values import Embedding, FaceChanges, ModelContract, Nearest, StoredFace
 
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard
@@ -32,14 +33,15 @@ class Request(ABC, Generic[Answer_co]):
 
 
 @dataclass(frozen=True)
-class Bind(Request[None]):
-    """See Store.bind."""
+class Bind(Request[int]):
+    """See Store.bind; the bits of the gallery's numbers of faces."""
 
     contract: ModelContract
+    face_id_bits: int
 
-    def carry_out(self, shard: Shard) -> None:
+    def carry_out(self, shard: Shard) -> int:
         """See Request."""
-        shard.bind(self.contract)
+        return shard.bind(self.contract, face_id_bits=self.face_id_bits)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class AddMany(Request[list[Added]]):
 
     def carry_out(self, shard: Shard) -> list[Added]:
         """See Request."""
-        return shard.add_many(self.faces)
+        return shard.faces.add_many(self.faces)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +61,16 @@ class Search(Request[Nearest]):
     """See Store.search."""
 
     embedding: Embedding
+    gallery: str
     limit: int
     people: int | None
     remark: str | None = None
 
     def carry_out(self, shard: Shard) -> Nearest:
         """See Request."""
-        return shard.search(self.embedding, limit=self.limit, people=self.people, remark=self.remark)
+        return shard.faces.search(
+            self.embedding, gallery=self.gallery, limit=self.limit, people=self.people, remark=self.remark
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +78,13 @@ class KeysFrom(Request[list[Key]]):
     """See listing.FaceReader."""
 
     microseconds: int | None
+    gallery: str
     limit: int
     remark: str | None = None
 
     def carry_out(self, shard: Shard) -> list[Key]:
         """See Request."""
-        return shard.keys_from(self.microseconds, limit=self.limit, remark=self.remark)
+        return shard.faces.keys_from(self.microseconds, gallery=self.gallery, limit=self.limit, remark=self.remark)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +92,16 @@ class KeysAt(Request[list[Key]]):
     """See listing.FaceReader."""
 
     microseconds: int
+    gallery: str
     first_id: int
     limit: int
     remark: str | None = None
 
     def carry_out(self, shard: Shard) -> list[Key]:
         """See Request."""
-        return shard.keys_at(self.microseconds, first_id=self.first_id, limit=self.limit, remark=self.remark)
+        return shard.faces.keys_at(
+            self.microseconds, gallery=self.gallery, first_id=self.first_id, limit=self.limit, remark=self.remark
+        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +109,11 @@ class Fetch(Request[dict[int, StoredFace]]):
     """See Store.fetch."""
 
     face_ids: Sequence[int]
+    gallery: str | None
 
     def carry_out(self, shard: Shard) -> dict[int, StoredFace]:
         """See Request."""
-        return shard.fetch(self.face_ids)
+        return shard.faces.fetch(self.face_ids, gallery=self.gallery)
 
 
 @dataclass(frozen=True)
@@ -111,10 +121,11 @@ class FetchEmbeddings(Request[dict[int, Embedding]]):
     """See Store.embeddings."""
 
     face_ids: Sequence[int]
+    gallery: str | None
 
     def carry_out(self, shard: Shard) -> dict[int, Embedding]:
         """See Request."""
-        return shard.embeddings(self.face_ids)
+        return shard.faces.embeddings(self.face_ids, gallery=self.gallery)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +137,7 @@ class PageEmbedded(Request[list[tuple[StoredFace, Embedding]]]):
 
     def carry_out(self, shard: Shard) -> list[tuple[StoredFace, Embedding]]:
         """See Request."""
-        return shard.page_embedded(after=self.after, limit=self.limit)
+        return shard.faces.page_embedded(after=self.after, limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +149,21 @@ class PageKeys(Request[list[Key]]):
 
     def carry_out(self, shard: Shard) -> list[Key]:
         """See Request."""
-        return shard.page_keys(after=self.after, limit=self.limit)
+        return shard.faces.page_keys(after=self.after, limit=self.limit)
+
+
+@dataclass(frozen=True)
+class Change(Request[bool]):
+    """See Store.change."""
+
+    face_id: int
+    changes: FaceChanges
+    gallery: str
+    writes: ClassVar[bool] = True
+
+    def carry_out(self, shard: Shard) -> bool:
+        """See Request."""
+        return shard.faces.change(self.face_id, self.changes, gallery=self.gallery)
 
 
 @dataclass(frozen=True)
@@ -146,20 +171,35 @@ class Remove(Request[bool]):
     """See Store.remove."""
 
     face_id: int
+    gallery: str | None
     writes: ClassVar[bool] = True
 
     def carry_out(self, shard: Shard) -> bool:
         """See Request."""
-        return shard.remove(self.face_id)
+        return shard.faces.remove(self.face_id, gallery=self.gallery)
+
+
+@dataclass(frozen=True)
+class RemoveExpired(Request[int]):
+    """See Store.remove_expired."""
+
+    now: datetime
+    writes: ClassVar[bool] = True
+
+    def carry_out(self, shard: Shard) -> int:
+        """See Request."""
+        return shard.faces.remove_expired(self.now)
 
 
 @dataclass(frozen=True)
 class Count(Request[int]):
     """See Store.count."""
 
+    gallery: str | None
+
     def carry_out(self, shard: Shard) -> int:
         """See Request."""
-        return shard.count()
+        return shard.faces.count(gallery=self.gallery)
 
 
 @dataclass(frozen=True)
@@ -168,7 +208,7 @@ class ReadFigures(Request[Figures]):
 
     def carry_out(self, shard: Shard) -> Figures:
         """See Request."""
-        return shard.figures()
+        return shard.faces.figures()
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from service.errors import StoreUnavailable
 from service.stores import listing
-from service.stores.edge import requests
+from service.stores.edge import people_requests, requests
 from service.stores.edge.link import EdgeLink
 from service.stores.listing import Key
+from service.stores.people import PeopleReader, PersonKey, Sighting, name_of, page
 from service.stores.store import Added, Figures
-from service.values import Embedding, ModelContract, Nearest, StoredFace
+from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 REQUEST_LIMIT_S = 30.0
 """After this long without an answer a request fails."""
+
+BIND_LIMIT_S = 4 * 3600.0
+"""Bringing a gallery of an older version up to date takes a while for each face that it has."""
 
 OPTIMIZE_LIMIT_S = 24 * 3600.0
 """Building the index took 105 s for 100,000 faces on two cores, and grows a little faster than their number."""
@@ -26,14 +32,22 @@ class EdgeStore:
 
     def __init__(self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S) -> None:
         self._link = EdgeLink(folder, request_limit_s=request_limit_s)
+        self._face_id_bits: int | None = None
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
         return await self._link.open()
 
-    async def bind(self, contract: ModelContract) -> None:
+    async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind."""
-        await self._link.bind(contract)
+        self._face_id_bits = await self._link.bind(requests.Bind(contract, face_id_bits), BIND_LIMIT_S)
+
+    @property
+    def face_id_bits(self) -> int:
+        """See Store.face_id_bits; raises StoreUnavailable before it is bound."""
+        if self._face_id_bits is None:
+            raise StoreUnavailable("The gallery has not been bound to a model yet.")
+        return self._face_id_bits
 
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
@@ -45,17 +59,25 @@ class EdgeStore:
         return await self._link.call(requests.AddMany(exact))
 
     async def search(
-        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+        self, embedding: Embedding, limit: int, *, gallery: str, people: int | None = None, remark: str | None = None
     ) -> Nearest:
         """See Store.search."""
         exact = np.asarray(embedding, np.float32)
-        return await self._link.call(requests.Search(embedding=exact, limit=limit, people=people, remark=remark))
+        return await self._link.call(
+            requests.Search(embedding=exact, gallery=gallery, limit=limit, people=people, remark=remark)
+        )
 
     def scan(
-        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+        self,
+        offset: int = 0,
+        limit: int | None = None,
+        *,
+        gallery: str,
+        after: Key | None = None,
+        remark: str | None = None,
     ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        return listing.scan(self._reader(remark), offset, limit, after)
+        return listing.scan(self._face_reader(gallery, remark), offset, limit, after)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
@@ -71,21 +93,60 @@ class EdgeStore:
                 yield each
             after = page[-1][1]
 
-    async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+    async def fetch(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        return await self._link.call(requests.Fetch([*face_ids]))
+        return await self._link.call(requests.Fetch([*face_ids], gallery))
 
-    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
+    async def embeddings(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
         """See Store.embeddings."""
-        return await self._link.call(requests.FetchEmbeddings([*face_ids]))
+        return await self._link.call(requests.FetchEmbeddings([*face_ids], gallery))
 
-    async def remove(self, face_id: int) -> bool:
+    async def change(self, face_id: int, changes: FaceChanges, *, gallery: str) -> bool:
+        """See Store.change; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
+        return await self._link.call(requests.Change(face_id, changes, gallery))
+
+    async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove."""
-        return await self._link.call(requests.Remove(face_id))
+        return await self._link.call(requests.Remove(face_id, gallery))
 
-    async def count(self) -> int:
+    async def remove_expired(self, now: datetime) -> int:
+        """See Store.remove_expired."""
+        return await self._link.call(requests.RemoveExpired(now))
+
+    async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return await self._link.call(requests.Count())
+        return await self._link.call(requests.Count(gallery))
+
+    async def people(
+        self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
+    ) -> tuple[list[Person], PersonKey | None]:
+        """See Store.people; people that come or go meanwhile may or may not be seen, all others exactly once."""
+        reader = self._people_reader(gallery, None if part is None else name_of(part))
+        return await page(reader, limit, after)
+
+    async def person(self, remark: str, *, gallery: str) -> Person | None:
+        """See Store.person."""
+        return await self._link.call(people_requests.FindPerson(remark, gallery))
+
+    async def rename_person(self, remark: str, new: str, *, gallery: str) -> int:
+        """See Store.rename_person; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
+        return await self._link.call(people_requests.RenamePerson(remark, new, gallery))
+
+    async def remove_person(self, remark: str, *, gallery: str) -> int:
+        """See Store.remove_person."""
+        return await self._link.call(people_requests.RemovePerson(remark, gallery))
+
+    async def galleries(self) -> list[GalleryEntry]:
+        """See Store.galleries."""
+        return await self._link.call(people_requests.ListGalleries())
+
+    async def create_gallery(self, name: str, created_at: datetime) -> bool:
+        """See Store.create_gallery."""
+        return await self._link.call(people_requests.CreateGallery(name, created_at))
+
+    async def remove_gallery(self, name: str) -> bool:
+        """See Store.remove_gallery."""
+        return await self._link.call(people_requests.RemoveGallery(name))
 
     async def figures(self) -> Figures:
         """See Store.figures."""
@@ -99,12 +160,36 @@ class EdgeStore:
         """See Store.close."""
         await self._link.close()
 
-    def _reader(self, remark: str | None) -> listing.FaceReader:
+    def _face_reader(self, gallery: str, remark: str | None) -> listing.FaceReader:
         async def keys_from(microseconds: int | None, limit: int) -> list[Key]:
-            return await self._link.call(requests.KeysFrom(microseconds=microseconds, limit=limit, remark=remark))
+            return await self._link.call(
+                requests.KeysFrom(microseconds=microseconds, gallery=gallery, limit=limit, remark=remark)
+            )
 
         async def keys_at(microseconds: int, first_id: int, limit: int) -> list[Key]:
-            request = requests.KeysAt(microseconds=microseconds, first_id=first_id, limit=limit, remark=remark)
+            request = requests.KeysAt(
+                microseconds=microseconds, gallery=gallery, first_id=first_id, limit=limit, remark=remark
+            )
             return await self._link.call(request)
 
-        return listing.FaceReader(keys_from=keys_from, keys_at=keys_at, fetch=self.fetch)
+        async def fetch(face_ids: list[int]) -> Mapping[int, StoredFace]:
+            return await self.fetch(face_ids, gallery=gallery)
+
+        return listing.FaceReader(keys_from=keys_from, keys_at=keys_at, fetch=fetch)
+
+    def _people_reader(self, gallery: str, part: str | None) -> PeopleReader:
+        async def sightings_from(name_order: int, limit: int) -> list[Sighting]:
+            request = people_requests.SightingsFrom(name_order=name_order, gallery=gallery, part=part, limit=limit)
+            return await self._link.call(request)
+
+        async def sightings_at(name_order: int, person: int, limit: int) -> list[Sighting]:
+            return await self._link.call(
+                people_requests.SightingsAt(
+                    name_order=name_order, person=person, gallery=gallery, part=part, limit=limit
+                )
+            )
+
+        async def counts(persons: list[int]) -> Mapping[int, int]:
+            return await self._link.call(people_requests.CountFaces(persons, gallery))
+
+        return PeopleReader(sightings_from=sightings_from, sightings_at=sightings_at, counts=counts)

@@ -16,6 +16,7 @@ import pytest
 from service.errors import StoreUnavailable
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
+from service.values import DEFAULT_GALLERY
 from tests.support.availability import recovers
 from tests.support.processes import ROOT
 from tests.support.stored_faces import CONTRACT, embedding, face, fill, numbers
@@ -34,10 +35,10 @@ class TestKilledProcess:
     async def test_answered_writes_survive(self, edge: EdgeStore) -> None:
         """SIGKILL right after the answers loses no registration and brings no removed face back."""
         await fill(edge, [face(number) for number in range(1, 21)])
-        await edge.remove(3)
+        await edge.remove(3, gallery=DEFAULT_GALLERY)
         os.kill(process_of(edge), signal.SIGKILL)
         await recovers(edge.count)
-        assert await numbers(edge.scan()) == [1, 2, *range(4, 21)]
+        assert await numbers(edge.scan(gallery=DEFAULT_GALLERY)) == [1, 2, *range(4, 21)]
 
     @pytest.mark.slow
     async def test_requests_in_flight_fail_at_once_and_the_store_recovers(self, edge: EdgeStore) -> None:
@@ -118,13 +119,14 @@ import asyncio, os, signal, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 from service.stores.edge.store import EdgeStore
+from service.values import DEFAULT_GALLERY
 from tests.support.stored_faces import CONTRACT, embedding, face, fill
 async def main():
     store = EdgeStore(Path(sys.argv[1]))
     await store.open()
     await store.bind(CONTRACT)
     await fill(store, [face(number) for number in range(1, 101)])
-    await store.remove(1)
+    await store.remove(1, gallery=DEFAULT_GALLERY)
     pending = [asyncio.ensure_future(store.add(face(n), embedding(n))) for n in range(101, 151)]
     await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -136,7 +138,7 @@ asyncio.run(main())
         store = EdgeStore(folder)
         assert await store.open() == CONTRACT
         assert time.monotonic() - begin < 8
-        found = await numbers(store.scan())
+        found = await numbers(store.scan(gallery=DEFAULT_GALLERY))
         assert found[:99] == list(range(2, 101))
         await store.close()
 

@@ -11,13 +11,14 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.stores.edge.shard import Shard
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
+from service.values import DEFAULT_GALLERY
 from tests.support.stored_faces import CONTRACT, embedding, face, fill
 
 
 def leave_half_made(folder: Path) -> None:
     """What a crash leaves of a new gallery: the contract, and a shard that isn't finished."""
     shard = Shard(folder)
-    shard.bind(CONTRACT)
+    shard.bind(CONTRACT, face_id_bits=53)
     shard.close()
     (folder / "contract.json.new").write_text('{"mod')
     (folder / "shard").rename(folder / "shard.new")
@@ -63,14 +64,14 @@ async def test_a_damaged_shard_is_said_to_be(edge: EdgeStore, folder: Path) -> N
 def test_a_full_disk_refuses_registrations_only(folder: Path) -> None:
     """With the reserve touched nothing is added, but faces can still be found and removed."""
     shard = Shard(folder)
-    shard.bind(CONTRACT)
-    shard.add_many([(face(1), embedding(1))])
+    shard.bind(CONTRACT, face_id_bits=53)
+    shard.faces.add_many([(face(1), embedding(1))])
     shard.close()
     full = Shard(folder, disk_reserve_bytes=2**62)
     with pytest.raises(StoreUnavailable, match="disk is full"):
-        full.add_many([(face(2), embedding(2))])
-    assert full.add_many([(face(1), embedding(1))]) == [Added.KNOWN]
-    assert len(full.search(embedding(1), limit=5, people=None).neighbours) == 1
-    assert full.remove(1)
+        full.faces.add_many([(face(2), embedding(2))])
+    assert full.faces.add_many([(face(1), embedding(1))]) == [Added.KNOWN]
+    assert len(full.faces.search(embedding(1), limit=5, people=None, gallery=DEFAULT_GALLERY).neighbours) == 1
+    assert full.faces.remove(1, gallery=DEFAULT_GALLERY)
     full.sync()
     full.close()

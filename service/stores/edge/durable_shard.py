@@ -1,0 +1,134 @@
+"""A shard of Qdrant Edge: made, loaded, written to so that it outlives power cuts; only in the store's own process."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import qdrant_edge as qdrant
+
+from service.errors import GalleryInUse, StoreUnavailable
+from service.files import fsync_files, rename_durably
+from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
+from service.stores.people import NAME, NAME_ORDER, PERSON
+
+log = logging.getLogger(__name__)
+
+DISK_RESERVE_BYTES = 128 * 2**20
+"""Edge writes through memory maps, where a full disk is not an error but a SIGBUS; so adding stops well before."""
+
+FLUSH_EVERY = 1000
+"""Writes between two flushes under steady load; Edge drops its log of writes only when it is flushed."""
+
+_WHOLE_NUMBER = qdrant.IntegerIndexParams(lookup=True, range=True, enable_hnsw=False)
+
+INDEXES: dict[str, qdrant.PayloadSchemaType | qdrant.PayloadSchemaParams] = {
+    GALLERY: qdrant.KeywordIndexParams(is_tenant=True),
+    **dict.fromkeys(KEYWORDS, qdrant.PayloadSchemaType.Keyword),
+    NAME: qdrant.KeywordIndexParams(enable_hnsw=False),
+    NAME_ORDER: _WHOLE_NUMBER,
+    PERSON: _WHOLE_NUMBER,
+    REGISTERED_AT: qdrant.PayloadSchemaType.Datetime,
+    EXPIRES_AT: qdrant.DatetimeIndexParams(enable_hnsw=False),
+}
+"""The index of each field that questions are asked of."""
+
+
+class DurableShard:
+    """The shard in a gallery's folder; closed until it is loaded, and not to be called from two threads."""
+
+    def __init__(self, folder: Path, disk_reserve_bytes: int = DISK_RESERVE_BYTES) -> None:
+        """`folder` gets `shard/`, and adding stops where its disk has less left than the reserve."""
+        self._folder = folder
+        self._reserve = disk_reserve_bytes
+        self._edge: qdrant.EdgeShard | None = None
+        self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
+        self._unflushed = 0
+
+    @property
+    def edge(self) -> qdrant.EdgeShard:
+        """To be asked; what is written goes through `update`. Raises StoreUnavailable before it is loaded."""
+        if self._edge is None:
+            raise StoreUnavailable("The gallery has not been bound to a model yet.")
+        return self._edge
+
+    @property
+    def has_unflushed(self) -> bool:
+        """Whether there are writes that only the log of writes holds."""
+        return self._unflushed > 0
+
+    def load(self, dimension: int) -> None:
+        """Load the shard, or make it where there is none, or a service was killed before it could.
+
+        Raises GalleryInUse where another program has it, StoreUnavailable where it is damaged.
+        """
+        path = self._folder / "shard"
+        if not path.exists():
+            _create(path, dimension)
+        try:
+            self._edge = qdrant.EdgeShard.load(str(path))
+        except Exception as error:
+            if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
+                raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
+            log.exception("Qdrant Edge can't load %s", path)
+            raise StoreUnavailable(
+                f"The gallery in {self._folder} is damaged and can't be opened; restore the folder from a backup, or "
+                "point FACE_DATA at a new one and register the faces again."
+            ) from error
+
+    def update(self, operation: qdrant.UpdateOperation, *, points: int) -> None:
+        """Write something about so many points; on disk once `sync` has returned."""
+        self.edge.update(operation)
+        self._unsynced = True
+        self._unflushed += points
+
+    def require_room(self) -> None:
+        """Raise StoreUnavailable where the disk is too full to add anything."""
+        free = shutil.disk_usage(self._folder).free
+        if free < self._reserve:
+            raise StoreUnavailable(
+                f"The gallery's disk is full ({free >> 20} MB left, {self._reserve >> 20} MB are kept in reserve), so "
+                "nothing was registered; free some space and repeat the request."
+            )
+
+    def sync(self) -> None:
+        """Bring every write so far to the disk.
+
+        Edge leaves its log of writes in the page cache, which outlives a killed process but not a power cut.
+        """
+        if not self._unsynced:
+            return
+        fsync_files(self._folder / "shard" / "wal")
+        self._unsynced = False
+        if self._unflushed >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the segments up to date on disk, so that the log of writes shrinks and the next start is quick."""
+        self.edge.flush()
+        self._unflushed = 0
+
+    def optimize(self) -> None:
+        """Build the index over what isn't indexed yet."""
+        self.edge.optimize()
+        self.flush()
+
+    def close(self) -> None:
+        """Flush, and let go of it."""
+        if self._edge is not None:
+            self._edge.flush()
+            self._edge.close()
+
+
+def _create(path: Path, dimension: int) -> None:
+    """Make an empty shard under another name first, so that one that bears its name is complete."""
+    draft = path.with_name("shard.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+    shard = qdrant.EdgeShard.create(str(draft), qdrant.EdgeConfig(vectors=vectors))
+    for name, schema in INDEXES.items():
+        shard.update(qdrant.UpdateOperation.create_field_index(name, schema))
+    shard.flush()
+    shard.close()
+    rename_durably(draft, path)
