@@ -151,7 +151,16 @@ REFUSED: dict[str, list[str]] = {
     "FACE_LOG_LEVEL": ["info", "TRACE"],
 }
 ALL = {variable(each.name): each.name for each in fields(Settings)}
-TEXTS = {"FACE_HOST", "FACE_DATA", "FACE_MODEL_DIR", "FACE_WEIGHTS", "FACE_DEVICES", "FACE_KEYS", "FACE_TLS_CERT", "FACE_TLS_KEY"}
+TEXTS = {
+    "FACE_HOST",
+    "FACE_DATA",
+    "FACE_MODEL_DIR",
+    "FACE_WEIGHTS",
+    "FACE_DEVICES",
+    "FACE_KEYS",
+    "FACE_TLS_CERT",
+    "FACE_TLS_KEY",
+}
 """Settings that take any text."""
 
 

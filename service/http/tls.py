@@ -41,8 +41,8 @@ def open_certificate(cert: Path | None, key: Path | None) -> Certificate | None:
 
 
 def _load(cert: Path, key: Path) -> ssl.SSLContext:
-    _require(cert, "FACE_TLS_CERT", b"CERTIFICATE-----", "a certificate")
-    _require(key, "FACE_TLS_KEY", b"PRIVATE KEY-----", "a private key")
+    _require(cert, "FACE_TLS_CERT", b"CERTIFICATE-----", "certificate")
+    _require(key, "FACE_TLS_KEY", b"PRIVATE KEY-----", "private key")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # TLS 1.2 or newer
     context.set_alpn_protocols(["http/1.1"])
     try:

@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 class TestFile:
     def test_what_it_says(self, path: Path) -> None:
-        """A key has its digest and its operations; it is enabled and opens all galleries unless the file says otherwise."""
+        """A key has a digest and operations; it is enabled and opens all galleries unless the file says otherwise."""
         found = read_keys(path)
         assert list(found) == ["console", "reader", "visitors", "lost"]
         console, reader, visitors, lost = found.values()
@@ -129,7 +129,9 @@ class TestCommands:
     def test_from_the_first_to_the_last(self, tmp_path: Path) -> None:
         """A key is shown once, its digest kept; it can be disabled, enabled and removed, but for the only one."""
         path = tmp_path / "new" / "keys.toml"
-        added = service_command("keys", path, "add", "desk", "--operations", "list,recognise", "--galleries", "a,default")
+        added = service_command(
+            "keys", path, "add", "desk", "--operations", "list,recognise", "--galleries", "a,default"
+        )
         key = added.stdout.removesuffix("\n")
         assert KEY.fullmatch(key)
         assert key not in added.stderr
