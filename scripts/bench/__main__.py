@@ -27,6 +27,7 @@ from scripts.bench.photos import FACES, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
 from scripts.bench.profile import profile_section
 from scripts.bench.report import agreement_section, heading, set_section
+from scripts.bench.rest import rest_section
 from scripts.bench.search import search_milliseconds
 from scripts.bench.serving import serving_section
 from scripts.bench.signing import signing_section
@@ -106,6 +107,7 @@ def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[
         say(asyncio.run(batching_section(settings, files, portraits)))
         say(asyncio.run(serving_section(settings, portraits)))
         say(asyncio.run(signing_section(settings, portraits)))
+        say(asyncio.run(rest_section(settings, portraits)))
 
 
 def _import(options: argparse.Namespace, say: Callable[[str], None]) -> None:

@@ -68,7 +68,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
     await engine.warm()
     before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     async with running(settings) as url:
-        await _enroll(url, photos[:ENROLLED])
+        await enroll(url, photos[:ENROLLED])
         async with watched(stalls := Stalls()):
             report = await _clients_in_own_process(url, photos)
     after, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
@@ -98,7 +98,8 @@ async def _clients_in_own_process(url: str, photos: Sequence[Path]) -> dict[str,
     return report
 
 
-async def _enroll(url: str, photos: Sequence[Path]) -> None:
+async def enroll(url: str, photos: Sequence[Path]) -> None:
+    """Register each photo under its file's name; one without a face is passed over."""
     async with aiohttp.ClientSession() as session:
         for path in photos:
             form = aiohttp.FormData({"remark": path.stem})

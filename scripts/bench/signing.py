@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
-import math
 import os
 import sys
 import tempfile
@@ -18,15 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
-import numpy as np
 
+from scripts.bench.pairs import pairs_of, pairs_table
 from scripts.bench.serving import running
 from scripts.device_client import signed_headers
-from service.commands.markdown import table
 from service.settings import Settings
 
-PAIRS = 1000
-_WARM_UP = 50
 _DEVICE = "door-7"
 _SECRET = "0123456789abcdef" * 4
 
@@ -39,23 +34,18 @@ async def signing_section(settings: Settings, photos: Sequence[Path]) -> str:
         devices.write_text(f'[{_DEVICE}]\nsecrets = ["{_SECRET}"]\n')
         plain = dataclasses.replace(settings, data=Path(folder) / "plain", devices=None, host="127.0.0.1")
         locked = dataclasses.replace(plain, data=Path(folder) / "locked", devices=devices)
-        async with running(plain) as open_url, running(locked) as locked_url:
-            took = await _in_turns(open_url, locked_url, [path.read_bytes() for path in photos])
-    return _report(took)
-
-
-async def _in_turns(open_url: str, locked_url: str, photos: Sequence[bytes]) -> list[tuple[float, float]]:
-    """Milliseconds of each photo's recognition, unsigned and signed, one right after the other, in turns as to which
-    is first.
-    """
-    took = []
-    async with aiohttp.ClientSession() as session:
-        for number, photo in enumerate(itertools.islice(itertools.cycle(photos), _WARM_UP + PAIRS)):
-            pair = {}
-            for url in (open_url, locked_url) if number % 2 else (locked_url, open_url):
-                pair[url] = await _recognise(session, url, photo)
-            took.append((pair[open_url], pair[locked_url]))
-    return took[_WARM_UP:]
+        async with (
+            running(plain) as open_url,
+            running(locked) as locked_url,
+            aiohttp.ClientSession() as session,
+        ):
+            took = await pairs_of(
+                lambda photo: _recognise(session, open_url, photo),
+                lambda photo: _recognise(session, locked_url, photo),
+                [path.read_bytes() for path in photos],
+            )
+    compared = pairs_table(took, "recognition, unsigned", "recognition, signed and verified")
+    return f"## Device authentication\n\n{compared}"
 
 
 async def _recognise(session: aiohttp.ClientSession, url: str, photo: bytes) -> float:
@@ -70,22 +60,6 @@ async def _recognise(session: aiohttp.ClientSession, url: str, photo: bytes) -> 
     if answer["code"] not in (0, 1005):  # 1005: a photo without a face
         raise RuntimeError(f"the service answered {answer['code']} {answer['detail']}")
     return milliseconds
-
-
-def _report(took: Sequence[tuple[float, float]]) -> str:
-    """The median difference of the pairs, and between which values it is with a probability of 95 %."""
-    pairs = np.array(took)
-    unsigned, signed = np.median(pairs, axis=0)
-    added = np.sort(pairs[:, 1] - pairs[:, 0])
-    reach = 0.98 * math.sqrt(len(added))  # of ranks about the median: 1.96 deviations of half a binomial's
-    low, middle, high = added[[int(len(added) / 2 - reach), len(added) // 2, math.ceil(len(added) / 2 + reach)]]
-    rows = [
-        ["recognition, unsigned", f"{unsigned:.2f} ms"],
-        ["recognition, signed and verified", f"{signed:.2f} ms"],
-        ["verification adds, median of pairs (95 %)", f"{middle:.2f} ms ({low:.2f} to {high:.2f})"],
-        ["of an unsigned recognition", f"{middle / unsigned:.1%} ({low / unsigned:.1%} to {high / unsigned:.1%})"],
-    ]
-    return "\n".join(["## Device authentication", "", table([f"{len(took):,} pairs", "median"], rows)])
 
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ class Galleries:
 
     async def create(self, name: str) -> bool:
         """Make an empty one; False where it is there already. Raises StoreUnavailable."""
+        if name == DEFAULT_GALLERY:
+            return False
         async with self._changing:  # what is made while its former faces are removed would lose new ones with them
             made = await self._store.create_gallery(name, self._clock())
             self._forget_names()

@@ -112,35 +112,33 @@ class Gallery:
         remembered.
         """
         self._require_to_come(expires_at)
-        rules = self._rules
         candidate = await observe_candidate(
             self._engine,
             photo,
-            SEVERAL[faces](rules.min_score) if faces else rules.choose,
+            SEVERAL[faces](self._rules.min_score) if faces else self._rules.choose,
             timings,
-            picture_side=rules.picture_side,
-            quality=quality or rules.quality,
+            picture_side=self._rules.picture_side,
+            quality=quality or self._rules.quality,
         )
-        now = self._clock()
-        enrollments = [
-            Enrollment(
-                candidate=candidate,
-                nth=nth,
-                remark=remark,
-                registered_at=now,
-                gallery=self.name,
-                metadata=metadata,
-                expires_at=expires_at,
-            )
-            for nth in range(len(candidate.faces))
-        ]
+        first = Enrollment(
+            candidate=candidate,
+            nth=0,
+            remark=remark,
+            registered_at=self._clock(),
+            gallery=self.name,
+            metadata=metadata,
+            expires_at=expires_at,
+        )
+        return await self._enroll_each([replace(first, nth=nth) for nth in range(len(candidate.faces))], timings)
+
+    async def _enroll_each(self, enrollments: Sequence[Enrollment], timings: Timings) -> list[EnrolledFace]:
         async with self._registering:
             duplicates = [await self._duplicate(each, timings) for each in enrollments]
             face_ids = await self._add(enrollments, timings)
         kept = await self._store.fetch(face_ids, gallery=self.name)
         return [
-            EnrolledFace(face=kept[face_id], quality=face.quality, duplicate_of=duplicate)
-            for face_id, face, duplicate in zip(face_ids, candidate.faces, duplicates, strict=True)
+            EnrolledFace(face=kept[face_id], quality=each.candidate.faces[each.nth].quality, duplicate_of=duplicate)
+            for face_id, each, duplicate in zip(face_ids, enrollments, duplicates, strict=True)
             if face_id in kept  # else it was removed at once
         ]
 

@@ -45,7 +45,7 @@ async def test_a_person_has_a_picture_and_a_count(console: Console, service: Cli
     await register(service, pictures / "obama2.jpg", "Barack")
     await console.show("people")
     await expect(console.page.locator(".person")).to_contain_text("2 photos")
-    await expect(console.page.locator(".person img")).to_have_js_property("naturalWidth", 240)
+    await expect(console.page.locator(".person img")).to_have_js_property("naturalHeight", 240)
     await expect(console.page.get_by_text("2 photos in this gallery")).to_be_visible()
 
 

@@ -49,7 +49,7 @@ async def test_signing_in_and_out(console: Console, pictures: Path) -> None:
     await expect(console.page.locator("h1")).to_have_text("People")
     await console.register("Barack", pictures / "obama.jpg")
     await console.show("people")
-    await expect(console.page.locator(".person img")).to_have_js_property("naturalWidth", 240)
+    await expect(console.page.locator(".person img")).to_have_js_property("naturalHeight", 240)
     await console.page.reload()
     await expect(console.page.locator(".person")).to_have_count(1)
     await console.button("Sign out").click()

@@ -20,6 +20,7 @@ from service.errors import (
     FaceNotFound,
     FaceUncertain,
     InvalidImage,
+    InvalidRequest,
     MultipleFaces,
     TooSmall,
     UnknownFace,
@@ -201,6 +202,38 @@ class TestQuality:
     async def test_a_photo_without_light(self, gallery: Gallery) -> None:
         with pytest.raises(FaceDark, match="too dark to find a face"):
             await gallery.enroll(jpeg(Image.new("RGB", (100, 100))), "test", Timings())
+
+
+class TestExpiry:
+    @pytest.mark.slow
+    async def test_a_face_whose_time_is_up_counts_as_gone(
+        self, engine: Engine, store: Store, portraits: dict[str, bytes]
+    ) -> None:
+        """To the microsecond, though it is still in the store."""
+        now = START
+        gallery = Gallery(engine, store, RULES, clock=lambda: now)
+        end = START + timedelta(hours=1)
+        for name, expires_at in (("obama", end), ("obama2", None)):
+            await gallery.enroll_faces(
+                portraits[name], name, Timings(), faces=None, quality=None, expires_at=expires_at
+            )
+
+        async def seen() -> tuple[list[str], ...]:
+            page, _ = await gallery.page(10, after=None, remark=None)
+            matches = await gallery.identify(portraits["obama"], 5, Timings())
+            return (
+                [face.remark for face in await stored(gallery)],
+                [face.remark for face in page],
+                [match.face.remark for match in matches],
+            )
+
+        now = end - timedelta(microseconds=1)
+        assert await seen() == (["obama", "obama2"],) * 3
+        now = end
+        assert await seen() == (["obama2"],) * 3
+        assert await store.count() == 2
+        with pytest.raises(InvalidRequest, match="still to come"):
+            await gallery.enroll_faces(portraits["obama"], "x", Timings(), faces=None, quality=None, expires_at=now)
 
 
 class TestRemove:

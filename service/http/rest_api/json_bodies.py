@@ -70,6 +70,8 @@ def _without_default(schema: dict[str, Any]) -> None:
 class FaceChangesBody(Body):
     """What shall be otherwise about a face; what isn't there stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"metadata": {"badge": 4711}, "expires_at": None}]})
+
     remark: Remark = Field("", description="Whose face it is.", json_schema_extra=_without_default)
     metadata: Metadata | None = Field(
         None, description="Instead of all metadata that the face has; null: none.", json_schema_extra=_without_default
@@ -83,6 +85,8 @@ class FaceChangesBody(Body):
 
 class RenameBody(Body):
     """A person's new remark."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"remark": "Zoë Smith"}]})
 
     remark: Remark = Field(description="What the person is called from now on.")
     merge: StrictBool = Field(default=False, description="Whether that may be a person's who is there already.")

@@ -19,8 +19,9 @@ async def test_a_registration_tells_all_about_the_face(caller: Caller, portraits
     [face] = await caller.register(portraits["obama"], "remark=Barack%20O.")
     assert set(face) == {
         *("face_id", "remark", "gallery", "box", "landmarks", "detection_score", "quality", "duplicate_of"),
-        "registered_at",
+        *("registered_at", "metadata", "expires_at"),
     }
+    assert (face["metadata"], face["expires_at"]) == (None, None)
     assert (face["remark"], face["gallery"], face["duplicate_of"]) == ("Barack O.", "default", None)
     assert face["quality"]["problem"] is None
     shown = await caller.ask("GET", f"/v1/faces/{face['face_id']}", 200)

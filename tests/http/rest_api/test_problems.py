@@ -26,11 +26,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_unknown_paths_and_methods(caller: Caller) -> None:
     """404 and 405, with the methods that there are."""
-    for path in ("/v1", "/v1/", "/v1/unknown", "/v1/faces/", "/v1/faces/1/unknown"):
+    for path in ("/v1", "/v1/", "/v1/unknown", "/v1/faces/", "/v1/faces/1/unknown", "/v1/people/", "/v1/people/a/b"):
         await caller.fails(404, "uri_not_found", "GET", path)
     for method, path, allowed in (
         ("PUT", "/v1/faces", {"GET", "POST"}),
-        ("POST", "/v1/faces/1", {"GET", "DELETE"}),
+        ("POST", "/v1/faces/1", {"GET", "PATCH", "DELETE"}),
+        ("POST", "/v1/people/a%2Fb", {"GET", "PATCH", "DELETE"}),
         ("GET", "/v1/identify", {"POST"}),
         ("OPTIONS", "/v1/model", {"GET"}),
         ("DELETE", "/docs", {"GET"}),
@@ -53,14 +54,16 @@ async def test_the_log_has_the_template_and_the_slug(
     """Never a path of the client's, and the id that the answer bears; nothing else is logged."""
     await caller.register(portraits["obama"], "remark=a")
     await caller.fails(404, "unknown_face", "GET", "/v1/faces/123456789")
-    await caller.fails(404, "uri_not_found", "GET", "/v1/people/Somebody")
+    await caller.fails(404, "unknown_person", "GET", "/v1/people/Somebody")
+    await caller.fails(404, "uri_not_found", "GET", "/v1/persons/Somebody")
     lines = [(each["method"], each["route"], each["code"], each["reason"]) for each in of_requests(logged)]
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         ("POST", "/v1/faces", "201", "ok"),
         ("GET", "/v1/faces/{face_id}", "404", "unknown_face"),
+        ("GET", "/v1/people/{remark}", "404", "unknown_person"),
         ("GET", "unknown", "404", "uri_not_found"),
     ]
-    assert {"decode", "detect", "embed", "store"} <= set(of_requests(logged)[-3]["ms"])
+    assert {"decode", "detect", "embed", "store"} <= set(of_requests(logged)[-4]["ms"])
     assert [record for record in of_service(logged) if record.levelno > logging.INFO] == []
     async with caller.http.get("/metrics") as response:
         assert 'route="/v1/faces/{face_id}"' in await response.text()

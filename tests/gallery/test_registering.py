@@ -1,0 +1,78 @@
+"""What becomes of a face that is known already, whose time was up, or whose gallery goes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.errors import UnknownGallery
+from service.gallery.enrollment import Candidate, Enrollment
+from service.gallery.registering import Registrar
+from service.stores.store import Store
+from service.values import Box, Detection, Face, StoredFace
+from tests.support.qualities import GOOD
+from tests.support.stored_faces import START, embedding
+
+DAY = timedelta(days=1)
+
+
+def enrollment(**fields: object) -> Enrollment:
+    """One and the same photo, with a remark."""
+    detection = Detection(Box(0, 0, 9, 9), ((1.0, 1.0),) * 5, 0.99)
+    candidate = Candidate(sha256="ab" * 32, picture="picture", faces=(Face(detection, embedding(1), GOOD),))
+    made = Enrollment(candidate=candidate, nth=0, remark="Zoë", registered_at=START)
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+class Desk:
+    """A registrar of a gallery at a time of the test's choice."""
+
+    def __init__(self, store: Store, require_gallery: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.now = START
+        self.store = store
+        self.registrar = Registrar(store, gallery="visitors", clock=lambda: self.now, require_gallery=require_gallery)
+
+    async def register(self, **fields: object) -> StoredFace:
+        [face_id] = await self.registrar.add([enrollment(gallery="visitors", **fields)])
+        return (await self.store.fetch([face_id], gallery="visitors"))[face_id]
+
+
+@pytest.fixture
+async def desk(store: Store) -> Desk:
+    await store.create_gallery("visitors", START)
+    return Desk(store)
+
+
+async def test_a_known_face_takes_over_what_comes_again(desk: Desk) -> None:
+    """Metadata and the end of its time; what doesn't come again stays, and so does all else."""
+    first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
+    again = await desk.register(registered_at=START + DAY / 2)
+    assert again == first
+    assert await desk.register(metadata={"door": 2}) == replace(first, metadata={"door": 2})
+    later = START + 2 * DAY
+    assert await desk.register(expires_at=later) == replace(first, metadata={"door": 2}, expires_at=later)
+    assert await desk.store.count(gallery="visitors") == 1
+
+
+async def test_a_face_whose_time_is_up_is_registered_anew(desk: Desk) -> None:
+    """Else it would be told as registered, and removed a moment later."""
+    first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
+    desk.now = again_at = START + DAY
+    again = await desk.register(registered_at=again_at)
+    assert again == replace(first, registered_at=again_at, metadata=None, expires_at=None)
+    assert await desk.store.remove_expired(desk.now) == 0
+
+
+async def test_a_gallery_that_goes_meanwhile_keeps_no_face(store: Store) -> None:
+    """Whoever registers is told that it is gone, though the face was written already."""
+
+    async def gone() -> None:
+        assert await store.count(gallery="visitors") == 1
+        raise UnknownGallery("It was removed a moment ago.")
+
+    with pytest.raises(UnknownGallery):
+        await Desk(store, gone).register()
+    assert await store.count() == 0
