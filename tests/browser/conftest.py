@@ -77,8 +77,8 @@ def pictures(photos: Path, portraits: dict[str, bytes], tmp_path_factory: pytest
         (folder / "cat.jpg").write_bytes(jpeg(cat.convert("RGB"), quality=90))
     group = Image.new("RGB", (740, 260), (120, 120, 120))
     for index, name in enumerate(("obama2", "biden", "astronaut")):
-        with Image.open(io.BytesIO(portraits[name])) as portrait:
-            group.paste(portrait, (250 * index, 10))
+        with Image.open(io.BytesIO(portraits[name])) as opened:
+            group.paste(opened, (250 * index, 10))
     (folder / "group.jpg").write_bytes(jpeg(group, quality=95))
     return folder
 
@@ -88,7 +88,9 @@ def camera_film(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the browser's camera sees: obama, for ever."""
     film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
     with Image.open(photos / "obama.jpg") as photo:
-        frame = jpeg(photo.convert("RGB").crop((0, 0, photo.width, photo.width * 3 // 4)).resize((640, 480)), quality=90)
+        frame = jpeg(
+            photo.convert("RGB").crop((0, 0, photo.width, photo.width * 3 // 4)).resize((640, 480)), quality=90
+        )
     film.write_bytes(frame * 2)
     return film
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -57,13 +58,15 @@ async def test_a_service_that_is_busy_for_a_while(console: Console, service: Cli
     """Each photo is tried again until it is done."""
     busy = 3
 
-    async def refuse(route: object) -> None:
+    async def refuse(route: Any) -> None:
         nonlocal busy
         busy -= 1
         if busy >= 0:
-            await route.fulfill(status=503, headers={"Retry-After": "1"}, json={"code": "overloaded", "detail": "Wait."})  # type: ignore[attr-defined]
+            await route.fulfill(
+                status=503, headers={"Retry-After": "1"}, json={"code": "overloaded", "detail": "Wait."}
+            )
         else:
-            await route.continue_()  # type: ignore[attr-defined]
+            await route.continue_()
 
     await console.page.route("**/v1/faces?*", refuse)
     await console.show("import")

@@ -1,4 +1,4 @@
-"""The console as a page: in two languages, on a phone, in the dark, for everybody, quickly, and when the service is away."""
+"""The console as a page: in two languages, on a phone, for everybody, quickly, and when the service is away."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from service.settings import Settings
 from tests.browser.conftest import ANSWER_MS, Console
+from tests.browser.test_people import register
 from tests.conftest import MODELS
 from tests.support.device import Client
 
@@ -107,9 +108,7 @@ class TestPhone:
 
     async def test_nothing_is_wider_than_the_screen(self, console: Console, pictures: Path, service: Client) -> None:
         """And the texts are in the phone's language."""
-        options = {"data": (pictures / "obama.jpg").read_bytes(), "headers": {"Content-Type": "image/jpeg"}}
-        async with service.post("/v1/faces", params={"remark": "W" * 300}, **options) as response:
-            assert response.status == 201
+        await register(service, pictures / "obama.jpg", "W" * 300)
         for view in (*VIEWS, "people/" + "W" * 300):
             await console.show(view)
             await console.page.wait_for_load_state("networkidle")

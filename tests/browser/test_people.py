@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from pathlib import Path
@@ -17,10 +18,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 async def register(service: Client, photo: Path, *remarks: str) -> None:
     """Without the page."""
+    headers, content = {"Content-Type": "image/jpeg"}, await asyncio.to_thread(photo.read_bytes)
     for remark in remarks:
-        options = {"data": photo.read_bytes(), "headers": {"Content-Type": "image/jpeg"}}
-        async with service.post("/v1/faces", params={"remark": remark}, **options) as response:
-            assert response.status == 201
+        sent = service.post("/v1/faces", params={"remark": remark}, data=content, headers=headers)
+        async with sent as response:
+            assert response.status == 201, await response.text()
 
 
 async def faces(service: Client) -> Counter[str]:

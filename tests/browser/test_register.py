@@ -32,7 +32,9 @@ async def test_several_photos_of_one_person_each_with_its_outcome(
 ) -> None:
     await console.register("Barack", pictures / "obama.jpg", pictures / "cat.jpg", pictures / "obama2.jpg")
     await expect(console.page.locator(".outcome.good")).to_have_count(2)
-    await expect(console.page.locator(".outcome.bad")).to_have_text("cat.jpgNot registered. There is no face in this photo.")
+    await expect(console.page.locator(".outcome.bad")).to_have_text(
+        "cat.jpgNot registered. There is no face in this photo."
+    )
     assert await remarks(service) == ["Barack", "Barack"]
 
 

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.fixture(scope="module")
 def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("keys")
-    return Settings(
-        data=folder / "data", model_dir=MODELS, model="casia-webface", keys=keys_file(folder / "keys.toml")
-    )
+    return Settings(data=folder / "data", model_dir=MODELS, model="casia-webface", keys=keys_file(folder / "keys.toml"))
 
 
 async def sign_in(console: Console, key: str) -> None:
@@ -69,7 +67,7 @@ async def test_the_key_is_nowhere_but_in_this_tab(console: Console) -> None:
     local, cookie, session = json.loads(kept)
     assert local == {"language": "en"}
     assert cookie == ""
-    assert session == {"key": CONSOLE}
+    assert session == {"operator-key": CONSOLE}
     assert asked
     assert not [url for url in asked if CONSOLE in url]
     other = Console(await console.page.context.new_page(), console.url)
@@ -87,7 +85,10 @@ async def test_a_key_that_may_only_look(console: Console, pictures: Path) -> Non
 
 async def test_a_key_that_is_taken_away_meanwhile(console: Console) -> None:
     await sign_in(console, CONSOLE)
-    await expect(console.page.locator("h1")).to_have_text("People")
+    await expect(
+        console.page.get_by_text("Nobody is registered yet.").or_(console.page.locator(".person"))
+    ).to_be_visible()
+    await console.page.wait_for_load_state("networkidle")
     await console.page.route(
         "**/v1/**", lambda route: route.fulfill(status=401, json={"code": "unknown_key", "detail": "Gone."})
     )

@@ -5,13 +5,13 @@ const write = (storage, name, value) => {
   try { value === null ? storage.removeItem(name) : storage.setItem(name, value); } catch { /* a browser may forbid it */ }
 };
 
-let key = read(sessionStorage, "key");
+let key = read(sessionStorage, "operator-key");
 let gallery = read(sessionStorage, "gallery");
 
 /** The operator's key; never written where it outlives the tab. */
 export const session = {
   get key() { return key; },
-  set key(value) { key = value; write(sessionStorage, "key", value); },
+  set key(value) { key = value; write(sessionStorage, "operator-key", value); },
   /** The chosen gallery; null is the caller's own. */
   get gallery() { return gallery; },
   set gallery(value) { gallery = value; write(sessionStorage, "gallery", value); },
