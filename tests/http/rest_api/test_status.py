@@ -44,7 +44,7 @@ async def test_another_gallery(caller: Caller) -> None:
 
 async def test_who_called(caller: Caller, device: Device, portraits: dict[str, bytes]) -> None:
     """Where nobody says who they are, their address stands for them; looking at the console's files is no call."""
-    await device.fails(1005, "POST", "/recognition_face", data=b"")
+    await device.fails(1001, "POST", "/recognition_face", data=b"")
     before = (await caller.ask("GET", "/v1/devices", 200))["devices"]
     async with caller.http.get("/") as response:
         assert response.status == 200
