@@ -184,9 +184,7 @@ class Settings:
     delete_by_get: bool = Field(
         default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
     )
-    console: bool = Field(
-        default=True, description="Whether `/` is the console, a page on which operators see and mend the gallery."
-    )
+    console: bool = Field(default=True, description="Whether `/` is the console, where operators see the gallery.")
     devices: Path | None = Field(
         default=None,
         description="The file of devices, which sign their requests (docs/device-authentication.md); with it, or with "

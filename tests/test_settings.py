@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_DUPLICATE": "allow",
     "FACE_MIRROR": False,
     "FACE_DELETE_BY_GET": True,
+    "FACE_CONSOLE": True,
     "FACE_TLS_CERT": None,
     "FACE_TLS_KEY": None,
     "FACE_CORS_ORIGINS": (),
@@ -93,6 +94,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_PRECISION": {"auto": "auto", "f32": "f32", "bf16": "bf16", "int8": "int8"},
     "FACE_THREADS": {"0": 0, "1024": 1024},
     "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
+    "FACE_CONSOLE": {"off": False, "on": True, "no": False, "yes": True},
     "FACE_DELETE_BY_GET": {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True},
     "FACE_TLS_CERT": {"cert.pem": Path("cert.pem")},
     "FACE_TLS_KEY": {"~/key.pem": Path.home() / "key.pem"},
@@ -140,6 +142,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_PRECISION": ["fp16", "F32"],
     "FACE_THREADS": ["-1", "1025", "two"],
     "FACE_MAX_QUEUE": ["0", "x"],
+    "FACE_CONSOLE": ["/console"],
     "FACE_DELETE_BY_GET": ["maybe", "2"],
     "FACE_CORS_ORIGINS": [
         *("desk.example", "https://desk.example/", "https://desk.example/page", "https://a, ", "https://a b", "null"),

@@ -52,7 +52,10 @@ class StaticFile:
 def console_routes() -> list[web.RouteDef]:
     """The page and its files. They hold no secrets: what they show, they ask /v1 for, with the operator's key."""
     known = static_files()
-    return [web.get(routes.CONSOLE, _show(known.pop(PAGE))), web.get(routes.CONSOLE_FILE, _show_named(known))]
+    return [
+        web.get(routes.CONSOLE, _show(known.pop(PAGE)), allow_head=False),
+        web.get(routes.CONSOLE_FILE, _show_named(known), allow_head=False),
+    ]
 
 
 def static_files() -> dict[str, StaticFile]:

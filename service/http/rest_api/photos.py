@@ -66,16 +66,14 @@ async def identify(request: web.Request, query: SearchQuery, limits: FormLimits)
     faces = []
     for each in found.faces:
         matches = _matches(each.candidates, found.threshold, pictures)
-        seen = _seen(each.face.detection, each.face.quality, reader)
-        matched = any(match.matched for match in matches)
-        faces.append(MatchedFace(**dict(seen), matched=matched, matches=matches))
-    width, height = found.observation.size
+        seen = dict(_seen(each.face.detection, each.face.quality, reader))
+        faces.append(MatchedFace(**seen, matched=any(match.matched for match in matches), matches=matches))
     return answers.Identification(
         model=reader.contract.model,
         threshold=round(found.threshold, 4),
         gallery=terms.gallery,
-        width=width,
-        height=height,
+        width=found.observation.size[0],
+        height=found.observation.size[1],
         rotation=found.observation.rotation,
         faces=faces,
     )
