@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ import pytest
 from service import __version__
 from service.settings import Settings
 from service.variables import variable
+from tests.support.certificates import made, needs_openssl
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -29,8 +31,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")  # continued 
 
 
 @contextmanager
-def answering(status: int) -> Iterator[int]:
-    """The port of a server on this machine that answers every request so."""
+def answering(status: int, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a server on this machine that answers every request so, over TLS where it has what that needs."""
 
     class Answer(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,6 +47,8 @@ def answering(status: int) -> Iterator[int]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server.server_port
@@ -197,6 +201,19 @@ class TestDockerfile:
         with answering(503) as port:
             assert exit_status(command, FACE_PORT=str(port), **proxy) != 0
         assert exit_status(command, FACE_PORT=str(port)) != 0
+
+    @needs_openssl
+    @pytest.mark.process
+    def test_health_check_of_a_service_with_a_certificate(self, tmp_path: Path) -> None:
+        """Whoever made the certificate: the container asks itself."""
+        found = re.search(r"^HEALTHCHECK .*? CMD (.*)$", DOCKERFILE, re.MULTILINE)
+        assert found
+        command = [sys.executable, *json.loads(found[1])[1:]]
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*made(tmp_path, "container"))
+        for status, healthy in ((200, True), (503, False)):
+            with answering(status, tls) as port:
+                assert (exit_status(command, FACE_PORT=str(port), FACE_TLS_CERT="/cert.pem") == 0) is healthy
 
 
 class TestMakeUp:

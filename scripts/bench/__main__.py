@@ -56,7 +56,8 @@ def main() -> None:
     if not options.no_import:
         _import(options, say)
     if not options.no_gallery:
-        say(_edge_section())
+        say(_section_of("edge"))
+        say(_section_of("galleries"))
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
         options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
@@ -89,9 +90,9 @@ def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[
                 say(set_section(photos, time_in_turns(pipelines, photos), search))
 
 
-def _edge_section() -> str:
+def _section_of(module: str) -> str:
     """Measured in a process of its own, whose event loop has nothing else to do, as a service's."""
-    command = [sys.executable, "-m", "scripts.bench.edge"]
+    command = [sys.executable, "-m", f"scripts.bench.{module}"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # noqa: S603
 
 

@@ -113,20 +113,20 @@ def edge_section(sizes: Sequence[int] = SIZES) -> str:
 
 async def _measure(size: int) -> Run:
     random = np.random.default_rng(0)
-    vectors, probes = _people(size, random)
+    vectors, probes = people_of(size, random)
     truth = _nearest(vectors, probes)
     pictures = [base64.b64encode(random.bytes(PICTURE_BYTES)).decode() for _ in range(BATCH * IN_FLIGHT * 4)]
     stalls = Stalls()
     BENCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as temporary:  # on a disk; /tmp may be memory
         folder = Path(temporary) / "gallery"
-        async with _opened(folder) as store, watched(stalls):
+        async with opened(folder) as store, watched(stalls):
             insertions = await _insert(store, vectors, pictures)
             exact = await _search(store, probes, truth)
             optimize_s, building = await _optimize(store)
             indexed = await _search(store, probes, truth)
         began = time.perf_counter()
-        async with _opened(folder) as store:
+        async with opened(folder) as store:
             await store.search(probes[0], LIMIT, gallery=DEFAULT_GALLERY)
             reopen_s = time.perf_counter() - began
             await _search(store, probes, truth)
@@ -135,7 +135,7 @@ async def _measure(size: int) -> Run:
     return Run(size, insertions, exact, optimize_s, indexed, reopen_s, disk, memory, building, stalls)
 
 
-def _people(size: int, random: np.random.Generator) -> tuple[Vectors, Vectors]:
+def people_of(size: int, random: np.random.Generator) -> tuple[Vectors, Vectors]:
     """Unit vectors of `size` photos, PHOTOS_A_PERSON of each person, and those of the probes; shapes (…, 512)."""
     spread = np.exp(np.arange(DIMENSION) / (-2 * SPECTRUM)).astype(np.float32)
 
@@ -165,7 +165,9 @@ async def _insert(store: EdgeStore, vectors: Vectors, pictures: Sequence[str]) -
     async def writer() -> None:
         for start in starts:
             batch = vectors[start : start + BATCH]
-            await store.add_many([(_face(start + row + 1, next(endless)), each) for row, each in enumerate(batch)])
+            await store.add_many(
+                [(stored_face(start + row + 1, next(endless)), each) for row, each in enumerate(batch)]
+            )
 
     began = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(IN_FLIGHT)))
@@ -196,7 +198,8 @@ async def _search(store: EdgeStore, probes: Vectors, truth: Sequence[set[int]]) 
     return Searches(float(p50), float(p99), found / (LIMIT * len(probes)))
 
 
-def _face(face_id: int, picture: str) -> StoredFace:
+def stored_face(face_id: int, picture: str) -> StoredFace:
+    """A face with PHOTOS_A_PERSON to its person."""
     return StoredFace(
         face_id=face_id,
         remark=f"person {face_id // PHOTOS_A_PERSON}",
@@ -210,7 +213,8 @@ def _face(face_id: int, picture: str) -> StoredFace:
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[EdgeStore]:
+async def opened(folder: Path) -> AsyncIterator[EdgeStore]:
+    """A store of the benchmark's, closed in the end."""
     store = EdgeStore(folder)
     await store.open()
     try:

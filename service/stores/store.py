@@ -135,7 +135,10 @@ class Store(Protocol):
         """The galleries that there are, the default one first, then by name."""
 
     async def create_gallery(self, name: str, created_at: datetime) -> bool:
-        """Make an empty gallery; False where it is there already. Durable once it returns."""
+        """Make an empty gallery; False where it is there already. Durable once it returns.
+
+        Faces that were added under this name while there was no such gallery are forgotten.
+        """
 
     async def remove_gallery(self, name: str) -> bool:
         """Forget a gallery and its faces for good; False where there is none. The default one only loses its faces."""

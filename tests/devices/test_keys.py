@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import stat
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from service.devices.keys import KEY, KeyRegistry, digest_of, new_key, read_keys
 from service.devices.operations import OPERATIONS
 from service.errors import InvalidKeys
-from tests.support.keys import CONSOLE, KEYS, LOST, NOBODYS, VISITORS, digest, keys_file
-from tests.support.processes import service_command
+from tests.conftest import MODELS
+from tests.support.keys import CONSOLE, KEYS, LOST, NOBODYS, VISITORS, bearing, digest, keys_file
+from tests.support.processes import launch, listening, service_command
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ class TestFile:
         assert (console.enabled, console.galleries, console.note) == (True, None, "the operators' own")
         assert console.created_at == datetime(2026, 11, 26, 10, tzinfo=UTC)
         assert reader.operations == {"list"}
-        assert visitors.galleries == {"visitors"}
+        assert visitors.galleries == frozenset({"visitors"})
         assert not lost.enabled
         assert digest(CONSOLE) not in repr(found)
 
@@ -124,6 +129,60 @@ class TestFinding:
         assert found.name == "desk"
 
 
+@pytest.mark.process
+@pytest.mark.slow
+async def test_a_running_service(tmp_path: Path) -> None:
+    """Takes up what a command writes, and SIGHUP at once; a broken edit shuts nobody out, and the log has no key."""
+    path = tmp_path / "keys.toml"
+    key = (await run("add", path, "desk", "--operations", "list")).stdout.strip()
+    environ = {"FACE_DATA": str(tmp_path / "data"), "FACE_MODEL_DIR": str(MODELS), "FACE_MODEL": "casia-webface"}
+    running = await listening(await launch({**environ, "FACE_KEYS": str(path)}))
+    try:
+        async with ClientSession(running.url, headers=bearing(key)) as client:
+            assert await status(client) == 200
+            assert (await run("disable", path, "desk")).returncode == 0
+            running.signal(signal.SIGHUP)
+            await soon(401, client)
+            assert (await run("enable", path, "desk")).returncode == 0
+            await soon(200, client)  # without a signal
+            path.write_text("[desk")
+            running.signal(signal.SIGHUP)
+            await asyncio.sleep(0.2)
+            assert await status(client) == 200
+    finally:
+        running.signal(signal.SIGTERM)
+        assert await running.ended() == 0
+    assert "Until then the keys read before stay (1)." in running.log
+    assert " 401 unknown_key 127.0.0.1 key:desk " in running.log
+    assert key not in running.log
+
+
+@pytest.mark.process
+@pytest.mark.slow
+async def test_a_service_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
+    """It would let nobody in, or everybody: it leaves with the sentence instead."""
+    path = keys_file(tmp_path / "keys.toml", "")
+    running = await launch({"FACE_DATA": str(tmp_path / "data"), "FACE_KEYS": str(path)})
+    assert await running.ended() == 1
+    last = running.log.splitlines()[-1]
+    assert last == f"The service can't start: {path} names no key; add one with `python -m service keys add NAME`."
+
+
+async def run(action: str, path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(service_command, "keys", path, action, *words)
+
+
+async def status(client: ClientSession) -> int:
+    async with client.get("/v1/faces") as response:
+        return response.status
+
+
+async def soon(wanted: int, client: ClientSession) -> None:
+    async with asyncio.timeout(10):
+        while await status(client) != wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 class TestCommands:
     @pytest.mark.slow
     def test_from_the_first_to_the_last(self, tmp_path: Path) -> None:
@@ -139,7 +198,8 @@ class TestCommands:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         entry = read_keys(path)["desk"]
         assert entry.sha256 == digest_of(key)
-        assert (entry.operations, entry.galleries) == ({"list", "recognise"}, {"a", "default"})
+        assert entry.operations == {"list", "recognise"}
+        assert entry.galleries == frozenset({"a", "default"})
         assert entry.created_at is not None
         assert abs(datetime.now(UTC) - entry.created_at) < timedelta(minutes=1)
         assert "disable it, or unset FACE_KEYS" in failed(path, "remove", "desk")

@@ -31,8 +31,10 @@ from service.http.callers import (
 )
 from service.http.keys import CALLER, GALLERIES
 from service.http.rest_api import table
+from service.http.rest_api.openapi import document
 from service.http.rest_api.operations import Operation
 from service.settings import Settings
+from service.timings import Timings
 from service.values import DEFAULT_GALLERY, GalleryEntry
 from tests.conftest import MODELS, Start
 from tests.support.device import Client, Device, form, register_path
@@ -77,7 +79,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A request that would succeed, or say that there is no such face."""
+    """A request that would succeed, or say that there is no such face, person or gallery."""
 
     method: str
     target: str
@@ -117,13 +119,18 @@ def ask(operation: Operation[Any], photo: bytes) -> Ask:
         "verify": ("", IN_JSON, two),
         "detect": ("", IMAGE, photo),
         "embed": ("", IMAGE, photo),
+        "changeFace": ("", IN_JSON, b'{"remark": "x"}'),
+        "renamePerson": ("", IN_JSON, b'{"remark": "x"}'),
     }.get(operation.name, ("", {}, b""))
-    target = operation.path.replace("{face_id}", "2147483647") + query
+    gallery = {"showGallery": DEFAULT_GALLERY, "createGallery": "new"}.get(operation.name, "nowhere")
+    target = operation.path.format(face_id=2147483647, remark="nobody", gallery=gallery) + query
     return Ask(method=operation.method, target=target, headers=headers, body=body)
 
 
 ABOUT_NO_GALLERY = {"detect", "embed", "showModel"}
 """Operations that look at no gallery, so any will do."""
+ABOUT_ALL_GALLERIES = {"listGalleries"}
+"""Operations that tell of those galleries that the caller may use."""
 
 each_operation = pytest.mark.parametrize("operation", table.OPERATIONS, ids=lambda each: str(each.name))
 
@@ -183,16 +190,17 @@ class TestOperations:
         """A key for `visitors` alone does not open the default gallery, named or not."""
         request = ask(operation, photo)
         answer = await request.by(service, bearing(VISITORS))
-        if operation.name in ABOUT_NO_GALLERY:
+        if operation.name in ABOUT_NO_GALLERY | ABOUT_ALL_GALLERIES:
             assert answer == (200, "")
         else:
             assert answer == (403, "operation_denied")
 
     @each_operation
     async def test_who_may_is_let_in(self, service: Client, operation: Operation[Any], photo: bytes) -> None:
-        """By key and, where devices may do this, by signature; where it says that there is no such face, it looked."""
+        """By key and, where devices may do this, by signature; where it says that there is none, it looked."""
         request = ask(operation, photo)
-        wanted = {(operation.status, ""), (404, "unknown_face")}
+        wanted = {(operation.status, ""), (operation.or_status, "")}
+        wanted |= {(404, f"unknown_{what}") for what in ("face", "person", "gallery")}
         assert await request.by(service, bearing(CONSOLE)) in wanted
         assert await request.by(service, {"Authorization": f"bearer   {CONSOLE}"}) in wanted
         if operation.needs in DEVICE_OPERATIONS:
@@ -202,7 +210,7 @@ class TestOperations:
         """One that doesn't can't be made, and the document tells it as the role of each scheme."""
         with pytest.raises(TypeError, match="needs"):
             Operation(name="new", tag="new", method="GET", path="/v1/new", summary="")  # type: ignore[call-arg]
-        described = table.document(table.OPERATIONS)
+        described = document(table.OPERATIONS)
         schemes = described["components"]["securitySchemes"]
         for operation in table.OPERATIONS:
             security = described["paths"][operation.path][operation.method.lower()]["security"]
@@ -310,7 +318,7 @@ async def emptied(service: Client) -> None:
     for entry in await service.app[GALLERIES].list():
         gallery = await service.app[GALLERIES].of(entry.name)
         for face in [face async for face in gallery.list()]:
-            await gallery.remove(face.face_id, {})  # type: ignore[arg-type]
+            await gallery.remove(face.face_id, Timings())
 
 
 class TestLog:

@@ -19,20 +19,11 @@ import pytest
 from service.errors import InvalidSettings
 from service.http.tls import Certificate, open_certificate
 from tests.conftest import MODELS
+from tests.support.certificates import made, needs_openssl
 from tests.support.processes import ROOT, Running, launch, listening
 from tests.support.signing import SECRET, devices_file
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs sh, openssl and curl")
-
-
-def made(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own root, and its key."""
-    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"]
-    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    options = options or ("-nodes",)
-    subprocess.run([*command, *options, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
+pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +39,14 @@ def first(folder: Path) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def second(folder: Path) -> tuple[Path, Path]:
     return made(folder, "second")
+
+
+def copied(certificate: tuple[Path, Path], folder: Path) -> tuple[Path, Path]:
+    """The same certificate and key in files of a test's own."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    shutil.copy(certificate[0], cert)
+    shutil.copy(certificate[1], key)
+    return cert, key
 
 
 @asynccontextmanager
@@ -81,7 +80,7 @@ class TestCertificate:
         self, tmp_path: Path, first: tuple[Path, Path], second: tuple[Path, Path], caplog: pytest.LogCaptureFixture
     ) -> None:
         """For new connections; half a renewal changes nothing, and the log says why."""
-        cert, key = shutil.copy(first[0], tmp_path / "cert.pem"), shutil.copy(first[1], tmp_path / "key.pem")
+        cert, key = copied(first, tmp_path)
         certificate = Certificate(cert, key)
         async with served(certificate) as port:
             assert await shown(port, first[0]) == "first"
@@ -151,7 +150,7 @@ async def running(tmp_path: Path, **settings: Path) -> AsyncIterator[Running]:
 @pytest.mark.process
 async def test_a_service_speaks_https(tmp_path: Path, first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
     """With the clients for devices as they are; plain HTTP gets nothing; SIGHUP takes up a renewed certificate."""
-    cert, key = shutil.copy(first[0], tmp_path / "cert.pem"), shutil.copy(first[1], tmp_path / "key.pem")
+    cert, key = copied(first, tmp_path)
     devices = devices_file(tmp_path / "devices.toml")
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     async with running(tmp_path, FACE_TLS_CERT=cert, FACE_TLS_KEY=key, FACE_DEVICES=devices) as service:
@@ -161,13 +160,10 @@ async def test_a_service_speaks_https(tmp_path: Path, first: tuple[Path, Path], 
             [sys.executable, "scripts/device_client.py", "--device", "door-7", "--secret-file", tmp_path / "secret"],
             ["sh", "scripts/device_client.sh", "-d", "door-7", "-s", tmp_path / "secret"],
         ):
+            environ = {**os.environ, "SSL_CERT_FILE": str(cert), "CURL_CA_BUNDLE": str(cert)}
+            line = [*map(str, command), f"https://127.0.0.1:{service.port}", "list"]
             said = await asyncio.to_thread(
-                subprocess.run,
-                [*command, f"https://127.0.0.1:{service.port}", "list"],
-                check=True,
-                cwd=ROOT,
-                env={**os.environ, "SSL_CERT_FILE": str(cert)},
-                capture_output=True,
+                subprocess.run, line, check=True, cwd=ROOT, env=environ, capture_output=True, text=True
             )
             assert json.loads(said.stdout)["code"] == 0
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)

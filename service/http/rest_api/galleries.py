@@ -6,7 +6,7 @@ from aiohttp import web
 
 from service import errors
 from service.http import routes
-from service.http.callers import gallery_of
+from service.http.callers import gallery_name, gallery_of, visible_galleries
 from service.http.forms import FormLimits
 from service.http.keys import GALLERIES
 from service.http.rest_api import examples
@@ -17,8 +17,8 @@ from service.http.rest_api.queries import NoQuery
 
 
 async def list_galleries(request: web.Request, _query: NoQuery, _: FormLimits) -> GalleryList:
-    """All galleries."""
-    found = await request.app[GALLERIES].list()
+    """All galleries that the caller may use."""
+    found = visible_galleries(request, await request.app[GALLERIES].list())
     return GalleryList(galleries=[ListedGallery(gallery=each.name, created_at=each.created_at) for each in found])
 
 
@@ -29,14 +29,14 @@ async def show(request: web.Request, _query: NoQuery, _: FormLimits) -> Gallery:
 
 async def create(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """Make one gallery, unless it is there."""
-    name = read_gallery_name(request)
+    name = gallery_name(request, read_gallery_name(request))
     made = await request.app[GALLERIES].create(name)
     return as_json(await _told(request, name), 201 if made else 200)
 
 
 async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """Forget one gallery and its faces."""
-    await request.app[GALLERIES].remove(read_gallery_name(request))
+    await request.app[GALLERIES].remove(gallery_name(request, read_gallery_name(request)))
     return web.Response(status=204)
 
 
@@ -54,7 +54,8 @@ GALLERY_OPERATIONS = (
         method="GET",
         path=routes.GALLERIES,
         summary="List the galleries.",
-        description="A face of one gallery is never found in another. `default` is always there.",
+        description="Those that the caller may use. A face of one gallery is never found in another; `default` is "
+        "always there.",
         query=NoQuery,
         handle=list_galleries,
         answer=GalleryList,

@@ -113,4 +113,4 @@ class Stats(Answer):
 
     gallery: GalleryName
     faces: int = Field(ge=0)
-    galleries: int = Field(ge=1)
+    galleries: int = Field(ge=0, description="Those that the caller may use.")

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from service import __version__, errors
 from service.http import routes
-from service.http.callers import gallery_of
+from service.http.callers import gallery_of, visible_galleries
 from service.http.forms import FormLimits
 from service.http.keys import GALLERIES, PHOTO_READER
 from service.http.rest_api import examples
@@ -33,7 +33,11 @@ async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Mo
 async def show_stats(request: web.Request, query: GalleryQuery, _: FormLimits) -> Stats:
     """How many faces and galleries there are."""
     gallery = await gallery_of(request, query.gallery)
-    return Stats(gallery=gallery.name, faces=await gallery.count(), galleries=len(await request.app[GALLERIES].list()))
+    return Stats(
+        gallery=gallery.name,
+        faces=await gallery.count(),
+        galleries=len(visible_galleries(request, await request.app[GALLERIES].list())),
+    )
 
 
 STATE_OPERATIONS = (

@@ -21,18 +21,24 @@ DISK_RESERVE_BYTES = 128 * 2**20
 FLUSH_EVERY = 1000
 """Writes between two flushes under steady load; Edge drops its log of writes only when it is flushed."""
 
+_KEYWORD = qdrant.KeywordIndexParams(enable_hnsw=False)
 _WHOLE_NUMBER = qdrant.IntegerIndexParams(lookup=True, range=True, enable_hnsw=False)
+_TIME = qdrant.DatetimeIndexParams(enable_hnsw=False)
 
-INDEXES: dict[str, qdrant.PayloadSchemaType | qdrant.PayloadSchemaParams] = {
+INDEXES: dict[str, qdrant.PayloadSchemaParams] = {
     GALLERY: qdrant.KeywordIndexParams(is_tenant=True),
-    **dict.fromkeys(KEYWORDS, qdrant.PayloadSchemaType.Keyword),
-    NAME: qdrant.KeywordIndexParams(enable_hnsw=False),
-    NAME_ORDER: _WHOLE_NUMBER,
-    PERSON: _WHOLE_NUMBER,
-    REGISTERED_AT: qdrant.PayloadSchemaType.Datetime,
-    EXPIRES_AT: qdrant.DatetimeIndexParams(enable_hnsw=False),
+    **dict.fromkeys((*KEYWORDS, NAME), _KEYWORD),
+    **dict.fromkeys((NAME_ORDER, PERSON), _WHOLE_NUMBER),
+    **dict.fromkeys((REGISTERED_AT, EXPIRES_AT), _TIME),
 }
-"""The index of each field that questions are asked of."""
+"""The index of each field that questions are asked of; only galleries are searched through links of their own."""
+
+_HNSW = qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000, payload_m=16)
+"""Links inside each gallery and none between them, as Qdrant advises where each search is in one tenant.
+
+The other two are Qdrant's own: neighbours looked at for each new link, and kilobytes of embeddings below which a
+gallery is searched without links.
+"""
 
 
 class DurableShard:
@@ -67,7 +73,8 @@ class DurableShard:
         if not path.exists():
             _create(path, dimension)
         try:
-            self._edge = qdrant.EdgeShard.load(str(path))
+            # A shard with links across galleries, of an older version, is searched as it is until it is optimized next.
+            self._edge = qdrant.EdgeShard.load(str(path), _config(dimension))
         except Exception as error:
             if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
                 raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
@@ -121,12 +128,16 @@ class DurableShard:
             self._edge.close()
 
 
+def _config(dimension: int) -> qdrant.EdgeConfig:
+    vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+    return qdrant.EdgeConfig(vectors=vectors, hnsw_config=_HNSW)
+
+
 def _create(path: Path, dimension: int) -> None:
     """Make an empty shard under another name first, so that one that bears its name is complete."""
     draft = path.with_name("shard.new")
     shutil.rmtree(draft, ignore_errors=True)
-    vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
-    shard = qdrant.EdgeShard.create(str(draft), qdrant.EdgeConfig(vectors=vectors))
+    shard = qdrant.EdgeShard.create(str(draft), _config(dimension))
     for name, schema in INDEXES.items():
         shard.update(qdrant.UpdateOperation.create_field_index(name, schema))
     shard.flush()

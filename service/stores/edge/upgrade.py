@@ -33,17 +33,13 @@ def bring_up_to_date(shard: DurableShard) -> None:
         records: list[Any] = shard.edge.scroll(request)[0]
         if not records:
             break
-        done += _complete(shard, records)
+        done += complete(shard, records)
         after = records[-1].id
-    for name, schema in INDEXES.items():
-        if name not in shard.edge.info().payload_schema:
-            shard.update(qdrant.UpdateOperation.create_field_index(name, schema), points=1)
-    shard.sync()
-    shard.flush()
+    make_indexes(shard)
     log.info("The gallery is up to date: %d faces got new fields", done)
 
 
-def _complete(shard: DurableShard, records: list[Any]) -> int:
+def complete(shard: DurableShard, records: list[Any]) -> int:
     """Set the missing fields of some faces; how many lacked some."""
     lacking: dict[str, list[int]] = defaultdict(list)
     for each in records:
@@ -54,3 +50,12 @@ def _complete(shard: DurableShard, records: list[Any]) -> int:
         shard.update(qdrant.UpdateOperation.set_payload([*face_ids], fields), points=len(face_ids))
     shard.sync()
     return sum(map(len, lacking.values()))
+
+
+def make_indexes(shard: DurableShard) -> None:
+    """Make those that are missing; the former ones stay as they are."""
+    for name, schema in INDEXES.items():
+        if name not in shard.edge.info().payload_schema:
+            shard.update(qdrant.UpdateOperation.create_field_index(name, schema), points=1)
+    shard.sync()
+    shard.flush()

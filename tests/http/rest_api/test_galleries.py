@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -59,8 +60,8 @@ async def test_names(caller: Caller) -> None:
 
 async def test_every_operation_knows_its_gallery(caller: Caller, portraits: dict[str, bytes]) -> None:
     """One that nobody made is told as such, whatever is asked of it."""
-    photo = {"data": portraits["obama"], "headers": {"Content-Type": "image/jpeg"}}
-    bodies = {
+    photo: dict[str, Any] = {"data": portraits["obama"], "headers": {"Content-Type": "image/jpeg"}}
+    bodies: dict[str, dict[str, Any]] = {
         "registerFaces": photo,
         "identify": photo,
         "verify": photo,
@@ -111,7 +112,7 @@ async def test_faces_of_one_gallery_are_not_in_another(caller: Caller, portraits
 
 async def test_a_removal_and_registrations_at_the_same_moment(caller: Caller, portraits: dict[str, bytes]) -> None:
     """Leave no face behind, and each registration says whether there is still a gallery."""
-    options = {"data": portraits["obama"], "headers": {"Content-Type": "image/jpeg"}}
+    options: dict[str, Any] = {"data": portraits["obama"], "headers": {"Content-Type": "image/jpeg"}}
 
     async def register(number: int) -> int:
         async with caller.http.post(f"/v1/faces?gallery=visitors&remark={number}", **options) as response:

@@ -122,6 +122,30 @@ async def test_what_is_not_said_of_a_face_stays(caller: Caller, portraits: dict[
     assert (again["face_id"], again["metadata"], again["expires_at"]) == (face["face_id"], {"b": 2}, None)
 
 
+async def test_odd_names_and_the_last_moment_are_kept(caller: Caller, portraits: dict[str, bytes]) -> None:
+    """Whatever a store may take for a path of its own, and the latest time that there is."""
+    odd = {
+        "": 1,
+        "a.b": 2,
+        "a[0]": {"c[]": [None, [], {}]},
+        '"': "\x00",
+        "张.三": -0.5,
+        "a/b": 2**53 - 1,
+        "picture": "x",
+    }
+    last = "9999-12-31T23:59:59.999999Z"
+    [face] = await caller.register(portraits["obama"], f"remark=a&metadata={quote(json.dumps(odd))}&expires_at={last}")
+    assert (face["metadata"], face["expires_at"]) == (odd, last)
+    changed = await change(caller, face, metadata={"a": odd["a[0]"], "remark": "no"}, expires_at=last)
+    assert (changed["metadata"], changed["remark"]) == ({"a": odd["a[0]"], "remark": "no"}, "a")
+    assert await caller.ask("GET", f"/v1/faces/{face['face_id']}", 200) == changed
+    [seen] = (await caller.about(portraits["obama"], "/v1/identify"))["faces"]
+    assert seen["matches"][0]["face_id"] == face["face_id"]
+    largest = "9" * 17
+    assert (await caller.ask("GET", f"/v1/people?cursor={largest}-{largest}", 200))["people"] == []
+    assert (await caller.ask("GET", f"/v1/faces?cursor={largest}-{largest[1:]}", 200))["faces"] == []
+
+
 async def test_a_change_that_is_none(caller: Caller, portraits: dict[str, bytes]) -> None:
     """A remark can't be taken away, and what isn't kept can't be changed."""
     [face] = await caller.register(portraits["obama"], "remark=a")

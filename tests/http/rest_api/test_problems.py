@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,12 +11,9 @@ from service.errors import FaceServiceError, StoreUnavailable
 from service.gallery.gallery import Gallery
 from service.http.rest_api.problems import STATUSES, status_of
 from service.logs import TextFormatter
-from service.settings import Settings
-from tests.conftest import Start
 from tests.http.rest_api.conftest import Caller
 from tests.support.device import Device
 from tests.support.logs import of_requests, of_service
-from tests.support.signing import Signed, devices_file, exchange, signed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,20 +92,3 @@ async def test_a_class_has_its_own_status_or_its_parents() -> None:
     assert status_of(errors.ImageTooLarge) == 413
     assert status_of(errors.GalleryInUse) == 503
     assert status_of(errors.InvalidSettings) == status_of(FaceServiceError) == 500
-
-
-@pytest.mark.asyncio(loop_scope="function")
-@pytest.mark.slow
-async def test_where_devices_must_sign_nobody_may_use_it(start: Start, settings: Settings, tmp_path: Path) -> None:
-    """Neither without a signature nor with one; nor is its document open."""
-    client = await start(replace(settings, devices=devices_file(tmp_path / "devices.toml")))
-    assert client.port is not None
-    for method, path in (("GET", "/v1/faces"), ("POST", "/v1/identify"), ("GET", "/v1/x"), ("DELETE", "/v1/faces/1")):
-        for request in (Signed(method, path, ()), signed(method, path)):
-            head, body = await exchange(client.port, request.wire())
-            assert head.startswith(b"HTTP/1.1 401 ")
-            assert b"WWW-Authenticate: Bearer" in head
-            assert json.loads(body)["code"] == "unauthenticated"
-    for path in ("/docs", "/docs/style.css", "/openapi.json"):
-        head, _ = await exchange(client.port, signed("GET", path).wire())
-        assert head.startswith(b"HTTP/1.1 401 ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from service.errors import GalleryInUse, StoreUnavailable
 from service.stores.edge.folder import replace_gallery
 from service.stores.edge.shard import Shard
 from service.stores.edge.store import EdgeStore
-from tests.support.stored_faces import CONTRACT, face, fill
+from tests.support.stored_faces import CONTRACT, START, embedding, face, fill
 
 
 @pytest.mark.slow
@@ -78,3 +79,52 @@ def test_a_replacement_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.Monke
     assert shard.contract == (CONTRACT if renames < 2 else other)
     assert shard.faces.count() == 0
     shard.close()
+
+
+@pytest.mark.parametrize("damage", ["", "[", "[1]", '"x"', "{}", '{"model": 1}', "WITH face_id_bits", "WITH fields"])
+async def test_a_contract_that_cannot_be_read_is_said_to_be(edge: EdgeStore, folder: Path, damage: str) -> None:
+    """In one sentence, whatever is the matter with it; nothing is guessed."""
+    await edge.close()
+    path = folder / "contract.json"
+    if damage.startswith("WITH "):
+        path.write_text(json.dumps({**json.loads(path.read_text()), damage[5:]: "many"}))
+    else:
+        path.write_text(damage)
+    with pytest.raises(StoreUnavailable, match=r"contract\.json can't be read"):
+        await EdgeStore(folder).open()
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"staff": 1}', '{"staff": "yesterday"}'])
+async def test_a_list_of_galleries_that_cannot_be_read_is_said_to_be(
+    edge: EdgeStore, folder: Path, damage: str
+) -> None:
+    """Rather than hiding the faces in them."""
+    await edge.create_gallery("staff", START)
+    await edge.close()
+    (folder / "galleries.json").write_text(damage)
+    with pytest.raises(StoreUnavailable, match=r"galleries\.json can't be read"):
+        await EdgeStore(folder).open()
+
+
+def test_a_gallery_whose_removal_was_cut_off_is_empty_and_still_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its faces and its name, it can be removed again, and no face comes back."""
+    shard = Shard(folder)
+    shard.bind(CONTRACT, face_id_bits=31)
+    shard.create_gallery("staff", START)
+    shard.faces.add_many([(face(1, gallery="staff"), embedding(1)), (face(2), embedding(2))])
+    with monkeypatch.context() as patch:
+        patch.setattr("service.stores.edge.shard.write_galleries", cut_off_at_once)
+        with pytest.raises(KeyboardInterrupt):
+            shard.remove_gallery("staff")
+    shard.close()
+    later = Shard(folder)
+    assert [each.name for each in later.galleries()] == ["default", "staff"]
+    assert (later.faces.count(gallery="staff"), later.faces.count()) == (0, 1)
+    assert later.remove_gallery("staff")
+    later.close()
+
+
+def cut_off_at_once(*_: object) -> None:
+    raise KeyboardInterrupt
