@@ -20,6 +20,9 @@ from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, 
 REQUEST_LIMIT_S = 30.0
 """After this long without an answer a request fails."""
 
+MANY_FACES_LIMIT_S = 900.0
+"""Removing a gallery takes about 0.1 s for 1,000 faces."""
+
 BIND_LIMIT_S = 4 * 3600.0
 """Bringing a gallery of an older version up to date takes a while for each face that it has."""
 
@@ -111,7 +114,7 @@ class EdgeStore:
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""
-        return await self._link.call(requests.RemoveExpired(now))
+        return await self._link.call(requests.RemoveExpired(now), MANY_FACES_LIMIT_S)
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
@@ -130,11 +133,11 @@ class EdgeStore:
 
     async def rename_person(self, remark: str, new: str, *, gallery: str) -> int:
         """See Store.rename_person; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
-        return await self._link.call(people_requests.RenamePerson(remark, new, gallery))
+        return await self._link.call(people_requests.RenamePerson(remark, new, gallery), MANY_FACES_LIMIT_S)
 
     async def remove_person(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""
-        return await self._link.call(people_requests.RemovePerson(remark, gallery))
+        return await self._link.call(people_requests.RemovePerson(remark, gallery), MANY_FACES_LIMIT_S)
 
     async def galleries(self) -> list[GalleryEntry]:
         """See Store.galleries."""
@@ -142,11 +145,11 @@ class EdgeStore:
 
     async def create_gallery(self, name: str, created_at: datetime) -> bool:
         """See Store.create_gallery."""
-        return await self._link.call(people_requests.CreateGallery(name, created_at))
+        return await self._link.call(people_requests.CreateGallery(name, created_at), MANY_FACES_LIMIT_S)
 
     async def remove_gallery(self, name: str) -> bool:
         """See Store.remove_gallery."""
-        return await self._link.call(people_requests.RemoveGallery(name))
+        return await self._link.call(people_requests.RemoveGallery(name), MANY_FACES_LIMIT_S)
 
     async def figures(self) -> Figures:
         """See Store.figures."""
