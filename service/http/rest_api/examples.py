@@ -37,7 +37,6 @@ IDENTIFICATION = {
     "model": "vggface2",
     "threshold": 0.485,
     "gallery": "default",
-    **_SIZE,
     "faces": [{**_SEEN, "matched": True, "matches": _MATCHES}],
 }
 EMBEDDING_IDENTIFICATION = {

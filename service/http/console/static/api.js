@@ -69,7 +69,7 @@ export const getFaces = (query, signal) => members("GET", "/faces", { query, sig
 export const getPicture = async (faceId, signal) => (await ask("GET", `/faces/${faceId}/picture`, { signal })).blob();
 
 export const identify = (photo, signal) => members("POST", "/identify", {
-  query: { limit: 3, include: "picture" }, body: photo, type: photoType(photo), signal });
+  query: { limit: 3, include: "picture,size" }, body: photo, type: photoType(photo), signal });
 export const register = (photo, query, signal) => members("POST", "/faces", {
   query, body: photo, type: photoType(photo), signal });
 
