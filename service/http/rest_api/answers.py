@@ -128,7 +128,7 @@ class Identification(Answer):
     width: int | None = Field(default=None, description="With `include=size`: pixels of the upright photo.")
     height: int | None = None
     rotation: int | None = Field(
-        None, description="Degrees that it was turned clockwise for its faces to stand upright."
+        default=None, description="Degrees that it was turned clockwise for its faces to stand upright."
     )
     faces: list[MatchedFace]
 
