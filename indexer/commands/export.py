@@ -7,11 +7,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from indexer.moving.archive import Header, face_line
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.progress import Progress
 from service.errors import StoreUnavailable
 from service.gallery.opening import open_existing
+from service.moving.archive import Header, face_line
 from service.settings import Settings
 from service.stores.store import Store
 
@@ -32,7 +32,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     async with open_existing(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
-        header = Header(contract, _place(settings), await store.count())
+        header = Header(contract, _place(settings), await store.count(), store.face_id_bits)
         with closing(ArchiveWriter(arguments.file, header)) as writer:
             await _copy(store, writer, header.count)
             writer.finish()

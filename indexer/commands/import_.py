@@ -39,7 +39,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     store = open_store(settings)
     with ArchiveReader(arguments.file) as reader:
         try:
-            await _bind(store, reader.header.contract)
+            await _bind(store, reader.header.contract, reader.header.face_id_bits)
             outcomes, damage = await _copy(reader, store)
         finally:
             await store.close()
@@ -56,7 +56,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     return 1 if damage or outcomes[Added.TAKEN] else 0
 
 
-async def _bind(store: Store, contract: ModelContract) -> None:
+async def _bind(store: Store, contract: ModelContract, face_id_bits: int) -> None:
     kept = await store.open()
     if kept not in (None, contract):
         raise ContractMismatch(
@@ -64,7 +64,12 @@ async def _bind(store: Store, contract: ModelContract) -> None:
             "it into a new gallery (FACE_DATA or FACE_QDRANT_COLLECTION), and run `python -m indexer reembed` on that "
             "one."
         )
-    await store.bind(contract)
+    await store.bind(contract, face_id_bits=face_id_bits)
+    if store.face_id_bits < face_id_bits:
+        raise UnusableArchive(
+            f"The file's numbers of faces have {face_id_bits} bits, those of the gallery {store.face_id_bits}; import "
+            "it into a new gallery (FACE_DATA or FACE_QDRANT_COLLECTION)."
+        )
 
 
 async def _copy(reader: ArchiveReader, store: Store) -> tuple[Counter[Added], UnusableArchive | None]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from indexer.moving.archive import end_line, is_end, read_face, read_header
 from indexer.moving.compression import DAMAGED, codec_of
 from service.errors import UnusableArchive
+from service.moving.archive import end_line, is_end, read_face, read_header
 from service.values import Embedding, StoredFace
 
 MAX_LINE_BYTES = 64 * 2**20

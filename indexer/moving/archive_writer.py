@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.moving.archive import Header, end_line, face_id_of, header_line, read_header
 from indexer.moving.compression import codec_of
 from service.errors import UnusableArchive
 from service.files import lock, rename_durably
+from service.moving.archive import Header, end_line, face_id_of, header_line, read_header
 
 BLOCK_BYTES = 1 << 20
 """Lines of about so many bytes are compressed and written together."""

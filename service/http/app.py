@@ -38,6 +38,7 @@ from service.http.keys import (
     OVERVIEW,
     PHOTO_READER,
     REQUEST_LOG,
+    TRANSFER,
 )
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
@@ -48,6 +49,7 @@ from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
 from service.http.tls import open_certificate
 from service.models.selection import ModelFiles
+from service.moving.transfer import Transfer
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.vision.engine import Engine, open_engine
@@ -161,6 +163,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
                 app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
+                app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store, warnings)
                 app[OVERVIEW] = Overview(
                     settings=settings,

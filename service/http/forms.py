@@ -82,7 +82,7 @@ async def receiving(request: web.Request, limits: FormLimits, malformed: str) ->
 
     Raises InvalidRequest then, and with the sentence `malformed` where the block can't read what came.
     """
-    await _send_continue(request)
+    await send_continue(request)
     try:
         async with asyncio.timeout(limits.receive_s):
             yield
@@ -106,7 +106,7 @@ def content_of(request: web.Request) -> StreamReader:
     return request.get(SIGNED_BODY, request.content)
 
 
-async def _send_continue(request: web.Request) -> None:
+async def send_continue(request: web.Request) -> None:
     """Ask for the body, where the client waits to be asked and hasn't been."""
     if SIGNED_BODY in request:
         return

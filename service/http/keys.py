@@ -17,10 +17,12 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.overview import Overview
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
+    from service.moving.transfer import Transfer
     from service.timings import Timings
 
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
+TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
 HEALTH: web.AppKey[Health] = web.AppKey("health")
 OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")

@@ -21,11 +21,11 @@ import pytest
 from indexer.__main__ import main
 from indexer.commands import export as export_command
 from indexer.commands import import_ as import_command
-from indexer.moving.archive import Header
 from indexer.moving.archive_reader import ArchiveReader
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.moving.compression import codec_of
 from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable, UnusableArchive
+from service.moving.archive import Header
 from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store

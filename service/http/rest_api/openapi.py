@@ -137,6 +137,8 @@ def _json_body(takes: Takes | type[Body]) -> type[Body] | None:
 
 
 def _content(takes: Takes | type[Body]) -> dict[str, Any]:
+    if takes is Takes.ARCHIVE:
+        return {"application/x-ndjson": {"schema": _BINARY}}
     body = _json_body(takes)
     assert body is not None  # noqa: S101 - an operation that takes nothing has no body
     in_json = {"application/json": {"schema": {"$ref": _REF.format(model=body.__name__)}}}

@@ -27,6 +27,7 @@ class Takes(Enum):
     NOTHING = "nothing"
     PHOTO = "a photo"
     PHOTOS = "a photo, or two"
+    ARCHIVE = "an exported gallery"
     REGISTRATION = "a photo, and what is kept beside its faces"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,17 +26,23 @@ from service.values import MAX_FACE_ID, Box, Embedding, ModelContract, StoredFac
 FORMAT = "face-gallery"
 VERSION = 1
 
+_GALLERY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
 MAX_LENGTH_ERROR = 1e-3
 """By so much the length of a vector may differ from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The model of the vectors, where the gallery was, and how many faces it had when the export began."""
+    """The model of the vectors, where the gallery was, how many faces it had at most when the export began.
+
+    Its numbers of faces are below 2^face_id_bits; exports of older versions don't say so, and may have 53 bits.
+    """
 
     contract: ModelContract
     gallery: str
     count: int
+    face_id_bits: int = 53
 
 
 def header_line(header: Header) -> bytes:
@@ -52,10 +59,12 @@ def read_header(line: bytes) -> Header:
     if fields.get("version") != VERSION:
         raise ValueError(f"it has version {fields.get('version')!r} of the format, and only {VERSION} can be read")
     try:
-        header = Header(from_mapping(fields["contract"]), fields["gallery"], fields["count"])
+        header = Header(
+            from_mapping(fields["contract"]), fields["gallery"], fields["count"], fields.get("face_id_bits", 53)
+        )
     except (KeyError, TypeError, ValueError):
         raise ValueError("its header is damaged") from None
-    if not isinstance(header.gallery, str) or not _is_whole(header.count):
+    if not isinstance(header.gallery, str) or not _is_whole(header.count) or header.face_id_bits not in {31, 53}:
         raise ValueError("its header is damaged")
     return header
 
@@ -113,12 +122,18 @@ def _check(face: StoredFace) -> None:
         raise ValueError("a text holds half of a surrogate pair, which is not a character") from None
     if not isinstance(face.box, Box) or not all(isinstance(each, int | float) for each in numbers):
         raise ValueError("a number is missing")
+    if not (isinstance(face.gallery, str) and _GALLERY.fullmatch(face.gallery)):
+        raise ValueError("the gallery's name can't be used")
+    if not isinstance(face.metadata, dict | None):
+        raise ValueError("the metadata is no object")
+    if face.expires_at is not None and face.expires_at.utcoffset() != timedelta(0):
+        raise ValueError("the end of its time is not in UTC")
     if face.registered_at.utcoffset() != timedelta(0):
         raise ValueError("the time is not in UTC")
 
 
 def _rest(header: Header) -> dict[str, Any]:
-    return {"gallery": header.gallery, "count": header.count}
+    return {"gallery": header.gallery, "count": header.count, "face_id_bits": header.face_id_bits}
 
 
 def _line(fields: dict[str, Any]) -> bytes:

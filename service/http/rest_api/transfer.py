@@ -1,0 +1,120 @@
+"""Whole galleries out of a running service and into it, as the lines that the indexer's exports have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from pydantic import Field
+
+from service import errors
+from service.errors import InvalidRequest, UnusableArchive
+from service.http import routes
+from service.http.callers import gallery_of
+from service.http.forms import FormLimits, send_continue
+from service.http.keys import CALLER, OUTCOME, TRANSFER
+from service.http.request_log import Outcome
+from service.http.rest_api.answers import Answer
+from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.queries import GalleryQuery
+
+CONTENT_TYPE = "application/x-ndjson"
+MAX_LINE_BYTES = 16 * 2**20
+"""A picture of 4,096 pixels has about 5 MB."""
+STALL_LIMIT_S = 120.0
+"""An export whose reader takes nothing for so long is broken off."""
+
+
+class ImportedFaces(Answer):
+    """What became of the faces of an archive."""
+
+    added: int = Field(ge=0, description="They are new.")
+    known: int = Field(ge=0, description="They were there already.")
+    taken: int = Field(ge=0, description="They were not added: other faces have their numbers.")
+
+
+async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.StreamResponse:
+    """Every face, line by line; half an export has no end line, and its connection breaks off."""
+    gallery = await _scope(request, query)
+    lines = request.app[TRANSFER].export(gallery)
+    first = await anext(lines)
+    headers = {"Content-Disposition": f'attachment; filename="{gallery or "faces"}.jsonl"', "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, **headers})
+    response[OUTCOME] = Outcome(code="200")
+    await response.prepare(request)
+    await response.write(first)
+    async for some in lines:
+        async with asyncio.timeout(STALL_LIMIT_S):
+            await response.write(some)
+    await response.write_eof()
+    return response
+
+
+async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:
+    """Add the faces of an export that are not there yet."""
+    gallery = await _scope(request, query)
+    await send_continue(request)
+    done = await request.app[TRANSFER].import_lines(_lines(request, limits), gallery)
+    return ImportedFaces(added=done.added, known=done.known, taken=done.taken)
+
+
+async def _scope(request: web.Request, query: GalleryQuery) -> str | None:
+    """The one gallery that is meant, None for all: a caller who may use some only has one named."""
+    if query.gallery is None and request[CALLER].galleries is None:
+        return None
+    return (await gallery_of(request, query.gallery)).name
+
+
+async def _lines(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
+    """The body's lines, each with its newline; what follows the last newline is left out."""
+    rest = bytearray()
+    while True:
+        try:
+            async with asyncio.timeout(limits.receive_s):
+                chunk = await request.content.readany()
+        except (TimeoutError, web.RequestPayloadError, ValueError):
+            raise InvalidRequest("The archive did not arrive as a whole; send it again.") from None
+        if not chunk:
+            return
+        *whole, last = chunk.split(b"\n")
+        for line in whole:
+            yield bytes(rest + line) + b"\n"
+            rest.clear()
+        rest += last
+        if len(rest) > MAX_LINE_BYTES:
+            raise UnusableArchive(f"a line has more than {MAX_LINE_BYTES} bytes")
+
+
+TRANSFER_OPERATIONS = (
+    Operation(
+        name="exportFaces",
+        needs="export",
+        tag="moving",
+        method="GET",
+        path=routes.EXPORT,
+        summary="Export every face with its vector, as JSON lines.",
+        description="All galleries, or that of `gallery`: the faces of the moment it began. A whole export ends with "
+        "a line `end`.",
+        query=GalleryQuery,
+        handle=export,
+        media_type=CONTENT_TYPE,
+        raises=(errors.UnknownGallery,),
+    ),
+    Operation(
+        name="importFaces",
+        needs="import",
+        tag="moving",
+        method="POST",
+        path=routes.IMPORT,
+        summary="Import an export.",
+        description="Faces go into the galleries that they were in, or all into `gallery`. It may be repeated: faces "
+        "that are there are not added again.",
+        query=GalleryQuery,
+        handle=import_,
+        takes=Takes.ARCHIVE,
+        answer=ImportedFaces,
+        raises=(errors.UnknownGallery, errors.UnusableArchive, errors.ContractMismatch),
+        example={"added": 12, "known": 3, "taken": 0},
+    ),
+)
