@@ -34,7 +34,7 @@ async def test_nothing_is_shown_without_a_key(console: Console) -> None:
     await expect(console.page.locator("nav")).to_have_count(0)
 
 
-@pytest.mark.parametrize("key", ["guess", LOST, "fsk_" + "é" * 43, "a\tb"])
+@pytest.mark.parametrize("key", ["guess", LOST, "fsk_" + "é" * 43, "钥匙", "a b"])
 async def test_a_key_that_is_not_good(console: Console, key: str) -> None:
     """One that nobody has, one that is disabled, and what can't be a key."""
     await sign_in(console, key)

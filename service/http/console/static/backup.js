@@ -28,7 +28,7 @@ export async function show(main, { signal }) {
 const nameOfToday = () => `faces-${new Date().toISOString().slice(0, 10)}.jsonl`;
 
 /** Where the file shall go, asked while the click is fresh; null where the browser only has downloads. */
-const place = async () => (window.showSaveFilePicker && !navigator.webdriver ? window.showSaveFilePicker({ suggestedName: nameOfToday() }) : null);
+const place = async () => window.showSaveFilePicker?.({ suggestedName: nameOfToday() }) ?? null;
 
 async function keep(response, file, onprogress) {
   const writer = file && await file.createWritable();

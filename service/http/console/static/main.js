@@ -88,7 +88,9 @@ function showSignIn(failure = null) {
   const key = el("input", { type: "password", required: true, autocomplete: "off", spellcheck: "false" });
   const form = el("form", { className: "narrow", onsubmit: async (event) => {
     event.preventDefault();
-    session.key = key.value.trim();
+    const given = key.value.trim();
+    if (!/^[!-~]+$/.test(given)) { showSignIn(t("signin.refused")); return; } // no header could have it
+    session.key = given;
     await enter();
   } },
   el("h1", {}, t("signin")), el("p", {}, t("signin.hint")),

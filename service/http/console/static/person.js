@@ -69,7 +69,7 @@ async function remove(remark, go) {
   if (!sure) return;
   announceDeletion(keyOf(remark), t("person.deleted", { name: remark }), (options) => deletePerson(remark, options), {
     hide: () => go("#/people"),
-    restore: () => go(`#/people/${encodeURIComponent(remark)}`),
+    restore: (undone) => { if (undone) go(`#/people/${encodeURIComponent(remark)}`); },
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { identify } from "./api.js";
 import { chooser } from "./chooser.js";
-import { button, el, fill, toast } from "./dom.js";
+import { button, el, fill } from "./dom.js";
 import { has, score, t, why } from "./i18n.js";
 import { drawBoxes, photoStage, stateOf } from "./stage.js";
 

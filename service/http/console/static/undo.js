@@ -7,11 +7,13 @@ import { session } from "./session.js";
 export const UNDO_SECONDS = 6;
 const pending = new Map();
 
+const keyHere = (name) => `${session.gallery ?? ""} ${name}`;
+
 /** Hide what is to be deleted, say so, and call `carryOut` with a request's options when the time to undo is over.
- *  `key` names what is deleted, for `isGoing`. */
-export function announceDeletion(key, text, carryOut, { hide, restore, ondone = () => {} }) {
+ *  `name` is for `isGoing`. `restore` is told whether somebody has undone it, or it could not be deleted. */
+export function announceDeletion(name, text, carryOut, { hide, restore, ondone = () => {} }) {
+  const { gallery } = session, key = keyHere(name); // another may be chosen meanwhile
   if (pending.has(key)) return;
-  const { gallery } = session; // another may be chosen meanwhile
   const settle = async (options = {}) => {
     if (!pending.has(key)) return;
     clearTimeout(timer);
@@ -22,7 +24,7 @@ export function announceDeletion(key, text, carryOut, { hide, restore, ondone = 
     } catch (error) {
       if (error.status === 404) ondone(); // somebody else was faster
       else {
-        restore();
+        restore(false);
         toast(why(error), { bad: true });
       }
     } finally {
@@ -34,12 +36,12 @@ export function announceDeletion(key, text, carryOut, { hide, restore, ondone = 
   const timer = setTimeout(settle, UNDO_SECONDS * 1000);
   const removeToast = toast(text, {
     action: t("undo"), seconds: UNDO_SECONDS,
-    onaction: () => { if (pending.delete(key)) { clearTimeout(timer); restore(); } },
+    onaction: () => { if (pending.delete(key)) { clearTimeout(timer); restore(true); } },
   });
 }
 
 /** Whether something is as good as deleted, so that no list shows it. */
-export const isGoing = (key) => pending.has(key);
+export const isGoing = (name) => pending.has(keyHere(name));
 
 /** Carry out now all that waits. */
 export const carryOutAll = (options) => Promise.all([...pending.values()].map((settle) => settle(options)));
