@@ -14,6 +14,7 @@ export async function show(main, { signal }) {
   const input = el("input", { type: "file", webkitdirectory: true, multiple: true, onchange: () => { files = photosOf(input.files); plan(); } });
   const planned = el("p", { className: "hint" }), progress = el("progress", { value: 0, "aria-label": t("import.progress") });
   const told = el("p", { role: "status" }), rows = el("tbody", {}), after = el("div", { className: "row" });
+  const shown = el("div", { hidden: true }, progress, told, after, table(rows));
   const start = button(t("import.start"), () => run(), { className: "primary", disabled: true });
   const plan = () => {
     const names = new Set(files.map((file) => nameOf(file, by)));
@@ -24,6 +25,7 @@ export async function show(main, { signal }) {
     const mine = running = { outcomes: [], stopped: false };
     start.disabled = true;
     fill(rows);
+    shown.hidden = false;
     const todo = [...files], total = todo.length;
     progress.max = total;
     const stop = button(t("import.stop"), () => { mine.stopped = true; stop.disabled = true; });
@@ -54,9 +56,13 @@ export async function show(main, { signal }) {
     field(t("import.folder"), input, t("import.folder_hint")),
     field(t("import.names"), select([["folder", t("import.by_folder")], ["file", t("import.by_file")]], by, (value) => { by = value; plan(); })),
     planned, el("div", { className: "row" }, start)),
-  progress, told, after,
-  el("div", { className: "scroll" }, el("table", {}, el("caption", { className: "hint" }, t("import.outcomes")),
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("import.file")), el("th", { scope: "col" }, t("register.name")), el("th", { scope: "col" }, t("import.outcome")))), rows)));
+  shown);
+}
+
+function table(rows) {
+  const heads = ["import.file", "register.name", "import.outcome"];
+  return el("div", { className: "scroll" }, el("table", {}, el("caption", { className: "hint" }, t("import.outcomes")),
+    el("thead", {}, el("tr", {}, heads.map((key) => el("th", { scope: "col" }, t(key))))), rows));
 }
 
 function photosOf(chosen) {

@@ -73,7 +73,7 @@ function summary(seen) {
   if (seen.faces.length === 0) return el("p", { className: "problem" }, t("recognise.no_face"));
   const known = seen.faces.filter((face) => face.matched).length;
   return el("p", { className: "summary" },
-    t("recognise.found", { n: seen.faces.length }), " ", t("recognise.known_of_them", { n: known }));
+    t("recognise.found", { n: seen.faces.length }), t("recognise.known_of_them", { n: known }));
 }
 
 function card(face, index, threshold) {

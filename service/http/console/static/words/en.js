@@ -49,7 +49,7 @@ export default {
 
   "recognise.busy": "Looking…",
   "recognise.no_face": "There is no face in this photo.",
-  "recognise.found": { one: "{n} face.", other: "{n} faces." },
+  "recognise.found": { one: "{n} face. ", other: "{n} faces. " },
   "recognise.known_of_them": { one: "{n} is known.", other: "{n} are known." },
   "recognise.face": "Face {n}",
   "recognise.unknown": "Unknown",
