@@ -107,7 +107,7 @@ class Settings:
     weights: Path | None = Field(
         default=None, description="A state_dict file of InceptionResnetV1 to use instead of fetching one."
     )
-    max_bytes: int = Field(default=10 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
+    max_bytes: int = Field(default=20 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="Largest photo accepted, in pixels, checked before decoding."
     )

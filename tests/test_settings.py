@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_MODEL_DIR": Path("models"),
     "FACE_MODEL": "auto",
     "FACE_WEIGHTS": None,
-    "FACE_MAX_BYTES": 10 * 1024 * 1024,
+    "FACE_MAX_BYTES": 20 * 1024 * 1024,
     "FACE_MAX_PIXELS": 50_000_000,
     "FACE_PICTURE_SIDE": 480,
     "FACE_THRESHOLD": -1.0,

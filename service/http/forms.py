@@ -103,7 +103,8 @@ async def defer_continue(request: web.Request) -> None:
 
 def content_of(request: web.Request) -> StreamReader:
     """The body: as it arrives or, of a request that a device has signed, the one that was read and found to be it."""
-    return request.get(SIGNED_BODY, request.content)
+    signed = request.get(SIGNED_BODY)
+    return request.content if signed is None else signed
 
 
 async def send_continue(request: web.Request) -> None:

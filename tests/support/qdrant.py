@@ -208,7 +208,7 @@ class Qdrant:
         return grpc.CollectionOperationResponse(result=True)
 
     async def _update(self, request: Any) -> Any:
-        metadata = GrpcToRest.convert_payload(request.metadata)
+        metadata = GrpcToRest.convert_payload(request.metadata) if request.metadata else None
         await self._local.update_collection(request.collection_name, metadata=metadata)
         return grpc.CollectionOperationResponse(result=True)
 
@@ -235,6 +235,19 @@ class Qdrant:
         assert request.wait
         await self._local.delete(request.collection_name, GrpcToRest.convert_points_selector(request.points))
         return _DONE
+
+    async def _set_payload(self, request: Any) -> Any:
+        assert request.wait
+        payload = GrpcToRest.convert_payload(request.payload)
+        which = GrpcToRest.convert_points_selector(request.points_selector)
+        await self._local.set_payload(request.collection_name, payload, which)
+        return _DONE
+
+    async def _update_batch(self, request: Any) -> Any:
+        assert request.wait
+        operations = [GrpcToRest.convert_points_update_operation(each) for each in request.operations]
+        await self._local.batch_update_points(request.collection_name, operations)
+        return grpc.UpdateBatchResponse(result=[_DONE.result for _ in operations])
 
     async def _get(self, request: Any) -> Any:
         ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
@@ -267,15 +280,15 @@ class Qdrant:
 
     async def _facet(self, request: Any) -> Any:
         assert request.exact
-        facets = await self._local.facet(request.collection_name, request.key, limit=request.limit)
-        hits = [
-            grpc.FacetHit(value=grpc.FacetValue(string_value=str(each.value)), count=each.count) for each in facets.hits
-        ]
+        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        facets = await self._local.facet(request.collection_name, request.key, which, limit=request.limit)
+        hits = [RestToGrpc.convert_facet_value_hit(each) for each in facets.hits]
         return grpc.FacetResponse(hits=hits)
 
     async def _count(self, request: Any) -> Any:
         assert request.exact
-        count = await self._local.count(request.collection_name)
+        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        count = await self._local.count(request.collection_name, which)
         return grpc.CountResponse(result=grpc.CountResult(count=count.count))
 
 
@@ -311,6 +324,8 @@ _METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]
         "CreateFieldIndex": (grpc.CreateFieldIndexCollection, Qdrant._index),
         "Upsert": (grpc.UpsertPoints, Qdrant._upsert),
         "Delete": (grpc.DeletePoints, Qdrant._delete),
+        "SetPayload": (grpc.SetPayloadPoints, Qdrant._set_payload),
+        "UpdateBatch": (grpc.UpdateBatchPoints, Qdrant._update_batch),
         "Get": (grpc.GetPoints, Qdrant._get),
         "Scroll": (grpc.ScrollPoints, Qdrant._scroll),
         "Query": (grpc.QueryPoints, Qdrant._query),

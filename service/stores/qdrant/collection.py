@@ -5,23 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
 from service.errors import StoreUnavailable
 from service.stores.contracts import from_mapping, to_mapping
-from service.stores.payload import KEYWORDS, REGISTERED_AT
+from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
+from service.stores.people import NAME, NAME_ORDER, PERSON
+from service.stores.qdrant import aliases
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 from service.values import ModelContract
 
 MODEL = "model_contract"
 """The contract's key in the collection's metadata."""
 
+FACE_ID_BITS = "face_id_bits"
+"""The key of how large its numbers of faces may be; collections of older versions lack it, and have 53 bits."""
+
+LAYOUT = "layout"
+"""The key of which fields and indexes all of its faces have; see upgrade.py."""
+
+CURRENT_LAYOUT = 2
+
+HNSW = models.HnswConfigDiff(m=0, payload_m=16)
+"""Links inside each gallery and none between them, as Qdrant advises where each search is in one tenant."""
+
 SEARCH = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """In a collection with int8, twice the faces are looked at, and ranked by their exact embeddings."""
 
 EXACT_SEARCH = models.SearchParams(exact=True)
-"""For a remark's faces: collections are made without links for filtered searches (`payload_m`)."""
+"""For a remark's faces: there are links of the search index inside whole galleries only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +56,22 @@ class ExistingCollection:
     contract: ModelContract | None
     info: models.CollectionInfo
 
+    @property
+    def face_id_bits(self) -> int:
+        """Its numbers of faces are below 2 to this power."""
+        return int((self.info.config.metadata or {}).get(FACE_ID_BITS, 53))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all of its faces have the fields of this version, and the fields their indexes."""
+        return bool((self.info.config.metadata or {}).get(LAYOUT, 1) >= CURRENT_LAYOUT)
+
 
 async def find(link: QdrantLink, name: str) -> ExistingCollection | None:
     """The collection that a name or an alias stands for, None where there is none."""
     listed = (await link.call(lambda client: client.get_collections())).collections
-    aliases = (await link.call(lambda client: client.get_aliases())).aliases
-    real = {alias.alias_name: alias.collection_name for alias in aliases}.get(name, name)
+    named = (await link.call(lambda client: client.get_aliases())).aliases
+    real = {alias.alias_name: alias.collection_name for alias in named}.get(name, name)
     if real not in {each.name for each in listed}:
         return None
     info = await link.call(lambda client: client.get_collection(real))
@@ -61,24 +85,38 @@ async def find(link: QdrantLink, name: str) -> ExistingCollection | None:
         ) from error
 
 
-async def create(link: QdrantLink, name: str, contract: ModelContract, collection_settings: CollectionSettings) -> None:
+async def create(
+    link: QdrantLink,
+    name: str,
+    contract: ModelContract,
+    collection_settings: CollectionSettings,
+    *,
+    face_id_bits: int = 31,
+) -> None:
     """Create a collection for this contract, and make the name its alias."""
-    real = await create_without_alias(link, name, contract, collection_settings)
-    await _update_aliases(link, _create_alias(name, real))
+    real = await create_without_alias(link, name, contract, collection_settings, face_id_bits=face_id_bits)
+    await aliases.give_name(link, name, real)
 
 
 async def create_without_alias(
-    link: QdrantLink, name: str, contract: ModelContract, collection_settings: CollectionSettings
+    link: QdrantLink,
+    name: str,
+    contract: ModelContract,
+    collection_settings: CollectionSettings,
+    *,
+    face_id_bits: int,
 ) -> str:
     """Create a collection for this contract, for which no name stands yet; its real name.
 
     What another replica, or a service that was killed, has created of it already stays.
     """
     real = real_name(name, contract)
+    metadata = new_metadata(contract, face_id_bits)
     if await find(link, real) is None:
         try:
             await link.call(
-                lambda client: _create_collection(client, real, contract, collection_settings), BULK_LIMIT_S
+                lambda client: _create_collection(client, real, metadata, contract.dimension, collection_settings),
+                BULK_LIMIT_S,
             )
         except StoreUnavailable:
             if await find(link, real) is None:  # else another one was quicker
@@ -93,65 +131,14 @@ def real_name(name: str, contract: ModelContract) -> str:
     return f"{name}-{digest[:8]}"
 
 
-async def switch_alias(link: QdrantLink, name: str, *, old: str, new: str) -> None:
-    """Make the name the new collection's alias and let the old one be written to again, in one step."""
-    await _update_aliases(link, _create_alias(name, new), _delete_alias(_block(old)))
+def new_metadata(contract: ModelContract, face_id_bits: int) -> dict[str, Any]:
+    """What a collection without faces is given for this contract."""
+    return {MODEL: to_mapping(contract), FACE_ID_BITS: face_id_bits, LAYOUT: CURRENT_LAYOUT}
 
 
-async def block_writes(link: QdrantLink, real: str) -> None:
-    """Let no more faces be added to a collection or removed from it: see `require_writable`."""
-    await _update_aliases(link, _create_alias(_block(real), real))
-
-
-async def allow_writes(link: QdrantLink, real: str) -> None:
-    """Undo `block_writes`, where it was called."""
-    if _block(real) in await _aliases(link, real):
-        await _update_aliases(link, _delete_alias(_block(real)))
-
-
-async def require_writable(link: QdrantLink, *, name: str, real: str, limit_s: float | None = None) -> None:
-    """Raise StoreUnavailable unless the name stands for this collection and writing to it isn't blocked.
-
-    A name that is the collection's own needs no looking up: nothing can take its place.
-    """
-    if name == real:
-        return
-    aliases = await _aliases(link, real, limit_s)
-    if name not in aliases:
-        raise StoreUnavailable(
-            "The gallery has moved to another model; restart the service with that one, and repeat the request."
-        )
-    if _block(real) in aliases:
-        raise StoreUnavailable(
-            "The gallery is just moving to another model; repeat the request in a moment, or run "
-            "`python -m indexer reembed` again if that was cut off."
-        )
-
-
-async def _aliases(link: QdrantLink, real: str, limit_s: float | None = None) -> set[str]:
-    answer = await link.call(lambda client: client.get_collection_aliases(real), limit_s)
-    return {alias.alias_name for alias in answer.aliases}
-
-
-async def _update_aliases(link: QdrantLink, *changes: models.AliasOperations) -> None:
-    """Make all of the changes in one step."""
-    await link.call(lambda client: client.update_collection_aliases([*changes]), BULK_LIMIT_S)
-
-
-def _block(real: str) -> str:
-    """A collection that has this alias too must not be written to; every service on every machine sees it there."""
-    return f"{real}-held"
-
-
-def _create_alias(name: str, real: str) -> models.CreateAliasOperation:
-    return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=real, alias_name=name))
-
-
-def _delete_alias(name: str) -> models.DeleteAliasOperation:
-    return models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
-
-
-async def write_contract(link: QdrantLink, found: ExistingCollection, contract: ModelContract) -> None:
+async def write_contract(
+    link: QdrantLink, found: ExistingCollection, contract: ModelContract, *, face_id_bits: int
+) -> None:
     """Write the contract into a collection that an operator made; it must be empty and of the right shape.
 
     Raises StoreUnavailable.
@@ -168,17 +155,20 @@ async def write_contract(link: QdrantLink, found: ExistingCollection, contract: 
             f"Qdrant's collection {found.name} is not a gallery of this service; "
             "name another one with FACE_QDRANT_COLLECTION."
         )
-    kept = {MODEL: to_mapping(contract)}
-    await link.call(lambda client: client.update_collection(found.name, metadata=kept), BULK_LIMIT_S)
+    await write_metadata(link, found.name, new_metadata(contract, face_id_bits))
+
+
+async def write_metadata(link: QdrantLink, real: str, metadata: dict[str, Any]) -> None:
+    """Give a collection these metadata beside those that it has; a key whose value is None is removed.
+
+    Qdrant merges key by key, so two services that write different ones at once lose neither.
+    """
+    await link.call(lambda client: client.update_collection(real, metadata=metadata), BULK_LIMIT_S)
 
 
 async def add_indexes(link: QdrantLink, real: str, present: dict[str, models.PayloadIndexInfo]) -> None:
     """Index the fields that are filtered or ordered by; making an index again changes nothing."""
-    # Seldom asked for, and as large as the gallery: on disk, in the page cache as long as there is room.
-    keyword = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.CACHED)
-    time = models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, memory=models.Memory.CACHED)
-    fields: dict[str, models.PayloadSchemaParams] = {**dict.fromkeys(KEYWORDS, keyword), REGISTERED_AT: time}
-    for name, schema in fields.items():
+    for name, schema in _indexes().items():
         if name not in present:
             await link.call(
                 lambda client, name=name, schema=schema: client.create_payload_index(real, name, schema),  # type: ignore[misc]
@@ -187,12 +177,17 @@ async def add_indexes(link: QdrantLink, real: str, present: dict[str, models.Pay
 
 
 async def _create_collection(
-    client: AsyncQdrantClient, real: str, contract: ModelContract, collection_settings: CollectionSettings
+    client: AsyncQdrantClient,
+    real: str,
+    metadata: dict[str, Any],
+    dimension: int,
+    collection_settings: CollectionSettings,
 ) -> None:
     """Choices after Qdrant's guides «Optimizing performance» and «Memory tiers» (qdrant.tech/documentation).
 
-    A recognition looks for a handful among all faces, by their embedding alone, and a wrong neighbour is a wrong
-    person: precision and speed first, memory for the embeddings, none for the pictures, of which an answer reads five.
+    A recognition looks for a handful among all faces of a gallery, by their embedding alone, and a wrong neighbour is
+    a wrong person: precision and speed first, memory for the embeddings, none for the pictures, of which an answer
+    reads five.
     """
     # With int8 the small copies stay in RAM whatever happens, and the exact embeddings wait on disk to rank the best.
     vectors = models.Memory.COLD if collection_settings.int8 else models.Memory.CACHED
@@ -203,17 +198,31 @@ async def _create_collection(
     )
     await client.create_collection(
         real,
-        vectors_config=models.VectorParams(size=contract.dimension, distance=models.Distance.COSINE, memory=vectors),
-        hnsw_config=models.HnswConfigDiff(
-            # Twice Qdrant's default, for searching too: more precise at the price of building time, not of memory.
-            ef_construct=200,
-            # A search that filters is an exact one, so links for filtered searches would be kept for nothing.
-            payload_m=0,
-        ),
+        vectors_config=models.VectorParams(size=dimension, distance=models.Distance.COSINE, memory=vectors),
+        # Twice Qdrant's default, for searching too: more precise at the price of building time, not of memory.
+        hnsw_config=HNSW.model_copy(update={"ef_construct": 200}),
         payload=models.PayloadStorageParams(memory=models.Memory.COLD),
         quantization_config=models.ScalarQuantization(scalar=scalar) if collection_settings.int8 else None,
         shard_number=collection_settings.shards or None,
         replication_factor=collection_settings.replicas,
         write_consistency_factor=collection_settings.write_consistency,
-        metadata={MODEL: to_mapping(contract)},
+        metadata=metadata,
     )
+
+
+def _indexes() -> dict[str, models.PayloadSchemaParams]:
+    """The index of each field that questions are asked of; only galleries are searched through links of their own."""
+    # Seldom asked for, and as large as the gallery: on disk, in the page cache as long as there is room.
+    memory = models.Memory.CACHED
+    keyword, whole = models.KeywordIndexType.KEYWORD, models.IntegerIndexType.INTEGER
+    equal = models.KeywordIndexParams(type=keyword, memory=memory, enable_hnsw=False)
+    number = models.IntegerIndexParams(type=whole, memory=memory, enable_hnsw=False, lookup=True, range=True)
+    time = models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, memory=memory, enable_hnsw=False)
+    return {
+        GALLERY: models.KeywordIndexParams(type=keyword, memory=memory, is_tenant=True),
+        **dict.fromkeys(KEYWORDS, equal),
+        # Qdrant 1.20 looks for a part of a name in the keys of an index with `prefix`.
+        NAME: equal.model_copy(update={"prefix": True}),
+        **dict.fromkeys((NAME_ORDER, PERSON), number),
+        **dict.fromkeys((REGISTERED_AT, EXPIRES_AT), time),
+    }

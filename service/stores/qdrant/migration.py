@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import StoreUnavailable
-from service.stores.qdrant import collection
+from service.stores.qdrant import aliases, collection, registry
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
 from service.stores.qdrant.store import QdrantStore
@@ -53,35 +53,42 @@ class QdrantMigration:
             )
         self._old_name = found.name
         # The last try may have been killed while writes were blocked.
-        await collection.allow_writes(self._link, found.name)
+        await aliases.allow_writes(self._link, found.name)
         return kept
 
     async def begin(self, contract: ModelContract) -> QdrantStore:
         """See Migration.begin."""
         self._new_name = await collection.create_without_alias(
-            self._link, self._name, contract, self._collection_settings
+            self._link, self._name, contract, self._collection_settings, face_id_bits=self.old.face_id_bits
         )
         self._new = QdrantStore(self._connect, self._new_name)
         await self._new.open()
         await self._new.bind(contract)
+        await self._take_galleries_over(self._new)
         return self._new
 
     @asynccontextmanager
     async def block_writes(self) -> AsyncIterator[None]:
         """See Migration.block_writes."""
-        await collection.block_writes(self._link, self._old_name)
+        await aliases.block_writes(self._link, self._old_name)
         try:
             await asyncio.sleep(self._grace_s)
             yield
         finally:
-            await collection.allow_writes(self._link, self._old_name)
+            await aliases.allow_writes(self._link, self._old_name)
 
     async def switch(self, *, drop_old: bool) -> str:
         """See Migration.switch."""
-        await collection.switch_alias(self._link, self._name, old=self._old_name, new=self._new_name)
+        if self._new is not None:
+            await self._take_galleries_over(self._new)  # some may have come or gone since it was begun
+        await aliases.switch_alias(self._link, self._name, old=self._old_name, new=self._new_name)
         if drop_old:
             await self._link.call(lambda client: client.delete_collection(self._old_name), BULK_LIMIT_S)
         return f"the collection {self._old_name}"
+
+    async def _take_galleries_over(self, new: QdrantStore) -> None:
+        kept, there = await registry.read(self.old.requests), await registry.read(new.requests)
+        await registry.write(new.requests, {**dict.fromkeys(there), **kept})
 
     async def close(self) -> None:
         """See Migration.close."""

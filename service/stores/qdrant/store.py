@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
-from qdrant_client import AsyncQdrantClient, models
 
 from service.errors import StoreUnavailable
 from service.stores import listing
 from service.stores.contracts import require
 from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of
-from service.stores.payload import (
-    IDENTITY,
-    REGISTERED_AT,
-    outcome,
-    to_face,
-    to_payload,
-    to_time,
-)
-from service.stores.qdrant import collection, filters
+from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_changes, to_face, to_time
+from service.stores.people import PersonKey
+from service.stores.qdrant import adding, collection, filters, people, registry, upgrade
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
-from service.stores.qdrant.points import ADDITION, chunks, to_floats, to_point
+from service.stores.qdrant.points import to_floats
+from service.stores.qdrant.requests import Requests
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
-from service.values import Embedding, ModelContract, Nearest, StoredFace
+from service.values import (
+    DEFAULT_GALLERY,
+    Embedding,
+    FaceChanges,
+    GalleryEntry,
+    ModelContract,
+    Nearest,
+    Person,
+    StoredFace,
+)
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
-
-# One replica is asked first and the others follow it, so that they agree on who came first.
-ORDERING = models.WriteOrdering.MEDIUM
 
 
 class QdrantStore:
@@ -60,50 +60,65 @@ class QdrantStore:
         self._link = QdrantLink(connect, request_limit_s=request_limit_s)
         self._name = name
         self._collection_settings = collection_settings or CollectionSettings()
-        self._real: str | None = None
+        self._bound: Requests | None = None
+        self._face_id_bits = 0
+        self._version: tuple[int, ...] = OLDEST
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
         self._link.open()
         version = (await self._link.call(lambda client: client.info())).version
-        if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
+        self._version = tuple(map(int, re.findall(r"\d+", version)[:2]))
+        if self._version < OLDEST:
             raise StoreUnavailable(f"Qdrant {version} is too old; {'.'.join(map(str, OLDEST))} or later is needed.")
         found = await collection.find(self._link, self._name)
         return found.contract if found else None
 
-    async def bind(self, contract: ModelContract) -> None:
+    async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind; a collection of that name without faces and contract is taken as it is."""
         if await collection.find(self._link, self._name) is None:
-            await collection.create(self._link, self._name, contract, self._collection_settings)
-        found = await collection.find(self._link, self._name)
-        if found is None:
-            raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
+            await collection.create(
+                self._link, self._name, contract, self._collection_settings, face_id_bits=face_id_bits
+            )
+        found = await self._find()
         if found.contract is None:
-            await collection.write_contract(self._link, found, contract)
+            await collection.write_contract(self._link, found, contract, face_id_bits=face_id_bits)
+            found = await self._find()
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
-        await collection.add_indexes(self._link, found.name, found.info.payload_schema)
-        self._real = found.name
+        requests = Requests(self._link, name=self._name, real=found.name)
+        if found.is_current:
+            await collection.add_indexes(self._link, found.name, found.info.payload_schema)
+        else:
+            await upgrade.bring_up_to_date(requests, found)
+        self._face_id_bits = found.face_id_bits
+        self._bound = requests
+
+    @property
+    def face_id_bits(self) -> int:
+        """See Store.face_id_bits; raises StoreUnavailable before it is bound."""
+        _ = self.requests
+        return self._face_id_bits
 
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
-        return (await self._add([(face, embedding)], limit_s=None))[0]
+        return (await adding.add(self.requests, [(face, embedding)], limit_s=None))[0]
 
     async def add_many(self, faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
         """See Store.add_many; raises ValueError like `add`, and adds none then."""
-        return await self._add(faces, limit_s=BULK_LIMIT_S)
+        return await adding.add(self.requests, faces, limit_s=BULK_LIMIT_S)
 
     async def search(
-        self, embedding: Embedding, limit: int, *, people: int | None = None, remark: str | None = None
+        self, embedding: Embedding, limit: int, *, gallery: str, people: int | None = None, remark: str | None = None
     ) -> Nearest:
         """See Store.search; exact within a remark."""
         if limit < 1:
             return Nearest([], {}, 0)
         response = await self._link.call(
             lambda client: client.query_points(
-                self._collection,
+                self.requests.real,
                 query=to_floats(embedding),
-                query_filter=filters.only(remark),
+                query_filter=filters.only(gallery, remark=remark),
                 limit=limit,
                 search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
                 with_payload=False,
@@ -111,21 +126,29 @@ class QdrantStore:
         )
         gathering = Gathering(response.points, people)
         while ids := gathering.wanted():
-            gathering.add(await self.fetch(ids))
+            gathering.add(await self.fetch(ids, gallery=gallery))
         return gathering.nearest()
 
     def scan(
-        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
+        self,
+        offset: int = 0,
+        limit: int | None = None,
+        *,
+        gallery: str,
+        after: Key | None = None,
+        remark: str | None = None,
     ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         reader = listing.FaceReader(
-            keys_from=partial(self._keys_from, remark), keys_at=partial(self._keys_at, remark), fetch=self.fetch
+            keys_from=partial(self._keys_from, gallery, remark),
+            keys_at=partial(self._keys_at, gallery, remark),
+            fetch=partial(self.fetch, gallery=gallery),
         )
         return listing.scan(reader, offset, limit, after)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while records := await self._scroll(
+        while records := await self.requests.scroll(
             BULK_LIMIT_S, offset=after + 1, limit=listing.FACES_AT_ONCE, with_payload=True, with_vectors=True
         ):
             for record in records:
@@ -134,44 +157,87 @@ class QdrantStore:
 
     async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while records := await self._scroll(
+        while records := await self.requests.scroll(
             BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
         ):
             for record in records:
                 yield key_of(record.id, to_time(record.payload))
             after = records[-1].id
 
-    async def fetch(self, face_ids: Sequence[int]) -> Mapping[int, StoredFace]:
+    async def fetch(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        return {each.id: to_face(each.id, each.payload) for each in await self._read(face_ids, with_payload=True)}
+        records = await self.requests.read(face_ids, with_payload=True)
+        return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
 
-    async def embeddings(self, face_ids: Sequence[int]) -> Mapping[int, Embedding]:
+    async def embeddings(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
         """See Store.embeddings."""
-        records = await self._read(face_ids, with_payload=False, with_vectors=True)
-        return {each.id: np.array(each.vector, np.float32) for each in records}
+        records = await self.requests.read(face_ids, with_payload=[GALLERY], with_vectors=True)
+        return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
 
-    async def remove(self, face_id: int) -> bool:
-        """See Store.remove; of two calls at the same moment both may return True."""
+    async def change(self, face_id: int, changes: FaceChanges, *, gallery: str) -> bool:
+        """See Store.change; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
+        payload = to_changes(changes, gallery=gallery)
         async with self._link.within(None):
-            if not await self._read([face_id], with_payload=False):
+            if not await self._is_there(face_id, gallery):
                 return False
-            selector = models.PointIdsList(points=[face_id])
-            await self._link.call(lambda client: client.delete(self._collection, selector, ordering=ORDERING))
-            await collection.require_writable(self._link, name=self._name, real=self._collection)
+            await self.requests.set_payload(filters.numbered(face_id, gallery=gallery), payload)
             return True
 
-    async def count(self) -> int:
+    async def remove(self, face_id: int, *, gallery: str | None) -> bool:
+        """See Store.remove; of two calls at the same moment both may return True."""
+        async with self._link.within(None):
+            if not await self._is_there(face_id, gallery):
+                return False
+            await self.requests.delete(filters.numbered(face_id, gallery=gallery))
+            return True
+
+    async def remove_expired(self, now: datetime) -> int:
+        """See Store.remove_expired."""
+        return await self.requests.delete_counted(filters.expired(now))
+
+    async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return (await self._link.call(lambda client: client.count(self._collection, exact=True))).count
+        return await self.requests.count(None if gallery is None else filters.only(gallery))
+
+    async def people(
+        self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
+    ) -> tuple[list[Person], PersonKey | None]:
+        """See Store.people; people that come or go meanwhile may or may not be seen, all others exactly once."""
+        finds_parts = self._version >= people.FINDS_PARTS
+        return await people.people(
+            self.requests, limit, gallery=gallery, after=after, part=part, finds_parts=finds_parts
+        )
+
+    async def person(self, remark: str, *, gallery: str) -> Person | None:
+        """See Store.person."""
+        return await people.find(self.requests, remark, gallery=gallery)
+
+    async def rename_person(self, remark: str, new: str, *, gallery: str) -> int:
+        """See Store.rename_person; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
+        return await people.rename(self.requests, remark, new, gallery=gallery)
+
+    async def remove_person(self, remark: str, *, gallery: str) -> int:
+        """See Store.remove_person."""
+        return await self.requests.delete_counted(filters.only(gallery, remark=remark))
+
+    async def galleries(self) -> list[GalleryEntry]:
+        """See Store.galleries."""
+        return await registry.galleries(self.requests)
+
+    async def create_gallery(self, name: str, created_at: datetime) -> bool:
+        """See Store.create_gallery."""
+        return await registry.create(self.requests, name, created_at)
+
+    async def remove_gallery(self, name: str) -> bool:
+        """See Store.remove_gallery."""
+        return await registry.remove(self.requests, name)
 
     async def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = await self._link.call(
-            lambda client: client.facet(self._collection, "remark", limit=MAX_COUNTED_REMARKS, exact=True), BULK_LIMIT_S
-        )
-        about = await self._link.call(lambda client: client.get_collection(self._collection))
+        remarks = await self.requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
+        about = await self._link.call(lambda client: client.get_collection(self.requests.real))
         indexed = about.indexed_vectors_count or 0
-        return Figures(faces=await self.count(), remarks=len(remarks.hits), indexed=indexed)
+        return Figures(faces=await self.count(), remarks=len(remarks), indexed=indexed)
 
     async def optimize(self) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
@@ -181,67 +247,36 @@ class QdrantStore:
         await self._link.close()
 
     @property
-    def _collection(self) -> str:
-        if self._real is None:
+    def requests(self) -> Requests:
+        """To the collection that it is bound to. Raises StoreUnavailable before."""
+        if self._bound is None:
             raise StoreUnavailable("The gallery has not been bound to a model yet.")
-        return self._real
+        return self._bound
 
-    async def _add(self, faces: Sequence[tuple[StoredFace, Embedding]], limit_s: float | None) -> list[Added]:
-        """Insert what isn't there, then read whose each face_id is.
+    async def _find(self) -> collection.ExistingCollection:
+        found = await collection.find(self._link, self._name)
+        if found is None:
+            raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
+        return found
 
-        An insertion is atomic for each face, unlike looking first and writing then; on disk once it has returned.
-        """
-        addition = uuid.uuid4().hex
-        points: dict[int, models.PointStruct] = {}
-        for face, embedding in faces:
-            points.setdefault(face.face_id, to_point(face, embedding, addition))  # the same face may come twice
-        fields = [*IDENTITY, ADDITION]
-        async with self._link.within(limit_s):
-            # Of many faces those that are there are left out: an import that is taken up again need not send them.
-            there = (
-                {each.id for each in await self._read([*points], with_payload=False, limit_s=limit_s)}
-                if len(points) > 1
-                else set()
-            )
-            for chunk in chunks(point for face_id, point in points.items() if face_id not in there):
-                await self._link.call(partial(self._insert, chunk), limit_s)
-            present = await self._read([*points], with_payload=fields, limit_s=limit_s)
-            await collection.require_writable(self._link, name=self._name, real=self._collection, limit_s=limit_s)
-        # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
-        owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
-        owners |= {record.id: record.payload for record in present}
-        ours = {face_id for face_id, owner in owners.items() if owner[ADDITION] == addition}
-        outcomes = []
-        for face, _ in faces:
-            new = face.face_id in ours
-            ours.discard(face.face_id)  # the second time it is known
-            outcomes.append(outcome(to_payload(face), None if new else owners[face.face_id]))
-        return outcomes
+    async def _is_there(self, face_id: int, gallery: str | None) -> bool:
+        return bool(_those_in(gallery, await self.requests.read([face_id], with_payload=[GALLERY])))
 
-    async def _insert(self, points: list[models.PointStruct], client: AsyncQdrantClient) -> None:
-        mode = models.UpdateMode.INSERT_ONLY
-        await client.upsert(self._collection, points, wait=True, ordering=ORDERING, update_mode=mode)
-
-    async def _keys_from(self, remark: str | None, microseconds: int | None, limit: int) -> list[Key]:
-        records = await self._scroll(
-            scroll_filter=filters.only(remark), limit=limit, order_by=filters.oldest_from(microseconds)
-        )
+    async def _keys_from(self, gallery: str, remark: str | None, microseconds: int | None, limit: int) -> list[Key]:
+        which, order = filters.only(gallery, remark=remark), filters.oldest_from(microseconds)
+        records = await self.requests.scroll(scroll_filter=which, limit=limit, order_by=order)
         return [(each.order_value, each.id) for each in records]
 
-    async def _keys_at(self, remark: str | None, microseconds: int, first_id: int, limit: int) -> list[Key]:
-        ties = filters.only(remark, at=microseconds)
-        return [
-            (microseconds, each.id) for each in await self._scroll(scroll_filter=ties, offset=first_id, limit=limit)
-        ]
+    async def _keys_at(
+        self, gallery: str, remark: str | None, microseconds: int, first_id: int, limit: int
+    ) -> list[Key]:
+        ties = filters.only(gallery, remark=remark, at=microseconds)
+        records = await self.requests.scroll(scroll_filter=ties, offset=first_id, limit=limit)
+        return [(microseconds, each.id) for each in records]
 
-    async def _scroll(
-        self, limit_s: float | None = None, *, with_payload: bool | list[str] = False, **what: Any
-    ) -> list[Any]:
-        """Records; `Any` because the client's types allow ids and payloads that this store never writes."""
-        request = {"with_payload": with_payload, **what}
-        return (await self._link.call(lambda client: client.scroll(self._collection, **request), limit_s))[0]
 
-    async def _read(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Any]:
-        if not face_ids:
-            return []
-        return await self._link.call(lambda client: client.retrieve(self._collection, [*face_ids], **what), limit_s)
+def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:
+    """The records of a gallery's faces, or of all where it is None."""
+    return [
+        each for each in records if gallery is None or (each.payload or {}).get(GALLERY, DEFAULT_GALLERY) == gallery
+    ]

@@ -16,6 +16,7 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import QdrantLink
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
+from service.values import DEFAULT_GALLERY as HERE
 from tests.support.availability import fails
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import CONTRACT, embedding, face, numbers
@@ -41,13 +42,13 @@ class TestCollection:
     """How the gallery lies in Qdrant."""
 
     async def test_what_a_new_one_is_made_with(self, server: Qdrant, opened: Any) -> None:
-        """Embeddings at hand, pictures on disk, no links for filters that nobody uses, and the contract in it."""
+        """Embeddings at hand, pictures on disk, links inside each gallery only, and the contract in it."""
         await opened(server.connect)
         made = server.last["Create"]
         assert made.vectors_config.params.size == 512
         assert made.vectors_config.params.memory == models_memory("Cached")
         assert made.payload.memory == models_memory("Cold")
-        assert made.hnsw_config.payload_m == 0
+        assert (made.hnsw_config.m, made.hnsw_config.payload_m) == (0, 16)
         assert made.metadata["model_contract"].struct_value.fields["model"].string_value == "vggface2"
         assert not made.HasField("quantization_config")
         assert not made.HasField("shard_number")
@@ -77,13 +78,13 @@ class TestCollection:
         store = await opened(server.connect)
         await store.add(face(1), embedding(1))
         await collection.create(link, "faces", OTHER, CollectionSettings())
-        assert await numbers(store.scan()) == [1]
+        assert await numbers(store.scan(gallery=HERE)) == [1]
         with pytest.raises(ContractMismatch):
             await opened(server.connect)
         after = await opened(server.connect, OTHER)
         await after.add(face(2), embedding(2))
-        assert await numbers(store.scan()) == [1]
-        assert await numbers(after.scan()) == [2]
+        assert await numbers(store.scan(gallery=HERE)) == [1]
+        assert await numbers(after.scan(gallery=HERE)) == [2]
 
     async def test_a_collection_of_that_name_is_taken_as_it_is(
         self, server: Qdrant, link: QdrantLink, opened: Any
@@ -95,7 +96,7 @@ class TestCollection:
         assert server.calls["Create"] == 1
         with pytest.raises(ContractMismatch):
             await opened(server.connect, OTHER)
-        assert await numbers((await opened(server.connect)).scan()) == [1]
+        assert await numbers((await opened(server.connect)).scan(gallery=HERE)) == [1]
 
     @pytest.mark.parametrize("shape", [{"size": 128}, {"distance": models.Distance.DOT}])
     async def test_a_collection_of_another_shape_is_refused(

@@ -11,6 +11,7 @@ import pytest
 
 from service.stores.qdrant.link import connector
 from service.stores.qdrant.store import QdrantStore
+from service.values import DEFAULT_GALLERY as HERE
 from tests.support.availability import fails, recovers
 from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant, Wire
 from tests.support.stored_faces import embedding, face
@@ -41,11 +42,11 @@ async def test_it_is_restarted(server: Qdrant, opened: Any, caplog: pytest.LogCa
     store = await opened(server.connect)
     await store.add(face(1), embedding(1))
     await server.stop()
-    assert await fails(store.search(embedding(1), 5)) < 5
+    assert await fails(store.search(embedding(1), 5, gallery=HERE)) < 5
     assert max(await asyncio.gather(*(fails(store.count()) for _ in range(50)))) < 5
     await server.start()
     await recovers(store.count, within_s=5)
-    assert [nearest.face_id for nearest in (await store.search(embedding(1), 5)).neighbours] == [1]
+    assert [nearest.face_id for nearest in (await store.search(embedding(1), 5, gallery=HERE)).neighbours] == [1]
     texts = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert sum("is away" in text for text in texts) == 1
 

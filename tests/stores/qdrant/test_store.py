@@ -13,6 +13,7 @@ from service.stores.gathering import READ_AT_ONCE
 from service.stores.qdrant.link import connector
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
+from service.values import DEFAULT_GALLERY as HERE
 from tests.support.availability import fails
 from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import embedding, face, numbers
@@ -40,7 +41,7 @@ class TestPeers:
             outcomes = await asyncio.gather(one.add(mine, embedding(1)), two.add(yours, embedding(2)))
             assert set(outcomes) == {Added.NEW, Added.TAKEN}
             winner = mine if outcomes[0] is Added.NEW else yours
-            assert [each async for each in one.scan(number - 1)] == [winner]
+            assert [each async for each in one.scan(number - 1, gallery=HERE)] == [winner]
 
     async def test_two_import_the_same_faces_at_once(self, server: Qdrant, opened: Any) -> None:
         """Each face counts as new for exactly one of them."""
@@ -60,10 +61,10 @@ class TestRequests:
         for method in ("Upsert", "Get", "Scroll", "Query", "Count", "Delete"):
             server.failures[method] = [code, code]
         assert await store.add(face(1), embedding(1)) is Added.NEW
-        assert len((await store.search(embedding(1), 5)).neighbours) == 1
-        assert await numbers(store.scan()) == [1]
+        assert len((await store.search(embedding(1), 5, gallery=HERE)).neighbours) == 1
+        assert await numbers(store.scan(gallery=HERE)) == [1]
         assert await store.count() == 1
-        assert await store.remove(1)
+        assert await store.remove(1, gallery=HERE)
         assert not any(server.failures.values())
 
     async def test_what_will_not_pass_is_not_tried_again(self, server: Qdrant, opened: Any) -> None:
@@ -79,7 +80,7 @@ class TestRequests:
         assert await store.add(face(1), embedding(1)) is Added.NEW
         assert server.calls["Upsert"] == 3
         assert await store.count() == 1
-        assert await store.remove(1) is True
+        assert await store.remove(1, gallery=HERE) is True
         assert await store.count() == 0
 
     async def test_a_search_reads_few_pictures(self, server: Qdrant, opened: Any) -> None:
@@ -87,8 +88,8 @@ class TestRequests:
         store = await opened(server.connect)
         await store.add_many([(face(number), embedding(number)) for number in range(1, 31)])
         server.calls.clear()
-        assert len((await store.search(embedding(2), 5)).neighbours) == 5
-        assert len((await store.search(embedding(2), 30, people=6)).neighbours) == READ_AT_ONCE
+        assert len((await store.search(embedding(2), 5, gallery=HERE)).neighbours) == 5
+        assert len((await store.search(embedding(2), 30, people=6, gallery=HERE)).neighbours) == READ_AT_ONCE
         assert server.calls == {"Query": 2, "Get": 2}
         assert not server.last["Query"].with_payload.enable
         assert server.last["Query"].params.quantization.rescore
