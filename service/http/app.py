@@ -165,12 +165,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store, warnings)
-                app[OVERVIEW] = Overview(
-                    settings=settings,
-                    photos_waiting=lambda: engine.photos_waiting,
-                    crops_waiting=lambda: engine.crops_waiting,
-                    recent=app[REQUEST_LOG].recent,
-                )
+                app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 faces = await store.count()
@@ -199,6 +194,15 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Overview:
+    return Overview(
+        settings=settings,
+        photos_waiting=lambda: engine.photos_waiting,
+        crops_waiting=lambda: engine.crops_waiting,
+        recent=request_log.recent,
+    )
 
 
 def _warnings(settings: Settings) -> list[str]:
