@@ -24,7 +24,7 @@ export async function show(main, { signal }) {
 
 function table(devices) {
   const heads = ["devices.name", "devices.address", "devices.last", "devices.requests", "devices.refused"];
-  return el("div", { className: "scroll" }, el("table", {},
+  return el("div", { className: "scroll", role: "group", tabindex: 0, "aria-label": t("nav.devices") }, el("table", {},
     el("thead", {}, el("tr", {}, heads.map((key) => el("th", { scope: "col" }, t(key))))),
     el("tbody", {}, devices.map((device) => el("tr", {},
       el("th", { scope: "row" }, device.name === null ? t("devices.nameless") : el("bdi", {}, device.name)),

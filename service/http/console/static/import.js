@@ -61,7 +61,7 @@ export async function show(main, { signal }) {
 
 function table(rows) {
   const heads = ["import.file", "register.name", "import.outcome"];
-  return el("div", { className: "scroll" }, el("table", {}, el("caption", { className: "hint" }, t("import.outcomes")),
+  return el("div", { className: "scroll", role: "group", tabindex: 0, "aria-label": t("import.outcomes") }, el("table", {}, el("caption", { className: "hint" }, t("import.outcomes")),
     el("thead", {}, el("tr", {}, heads.map((key) => el("th", { scope: "col" }, t(key))))), rows));
 }
 
