@@ -191,6 +191,7 @@ class Settings:
         description="How remarks are read that are not UTF-8 and don't say what they are: firmware in China often "
         "sends `gbk`.",
     )
+    console: bool = Field(default=True, description="Whether `/` is the console, where operators see the gallery.")
     devices: Path | None = Field(
         default=None,
         description="The file of devices, which sign their requests (docs/device-authentication.md); with it, or with "

@@ -43,8 +43,13 @@ ROUTES: Mapping[str, Route] = {
 }
 """A path that is neither here nor below /v1 is nobody's, and isn't open either."""
 
+CONSOLE, CONSOLE_FILE = "/", "/console/{file:.+}"
+CONSOLE_PATHS = frozenset({CONSOLE, "/console/{file}"})
+"""The console's page and its files, as the router names them: open, since they hold nothing but the program."""
+
 V1 = "/v1"
 MODEL, STATS = f"{V1}/model", f"{V1}/stats"
+STATUS, DEVICES = f"{V1}/status", f"{V1}/devices"
 DETECT, EMBED, IDENTIFY, VERIFY = f"{V1}/detect", f"{V1}/embed", f"{V1}/identify", f"{V1}/verify"
 IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
 FACES = f"{V1}/faces"
@@ -57,7 +62,7 @@ OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 
 REST_PATHS = frozenset(
     {
-        *(MODEL, STATS, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
+        *(MODEL, STATS, STATUS, DEVICES, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
         *(EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
@@ -88,7 +93,7 @@ def is_rest_path(path: str) -> bool:
 
 def is_open(request: web.Request) -> bool:
     """Whether everybody may send the request, whoever they are."""
-    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS
+    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS | CONSOLE_PATHS
 
 
 def operation(request: web.Request) -> DeviceOperation | None:

@@ -454,7 +454,7 @@ class TestNearlyRight:
 
 class TestUriNotFound:
     @pytest.mark.parametrize(
-        "path", ["/", "/registration_faces", "/registration_face/x", "/registration_face%2F", "/%FF%00/..", "/v2/x"]
+        "path", ["/x", "/registration_faces", "/registration_face/x", "/registration_face%2F", "/%FF%00/../x", "/v2/x"]
     )
     async def test_an_unknown_path(self, device: Device, portraits: dict[str, bytes], path: str) -> None:
         for method in ("GET", "POST"):

@@ -20,11 +20,12 @@ from service.http.rest_api.page import page
 from service.http.rest_api.people import PEOPLE_OPERATIONS
 from service.http.rest_api.photos import PHOTO_OPERATIONS
 from service.http.rest_api.state import STATE_OPERATIONS
+from service.http.rest_api.status import STATUS_OPERATIONS
 from service.http.rest_api.transfer import TRANSFER_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
     *(*FACE_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
-    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *TRANSFER_OPERATIONS),
+    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS),
 )
 
 NEEDS: Mapping[tuple[str, str], OperationWord] = {(each.method, each.path): each.needs for each in OPERATIONS}

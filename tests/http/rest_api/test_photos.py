@@ -46,6 +46,15 @@ async def test_embeddings_are_what_similarities_are_made_of(caller: Caller, port
     assert told["similarity"] == pytest.approx(float(vectors[0] @ vectors[1]), abs=2e-3)
 
 
+async def test_the_size_of_the_photo(caller: Caller, two: bytes) -> None:
+    """For who draws boxes; where it is asked for, together with the pictures or without."""
+    for include in ("size", "picture,size"):
+        found = await caller.about(two, f"/v1/identify?include={include}")
+        assert (found["width"], found["height"], found["rotation"]) == (480, 300, 0)
+    assert "width" not in await caller.about(two, "/v1/identify?include=picture")
+    assert "invalid" in (await caller.about(two, "/v1/identify?include=sizes", 400))["code"]
+
+
 async def test_every_face_is_identified(caller: Caller, portraits: dict[str, bytes], two: bytes) -> None:
     """Each with its people best first; who isn't registered is matched by nobody."""
     await caller.register(portraits["obama2"], "remark=Obama")

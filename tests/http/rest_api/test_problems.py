@@ -38,7 +38,7 @@ async def test_unknown_paths_and_methods(caller: Caller) -> None:
 
 async def test_devices_are_answered_as_ever(device: Device) -> None:
     """The paths of the device contract, and all that is not below /v1, have envelopes with status 200."""
-    for path in ("/unknown", "/v1x", "/v2/faces", "/"):
+    for path in ("/unknown", "/v1x", "/v2/faces", "/console"):
         await device.fails(1000, "GET", path)
 
 
