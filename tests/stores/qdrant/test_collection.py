@@ -52,7 +52,20 @@ class TestCollection:
         assert made.metadata["model_contract"].struct_value.fields["model"].string_value == "vggface2"
         assert not made.HasField("quantization_config")
         assert not made.HasField("shard_number")
-        assert server.calls["CreateFieldIndex"] >= 4
+
+    async def test_which_fields_are_indexed(self, server: Qdrant, opened: Any) -> None:
+        """The gallery is the tenant, and only it has links of its own; numbers are ordered by and counted."""
+        await opened(server.connect)
+        indexes = server.indexes[collection.real_name("faces", CONTRACT)]
+        expected = {"gallery", "remark", "sha256", "device_id", "name", "name_order", "person"}
+        assert set(indexes) == expected | {"registered_at", "expires_at"}
+        assert [field for field, params in indexes.items() if params.enable_hnsw is not False] == ["gallery"]
+        assert [field for field, params in indexes.items() if getattr(params, "is_tenant", None)] == ["gallery"]
+        assert [field for field, params in indexes.items() if getattr(params, "prefix", None)] == ["name"]
+        numbers = [field for field, params in indexes.items() if isinstance(params, models.IntegerIndexParams)]
+        assert numbers == ["name_order", "person"]
+        assert all(indexes[field].lookup and indexes[field].range for field in numbers)
+        assert {params.memory for params in indexes.values()} == {models.Memory.CACHED}
 
     async def test_the_settings_are_the_operators(self, server: Qdrant, opened: Any) -> None:
         """Shards, copies and int8; with int8 the exact embeddings move to disk."""
