@@ -83,7 +83,7 @@ class Registrar:
                 await self._store.change(face_id, changes, gallery=self._gallery)
 
     async def _require_kept(self, face_ids: Sequence[int]) -> None:
-        """Removing a gallery first takes it off the list and then its faces, so one of the two sees the other."""
+        """Removing a gallery ends with its faces, once it is off the list: so one of the two sees the other."""
         if self._require_gallery is None:
             return
         try:

@@ -118,9 +118,13 @@ class Qdrant:
         """By method: what the next calls are answered, without being carried out."""
         self.lost_answers: dict[str, int] = {}
         """By method: how many of the next calls are carried out, and answered with UNAVAILABLE."""
+        self.meanwhile: dict[str, Callable[[], Awaitable[object]]] = {}
+        """By method: what somebody else does before the next call is carried out."""
         self.delay_s = 0.0
         self.last: dict[str, Any] = {}
         """By method: the last request."""
+        self.scrolled = 0
+        """How many records were answered in pages."""
         self.indexes: defaultdict[str, dict[str, models.PayloadSchemaParams]] = defaultdict(dict)
         """By collection: its indexes, by field."""
         self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
@@ -167,6 +171,8 @@ class Qdrant:
             await asyncio.sleep(self.delay_s)
             if self.failures.get(name):
                 await context.abort(self.failures[name].pop(0), "injected")
+            if name in self.meanwhile:
+                await self.meanwhile.pop(name)()
             try:
                 answered = await answer(self, received)
             except ValueError as error:
@@ -303,6 +309,7 @@ class Qdrant:
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
             with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
         )
+        self.scrolled += len(records)
         return grpc.ScrollResponse(result=[_record(each) for each in records])
 
     async def _query(self, request: Any) -> Any:

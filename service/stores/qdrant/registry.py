@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from qdrant_client import models
+
 from service.errors import StoreUnavailable
 from service.stores.listing import KEYS_AT_ONCE
-from service.stores.payload import to_text
+from service.stores.payload import REGISTERED_AT, to_text, to_time
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.requests import Requests
@@ -66,20 +68,23 @@ async def _remove_leftovers(requests: Requests, name: str) -> bool:
     """Forget the faces of a gallery that there isn't: of registrations that were under way while it was removed.
 
     False where it is there by now, because another service made it. Its faces are safe: what is removed was there
-    before the list was read, which doesn't have the gallery.
+    before a list was read that doesn't have the gallery, and one that has the same number now is newer.
     """
-    face_ids: list[int] = []
+    found: list[models.Filter] = []
+    after = 0
     while records := await requests.scroll(
         BULK_LIMIT_S,
         scroll_filter=filters.only(name),
-        offset=face_ids[-1] + 1 if face_ids else None,
+        offset=after + 1,
         limit=KEYS_AT_ONCE,
+        with_payload=[REGISTERED_AT],
     ):
-        face_ids += [each.id for each in records]
+        newest = max(to_time(each.payload) for each in records)
+        found.append(filters.numbered([each.id for each in records], gallery=name, until=newest))
+        after = records[-1].id
     if await _is_listed(requests, name):
         return False
-    for first in range(0, len(face_ids), KEYS_AT_ONCE):
-        which = filters.numbered(face_ids[first : first + KEYS_AT_ONCE], gallery=name)
+    for which in found:
         await requests.delete(which, BULK_LIMIT_S)
     return True
 
