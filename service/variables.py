@@ -137,7 +137,7 @@ def _networks(text: str) -> Networks:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(","))
+    return tuple(_origin(each.strip()) for each in text.split(","))
 
 
 _WRONG_TYPES = {
