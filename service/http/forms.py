@@ -15,7 +15,7 @@ from service.errors import BadSignature, ImageTooLarge, InvalidRequest
 from service.http.keys import FORM, SIGNED_BODY
 from service.values import MAX_REMARK
 
-_MAX_FIELD = 8 * MAX_REMARK
+MAX_FIELD = 8 * MAX_REMARK
 """Bytes of a text field that are read before it is refused: more than MAX_REMARK characters of UTF-8 can have."""
 _MAX_PARTS = 32
 _CHUNK = 64 * 1024
@@ -83,6 +83,13 @@ async def receiving(request: web.Request, limits: FormLimits, malformed: str) ->
     Raises InvalidRequest then, and with the sentence `malformed` where the block can't read what came.
     """
     await send_continue(request)
+    async with arriving(limits, malformed):
+        yield
+
+
+@asynccontextmanager
+async def arriving(limits: FormLimits, malformed: str) -> AsyncIterator[None]:
+    """The same for a part of a body that was asked for already."""
     try:
         async with asyncio.timeout(limits.receive_s):
             yield
@@ -107,6 +114,11 @@ def content_of(request: web.Request) -> StreamReader:
     return request.content if signed is None else signed
 
 
+def multipart_of(request: web.Request) -> MultipartReader:
+    """The parts of the body. Raises one of what `arriving` takes for malformed where there is no boundary."""
+    return MultipartReader(request.headers, content_of(request))
+
+
 async def send_continue(request: web.Request) -> None:
     """Ask for the body, where the client waits to be asked and hasn't been."""
     if SIGNED_BODY in request:
@@ -120,8 +132,7 @@ async def _read_parts(
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     images: dict[str, bytes] = {}
     read: dict[str, str] = {}
-    signed = request.get(SIGNED_BODY)
-    parts = await request.multipart() if signed is None else MultipartReader(request.headers, signed)
+    parts = multipart_of(request)
     left = limits.max_body_bytes
     for _ in range(_MAX_PARTS):
         part = await parts.next()
@@ -133,7 +144,7 @@ async def _read_parts(
             images[part.name] = await _read_image(part, limits.max_image_bytes, sha256)
             left -= len(images[part.name])
         elif part.name in texts and part.name not in read:
-            read[part.name] = _text(part.name, await _read(part, _MAX_FIELD))
+            read[part.name] = text_of_part(part.name, await _read(part, MAX_FIELD))
         else:
             left -= await _skip(part, left)
     if not images.get(names[0]):
@@ -174,11 +185,12 @@ async def _skip(part: BodyPartReader, limit: int) -> int:
     return length
 
 
-def _text(name: str, field: bytes | None) -> str:
+def text_of_part(name: str, field: bytes | None) -> str:
+    """A text field; None is one that was too long. Raises InvalidRequest."""
     if field is None and name == "remark":
         raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
     if field is None:
-        raise InvalidRequest(f"The part `{name}` has more than {_MAX_FIELD} bytes; shorten it.")
+        raise InvalidRequest(f"The part `{name}` has more than {MAX_FIELD} bytes; shorten it.")
     try:
         return field.decode()
     except UnicodeDecodeError:

@@ -48,6 +48,7 @@ MODEL, STATS = f"{V1}/model", f"{V1}/stats"
 DETECT, EMBED, IDENTIFY, VERIFY = f"{V1}/detect", f"{V1}/embed", f"{V1}/identify", f"{V1}/verify"
 IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
 FACES = f"{V1}/faces"
+FACES_BATCH = f"{FACES}:batch"
 FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
 PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
@@ -58,7 +59,7 @@ OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 REST_PATHS = frozenset(
     {
         *(MODEL, STATS, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
-        *(EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
+        *(FACES_BATCH, EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
 """Those of the /v1 API and of its documents; rest_api/table.py says which operation each of them is."""
