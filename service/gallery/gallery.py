@@ -19,7 +19,7 @@ from service.gallery.rules import Rules
 from service.gallery.scoring import Candidate
 from service.settings import QualityLevel
 from service.stores.listing import Key, key_of
-from service.stores.store import Store
+from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import DEFAULT_GALLERY, FaceChanges, Match, Quality, StoredFace
 from service.vision.engine import Engine
@@ -28,9 +28,13 @@ from service.vision.quality import checks_for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolledFace:
-    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any."""
+    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any.
+
+    `is_new` is false where it was registered before.
+    """
 
     face: StoredFace
+    is_new: bool
     quality: Quality
     duplicate_of: Candidate | None
 
@@ -89,11 +93,11 @@ class Gallery:
             gallery=self.name,
         )
         if self._duplicate_check is None:
-            return (await self._add([enrollment], timings))[0]
+            return (await self._add([enrollment], timings))[0][0]
         async with self._registering:  # two remarks of one face at the same moment would not see each other
             with timings.measure("search"):
                 await self._duplicate_check.require_new(enrollment.embedding, remark)
-            return (await self._add([enrollment], timings))[0]
+            return (await self._add([enrollment], timings))[0][0]
 
     async def enroll_faces(
         self,
@@ -136,11 +140,16 @@ class Gallery:
     async def _enroll_each(self, enrollments: Sequence[Enrollment], timings: Timings) -> list[EnrolledFace]:
         async with self._registering:
             duplicates = [await self._duplicate(each, timings) for each in enrollments]
-            face_ids = await self._add(enrollments, timings)
-        kept = await self._store.fetch(face_ids, gallery=self.name)
+            added = await self._add(enrollments, timings)
+        kept = await self._store.fetch([face_id for face_id, _ in added], gallery=self.name)
         return [
-            EnrolledFace(face=kept[face_id], quality=each.candidate.faces[each.nth].quality, duplicate_of=duplicate)
-            for face_id, each, duplicate in zip(face_ids, enrollments, duplicates, strict=True)
+            EnrolledFace(
+                face=kept[face_id],
+                is_new=outcome is Added.NEW,
+                quality=each.candidate.faces[each.nth].quality,
+                duplicate_of=duplicate,
+            )
+            for (face_id, outcome), each, duplicate in zip(added, enrollments, duplicates, strict=True)
             if face_id in kept  # else it was removed at once
         ]
 
@@ -233,7 +242,7 @@ class Gallery:
                 return await self._known_duplicates.find(enrollment.embedding, enrollment.remark)
             return None
 
-    async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[int]:
+    async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[tuple[int, Added]]:
         with timings.measure("store"):
             return await self._registrar.add(enrollments)
 

@@ -35,8 +35,8 @@ class Registrar:
         self._require_gallery = require_gallery
         self._changing = changing or asyncio.Lock()
 
-    async def add(self, enrollments: Sequence[Enrollment]) -> list[int]:
-        """The number of each face, under which it is kept now.
+    async def add(self, enrollments: Sequence[Enrollment]) -> list[tuple[int, Added]]:
+        """The number of each face, under which it is kept now, and whether it is NEW or KNOWN.
 
         A face that was known already stays as it is, but takes over the metadata and the end of its time where the
         enrollment has them; one whose time was up is registered anew. Raises StoreUnavailable, and UnknownGallery where
@@ -45,13 +45,16 @@ class Registrar:
         added = await self._added(enrollments)
         known = [face_id for face_id, outcome in added if outcome is Added.KNOWN]
         if known and await self._remove_expired(known):
-            added = await self._added(enrollments)
+            first = added
+            added = [
+                (face_id, Added.NEW if Added.NEW in (before, outcome) else outcome)
+                for (_, before), (face_id, outcome) in zip(first, await self._added(enrollments), strict=True)
+            ]
         for (face_id, outcome), enrollment in zip(added, enrollments, strict=True):
             if outcome is Added.KNOWN:
                 await self._update(face_id, enrollment)
-        face_ids = [face_id for face_id, _ in added]
-        await self._require_kept(face_ids)
-        return face_ids
+        await self._require_kept([face_id for face_id, _ in added])
+        return added
 
     async def _added(self, enrollments: Sequence[Enrollment]) -> list[tuple[int, Added]]:
         return await add_under_free_ids(enrollments, self._add_each, face_id_bits=self._store.face_id_bits)

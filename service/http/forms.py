@@ -18,8 +18,9 @@ from service.http.part_contents import encoded_limit, may_be_base64, photo_of, t
 from service.http.part_heads import PartHead, boundary_of
 from service.values import MAX_REMARK
 
-_MAX_FIELD = 8 * MAX_REMARK
+MAX_FIELD = 8 * MAX_REMARK
 """Bytes of a text field that are read before it is refused: more than MAX_REMARK characters can have."""
+MALFORMED = "The form's body ended early, or its chunks are malformed; send it again."
 _MAX_PARTS = 32
 _TOLD_PARTS = 5
 
@@ -71,17 +72,21 @@ async def read_parts(
 
     Raises what read_form raises.
     """
-    boundary = boundary_of(request.headers.get("Content-Type", ""))
-    if boundary is None or not 1 <= len(boundary.encode("utf-8", "surrogateescape")) <= MAX_BOUNDARY:
-        raise InvalidRequest("The header Content-Type must name the form's boundary, of 1 to 70 characters.")
-    malformed = "The form's body ended early, or its chunks are malformed; send it again."
-    async with receiving(request, limits, malformed):
-        form = FormReader(content_of(request), boundary.encode("utf-8", "surrogateescape"))
+    form = form_of(request)
+    async with receiving(request, limits, MALFORMED):
         came = await _read_parts(form, limits, names, texts, sha256)
     if not came.images.get(names[0]):
         raise InvalidRequest(_missing_photo(came))
     charset = request.app[REMARK_CHARSET]
     return came.images, {name: came.text(name, charset) for name in came.texts}
+
+
+def form_of(request: web.Request) -> FormReader:
+    """The parts of the body. Raises InvalidRequest where the request doesn't name their boundary."""
+    boundary = (boundary_of(request.headers.get("Content-Type", "")) or "").encode("utf-8", "surrogateescape")
+    if not 1 <= len(boundary) <= MAX_BOUNDARY:
+        raise InvalidRequest("The header Content-Type must name the form's boundary, of 1 to 70 characters.")
+    return FormReader(content_of(request), boundary)
 
 
 @asynccontextmanager
@@ -94,6 +99,13 @@ async def receiving(request: web.Request, limits: FormLimits, malformed: str) ->
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise InvalidRequest("The body is compressed; send it as it is, without Content-Encoding.")
     await send_continue(request)
+    async with arriving(limits, malformed):
+        yield
+
+
+@asynccontextmanager
+async def arriving(limits: FormLimits, malformed: str) -> AsyncIterator[None]:
+    """The same for a part of a body that was asked for already."""
     try:
         async with asyncio.timeout(limits.receive_s):
             yield
@@ -158,7 +170,7 @@ async def _read_parts(
                 raise InvalidRequest(f"Send the photo itself in the part `{head.name}`, not a multipart body.")
             content = await _read_image(form, limits.max_image_bytes, sha256)
             left -= len(content)
-            came.images[head.name] = _photo(content, head, limits.max_image_bytes)
+            came.images[head.name] = photo_in(content, head, limits.max_image_bytes)
         elif head.name in texts and head.name not in came.texts:
             came.texts[head.name] = await _read_text(form, head.name, is_base64=head.is_base64), head.charset
         elif head.name == "_charset_" and came.form_charset is None:
@@ -198,7 +210,8 @@ async def _read_image(form: FormReader, max_image_bytes: int, sha256: str | None
     return bytes(read)
 
 
-def _photo(content: bytes, head: PartHead, max_image_bytes: int) -> bytes:
+def photo_in(content: bytes, head: PartHead, max_image_bytes: int) -> bytes:
+    """The photo that a part's bytes stand for. Raises ImageTooLarge, and InvalidRequest for broken base64."""
     image = photo_of(content, is_base64=head.is_base64)
     if len(image) > max_image_bytes:
         raise too_large(max_image_bytes)
@@ -210,13 +223,16 @@ async def _read_text(form: FormReader, name: str, *, is_base64: bool) -> bytes:
     read = bytearray()
     while chunk := await form.chunk():
         read += chunk
-        if len(read) > _MAX_FIELD:
-            raise InvalidRequest(
-                f"The remark is longer than {MAX_REMARK} characters; shorten it."
-                if name == "remark"
-                else f"The part `{name}` has more than {_MAX_FIELD} bytes; shorten it."
-            )
+        if len(read) > MAX_FIELD:
+            raise too_long(name)
     return photo_of(bytes(read), is_base64=True) if is_base64 else bytes(read)
+
+
+def too_long(name: str) -> InvalidRequest:
+    """What is said of a text of over MAX_FIELD bytes."""
+    if name == "remark":
+        return InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
+    return InvalidRequest(f"The part `{name}` has more than {MAX_FIELD} bytes; shorten it.")
 
 
 async def _skip(form: FormReader, limit: int) -> int:

@@ -53,6 +53,7 @@ STATUS, DEVICES = f"{V1}/status", f"{V1}/devices"
 DETECT, EMBED, IDENTIFY, VERIFY = f"{V1}/detect", f"{V1}/embed", f"{V1}/identify", f"{V1}/verify"
 IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
 FACES = f"{V1}/faces"
+FACES_BATCH = f"{FACES}:batch"
 FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
 PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
@@ -63,7 +64,7 @@ OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 REST_PATHS = frozenset(
     {
         *(MODEL, STATS, STATUS, DEVICES, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
-        *(EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
+        *(FACES_BATCH, EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
 """Those of the /v1 API and of its documents; rest_api/table.py says which operation each of them is."""

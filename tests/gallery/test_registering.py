@@ -13,7 +13,7 @@ from service.errors import UnknownGallery
 from service.gallery.enrollment import Candidate, Enrollment
 from service.gallery.people import People
 from service.gallery.registering import Registrar
-from service.stores.store import Store
+from service.stores.store import Added, Store
 from service.values import Box, Detection, Face, StoredFace
 from tests.support.qualities import GOOD
 from tests.support.stored_faces import START, embedding
@@ -35,10 +35,12 @@ class Desk:
     def __init__(self, store: Store, require_gallery: Callable[[], Awaitable[None]] | None = None) -> None:
         self.now = START
         self.store = store
+        self.outcomes: list[Added] = []
         self.registrar = Registrar(store, gallery="visitors", clock=lambda: self.now, require_gallery=require_gallery)
 
     async def register(self, **fields: object) -> StoredFace:
-        [face_id] = await self.registrar.add([enrollment(gallery="visitors", **fields)])
+        [(face_id, outcome)] = await self.registrar.add([enrollment(gallery="visitors", **fields)])
+        self.outcomes.append(outcome)
         return (await self.store.fetch([face_id], gallery="visitors"))[face_id]
 
 
@@ -53,6 +55,7 @@ async def test_a_known_face_takes_over_what_comes_again(desk: Desk) -> None:
     first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
     again = await desk.register(registered_at=START + DAY / 2)
     assert again == first
+    assert desk.outcomes == [Added.NEW, Added.KNOWN]
     assert await desk.register(metadata={"door": 2}) == replace(first, metadata={"door": 2})
     later = START + 2 * DAY
     assert await desk.register(expires_at=later) == replace(first, metadata={"door": 2}, expires_at=later)
@@ -79,6 +82,7 @@ async def test_a_face_whose_time_is_up_is_registered_anew(desk: Desk) -> None:
     first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
     desk.now = again_at = START + DAY
     again = await desk.register(registered_at=again_at)
+    assert desk.outcomes == [Added.NEW, Added.NEW]
     assert again == replace(first, registered_at=again_at, metadata=None, expires_at=None)
     assert await desk.store.remove_expired(desk.now) == 0
 

@@ -37,7 +37,7 @@ from service.settings import Settings
 from service.timings import Timings
 from service.values import DEFAULT_GALLERY, GalleryEntry
 from tests.conftest import MODELS, Start
-from tests.support.device import Client, Device, form, register_path
+from tests.support.device import Client, Device, form, multipart, register_path
 from tests.support.keys import CONSOLE, KEYS, LOST, NOBODYS, READER, VISITORS, bearing, digest, keys_file
 from tests.support.signing import DEVICES, SECRET, devices_file
 
@@ -112,7 +112,9 @@ _EMBEDDING = json.dumps({"embedding": np.eye(512)[0].tolist()}).encode()
 def ask(operation: Operation[Any], photo: bytes) -> Ask:
     """A good request for an operation."""
     two = json.dumps(dict.fromkeys(("image", "other_image"), base64.b64encode(photo).decode())).encode()
+    batch = multipart(("remark", b"Zoe"), ("image", photo))
     query, headers, body = {
+        "registerBatch": ("", batch["headers"], batch["data"]),
         "registerFaces": ("?remark=Zo%C3%AB", IMAGE, photo),
         "identify": ("", IMAGE, photo),
         "identifyEmbedding": ("", IN_JSON, _EMBEDDING),

@@ -49,7 +49,17 @@ EMBEDDING_IDENTIFICATION = {
 VERIFICATION = {"score": 0.8821, "similarity": 0.8821, "threshold": 0.759, "same": True}
 KNOWN_FACE = {**_KNOWN, "detection_score": 0.9997, **_BESIDE}
 PAGE = {"faces": [KNOWN_FACE], "next_cursor": "1795687200123456-1001"}
-REGISTRATION = {"faces": [{**_KNOWN, "detection_score": 0.9997, "quality": _QUALITY, "duplicate_of": None, **_BESIDE}]}
+_REGISTERED = {**_KNOWN, "detection_score": 0.9997, "new": True, "quality": _QUALITY, "duplicate_of": None, **_BESIDE}
+REGISTRATION = {"faces": [_REGISTERED]}
+_REFUSED = {
+    "type": "/docs#face_not_found",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "No face was found in the image; send a photo with the face in full view.",
+    "code": "face_not_found",
+    "request_id": "88650fc3ee764c6b",
+}
+BATCH = {"outcomes": [{"status": 201, **REGISTRATION}, {"status": 422, "problem": _REFUSED}]}
 MODEL = {
     "model": "vggface2",
     "digest": "bb5be6a565fae1490000000000000000000000000000000000000000000000ab",

@@ -89,8 +89,8 @@ class KeptFields(Query):
     expires_at: Time | None = Field(None, description="From when on the face is gone, a time to come.")
 
 
-class RegisterQuery(KeptFields, GalleryQuery):
-    """Under what a photo's faces are registered, and which."""
+class BatchQuery(GalleryQuery):
+    """Where faces are registered, and which."""
 
     faces: Literal["largest", "single", "all"] | None = Field(
         None, description="The largest face, the only one, or all; by default the one that the service's settings mean."
@@ -98,6 +98,10 @@ class RegisterQuery(KeptFields, GalleryQuery):
     quality: Literal["off", "standard", "strict"] | None = Field(
         None, description="How good a face must be, instead of the service's setting."
     )
+
+
+class RegisterQuery(KeptFields, BatchQuery):
+    """Under what a photo's faces are registered, where, and which."""
 
 
 class ListQuery(GalleryQuery):

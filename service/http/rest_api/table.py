@@ -12,6 +12,7 @@ from aiohttp import web
 from service.devices.operations import OperationWord
 from service.http import routes
 from service.http.forms import FormLimits
+from service.http.rest_api.batch import BATCH_OPERATIONS
 from service.http.rest_api.faces import FACE_OPERATIONS
 from service.http.rest_api.galleries import GALLERY_OPERATIONS
 from service.http.rest_api.openapi import document
@@ -24,7 +25,7 @@ from service.http.rest_api.status import STATUS_OPERATIONS
 from service.http.rest_api.transfer import TRANSFER_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
-    *(*FACE_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
+    *(*FACE_OPERATIONS, *BATCH_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
     *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS),
 )
 
