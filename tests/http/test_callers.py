@@ -199,10 +199,11 @@ class TestOperations:
 
     @each_operation
     async def test_who_may_is_let_in(self, service: Client, operation: Operation[Any], photo: bytes) -> None:
-        """By key and, where devices may do this, by signature; where it says that there is none, it looked."""
+        """By key and, where devices may do this, by signature; what it says of a face or of an archive, it looked at."""
         request = ask(operation, photo)
         wanted = {(operation.status, ""), (operation.or_status, "")}
         wanted |= {(404, f"unknown_{what}") for what in ("face", "person", "gallery")}
+        wanted |= {(422, "unusable_archive")}
         assert await request.by(service, bearing(CONSOLE)) in wanted
         assert await request.by(service, {"Authorization": f"bearer   {CONSOLE}"}) in wanted
         if operation.name == "listDevices":  # what others do concerns who may use all galleries, which no device may
