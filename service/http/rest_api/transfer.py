@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from aiohttp import web
 from pydantic import Field
@@ -37,18 +38,27 @@ class ImportedFaces(Answer):
 async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.StreamResponse:
     """Every face, line by line; half an export has no end line, and its connection breaks off."""
     gallery = await _scope(request, query)
-    lines = request.app[TRANSFER].export(gallery)
-    first = await anext(lines)
-    headers = {"Content-Disposition": f'attachment; filename="{gallery or "faces"}.jsonl"', "Cache-Control": "no-store"}
-    response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, **headers})
-    response[OUTCOME] = Outcome(code="200")
-    await response.prepare(request)
-    await response.write(first)
-    async for some in lines:
-        async with asyncio.timeout(STALL_LIMIT_S):
-            await response.write(some)
+    async with aclosing(request.app[TRANSFER].export(gallery)) as lines:
+        first = await anext(lines)  # before the head: what fails by then has a status
+        name = f'attachment; filename="{gallery or "faces"}.jsonl"'
+        response = web.StreamResponse(
+            headers={"Content-Type": CONTENT_TYPE, "Content-Disposition": name, "Cache-Control": "no-store"}
+        )
+        response[OUTCOME] = Outcome(code="200")
+        await response.prepare(request)
+        await response.write(first)
+        async for some in lines:
+            await _write(response, some)
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, lines: bytes) -> None:
+    try:
+        async with asyncio.timeout(STALL_LIMIT_S):
+            await response.write(lines)
+    except TimeoutError:
+        raise InvalidRequest(f"The export's reader took nothing for {STALL_LIMIT_S:g} s; begin it anew.") from None
 
 
 async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:
