@@ -10,6 +10,7 @@ Faces come by rising face_id. Every line ends with one newline, the text is UTF-
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -111,6 +112,35 @@ def face_id_of(line: bytes) -> int | None:
 def is_end(line: bytes) -> bool:
     """Whether it is the last line, right or wrong."""
     return line.startswith(b'{"end"')
+
+
+class Seal:
+    """Follows the lines of an archive, and finds at the end whether they are those that were exported."""
+
+    def __init__(self, header: bytes) -> None:
+        """`header` is the first line."""
+        self._digest = hashlib.sha256(header)
+        self._ended = False
+        self.count = 0
+        """Faces that came by now."""
+
+    def is_face(self, line: bytes) -> bool:
+        """Whether the next line is one of a face; False for the end. Raises ValueError where it doesn't seal those."""
+        if self._ended:
+            raise ValueError("more follows after the end")
+        if is_end(line):
+            if line != end_line(self.count, self._digest.hexdigest()):
+                raise ValueError("the lines before it are not those that were exported")
+            self._ended = True
+            return False
+        self._digest.update(line)
+        self.count += 1
+        return True
+
+    def require_end(self) -> None:
+        """Raise ValueError unless the end has come."""
+        if not self._ended:
+            raise ValueError("it is cut off there")
 
 
 def _check(face: StoredFace) -> None:

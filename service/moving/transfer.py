@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from service.errors import ContractMismatch, InvalidRequest, UnknownGallery, UnusableArchive
-from service.moving.archive import Header, end_line, face_line, header_line, is_end, read_face, read_header
+from service.moving.archive import Header, Seal, end_line, face_line, header_line, read_face, read_header
 from service.stores.contracts import describe
 from service.stores.listing import Key, key_of
 from service.stores.store import Added, Store
@@ -150,24 +150,18 @@ class Transfer:
         self, lines: AsyncIterator[bytes], done: Imported
     ) -> AsyncIterator[tuple[bytes, StoredFace, Embedding]]:
         """Each face with its line. Raises ValueError at the line that is damaged, and what `lines` raises."""
-        digest, count, ended = hashlib.sha256(), 0, False
+        seal: Seal | None = None
         async for line in lines:
             done.line += 1
-            if ended:
-                raise ValueError("more follows after the end")
-            if done.line == 1:
+            if seal is None:
                 self._require_fit(read_header(line))
-            elif is_end(line):
-                if line != end_line(count, digest.hexdigest()):
-                    raise ValueError("the lines before it are not those that were exported")
-                ended = True
-            else:
+                seal = Seal(line)
+            elif seal.is_face(line):
                 yield line, *await self._face(line)
-                count += 1
-            digest.update(line)
-        if not ended:
-            done.line += 1
-            raise ValueError("it is cut off there")
+        done.line += 1
+        if seal is None:
+            raise ValueError("it is empty")
+        seal.require_end()
 
     async def _face(self, line: bytes) -> tuple[StoredFace, Embedding]:
         dimension = self._contract.dimension

@@ -28,6 +28,38 @@ NOW = START + timedelta(days=1)
 SOON = NOW + timedelta(days=1)
 PICTURE = "cGljdHVyZQ=="
 
+UNUSABLE: list[tuple[dict[str, Any], str]] = [
+    ({"metadata": {"a": {"b": {"c": {"d": {}}}}}}, "deep"),
+    ({"metadata": {f"{n}": n for n in range(65)}}, "64 keys"),
+    ({"metadata": {"a": "x" * 4096}}, "4096 bytes"),
+    ({"metadata": {"a": 2**60}}, "whole numbers"),
+    ({"metadata": {"a": float("nan")}}, "finite"),
+    ({"metadata": {"a": "\ud800"}}, "surrogate"),
+    ({"metadata": []}, "JSON object"),
+    ({"remark": "x" * 1025}, "1024 characters"),
+    ({"remark": "\ud800"}, "surrogate"),
+    ({"remark": 7}, "text is missing"),
+    ({"picture": "x"}, "base64"),
+    ({"detection_score": float("nan")}, "no coordinate"),
+    ({"detection_score": 10**400}, "no coordinate"),
+    ({"face_id": 0}, "face_id"),
+    ({"face_id": True}, "face_id"),
+    ({"face_id": 2**31}, "31 bits"),
+    ({"gallery": "../other"}, "gallery's name"),
+    ({"gallery": None}, "gallery's name"),
+    ({"expires_at": "2026-01-01"}, "UTC"),
+    ({"expires_at": 5}, "not a face"),
+    ({"registered_at": "0001-01-01T00:00:00"}, "UTC"),
+    ({"box": None}, "not a face"),
+    ({"vector": [1e39] * 512}, "vector"),
+    ({"vector": [float("nan")] * 512}, "vector"),
+    ({"vector": [[0.1]] * 512}, "vector"),
+    ({"vector": [1.0]}, "vector"),
+    ({"vector": "x"}, ""),
+    ({"vector": {"0": 1}}, ""),
+]
+"""What a face's line is changed by, and what is said of it then."""
+
 MakeStore = Callable[[str], Store]
 Lines = list[bytes]
 
@@ -221,49 +253,19 @@ class TestImport:
         done = await moving(there).import_lines(sent(lines), None)
         assert (done.added, done.known, done.taken) == (10, 10, 0)
 
-    @pytest.mark.parametrize(
-        ("changes", "said"),
-        [
-            ({"metadata": {"a": {"b": {"c": {"d": {}}}}}}, "deep"),
-            ({"metadata": {f"{n}": n for n in range(65)}}, "64 keys"),
-            ({"metadata": {"a": "x" * 4096}}, "4096 bytes"),
-            ({"metadata": {"a": 2**60}}, "whole numbers"),
-            ({"metadata": {"a": float("nan")}}, "finite"),
-            ({"metadata": {"a": "\ud800"}}, "surrogate"),
-            ({"metadata": []}, "JSON object"),
-            ({"remark": "x" * 1025}, "1024 characters"),
-            ({"remark": "\ud800"}, "surrogate"),
-            ({"remark": 7}, "text is missing"),
-            ({"picture": "x"}, "base64"),
-            ({"detection_score": float("nan")}, "no coordinate"),
-            ({"detection_score": 10**400}, "no coordinate"),
-            ({"face_id": 0}, "face_id"),
-            ({"face_id": True}, "face_id"),
-            ({"face_id": 2**31}, "31 bits"),
-            ({"gallery": "../other"}, "gallery's name"),
-            ({"gallery": None}, "gallery's name"),
-            ({"expires_at": "2026-01-01"}, "UTC"),
-            ({"expires_at": 5}, "not a face"),
-            ({"registered_at": "0001-01-01T00:00:00"}, "UTC"),
-            ({"box": None}, "not a face"),
-            ({"vector": [1e39] * 512}, "vector"),
-            ({"vector": [float("nan")] * 512}, "vector"),
-            ({"vector": [[0.1]] * 512}, "vector"),
-            ({"vector": [1.0]}, "vector"),
-            ({"vector": "x"}, ""),
-            ({"vector": {"0": 1}}, ""),
-        ],
-    )
-    async def test_what_could_not_have_been_registered(
-        self, opened: Callable[[str], Any], changes: dict[str, Any], said: str
-    ) -> None:
+    async def test_what_could_not_have_been_registered(self, tmp_path: Path) -> None:
         """The line is named and why; the face before it is kept."""
-        store = await opened("here")
+        store = EdgeStore(tmp_path / "here")
+        await store.open()
+        await store.bind(CONTRACT)
         await fill(store, [face(n, picture=PICTURE) for n in (1, 2)])
         lines = await exported(store)
         for n in (1, 2):
             await store.remove(n, gallery=None)
-        lines[2] = json.dumps(json.loads(lines[2]) | changes).encode() + b"\n"
-        with pytest.raises(UnusableArchive, match=f"line 3: .*{said}.*1 faces were added"):
-            await moving(store).import_lines(sent(lines), None)
-        assert list(await contents(store)) == [1]
+        for added, (changes, said) in enumerate(UNUSABLE):
+            spoilt = json.dumps(json.loads(lines[2]) | changes).encode() + b"\n"
+            now = f"line 3: .*{said}.*{0 if added else 1} faces were added"
+            with pytest.raises(UnusableArchive, match=now):
+                await moving(store).import_lines(sent([*lines[:2], spoilt, lines[3]]), None)
+            assert list(await contents(store)) == [1]
+        await store.close()

@@ -19,6 +19,7 @@ from service.http.request_log import Outcome
 from service.http.rest_api.answers import Answer
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import GalleryQuery
+from service.moving.inflating import inflated
 
 CONTENT_TYPE = "application/x-ndjson"
 MAX_LINE_BYTES = 16 * 2**20
@@ -79,14 +80,7 @@ async def _scope(request: web.Request, query: GalleryQuery) -> str | None:
 async def _lines(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
     """The body's lines, each with its newline; what follows the last newline is left out."""
     rest = bytearray()
-    while True:
-        try:
-            async with asyncio.timeout(limits.receive_s):
-                chunk = await request.content.readany()
-        except (TimeoutError, web.RequestPayloadError, ValueError):
-            raise InvalidRequest("The archive did not arrive as a whole; send it again.") from None
-        if not chunk:
-            return
+    async for chunk in inflated(_chunks(request, limits)):
         *whole, last = chunk.split(b"\n")
         for line in whole:
             yield bytes(rest + line) + b"\n"
@@ -94,6 +88,19 @@ async def _lines(request: web.Request, limits: FormLimits) -> AsyncIterator[byte
         rest += last
         if len(rest) > MAX_LINE_BYTES:
             raise UnusableArchive(f"a line has more than {MAX_LINE_BYTES} bytes")
+
+
+async def _chunks(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
+    """The body as it arrives; each chunk may take as long as a whole photo."""
+    while True:
+        try:
+            async with asyncio.timeout(limits.receive_s):
+                chunk = await request.content.readany()
+        except (OSError, web.RequestPayloadError, ValueError):  # too slow, gone, or malformed
+            raise InvalidRequest("The archive did not arrive as a whole; send it again.") from None
+        if not chunk:
+            return
+        yield chunk
 
 
 TRANSFER_OPERATIONS = (
@@ -119,7 +126,7 @@ TRANSFER_OPERATIONS = (
         path=routes.IMPORT,
         summary="Import an export.",
         description="Faces go into the galleries that they were in, or all into `gallery`. It may be repeated: faces "
-        "that are there are not added again.",
+        "that are there are not added again. The body may be compressed as a `.zst` or `.gz` file is.",
         query=GalleryQuery,
         handle=import_,
         takes=Takes.ARCHIVE,
