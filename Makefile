@@ -10,10 +10,10 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check lint format bench evaluate index up down lock clean
+.PHONY: help setup run test test-browser check lint format bench evaluate index up down lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml scripts/install.py
 	$(PYTHON) scripts/install.py --torch $(TORCH) --group dev --editable $(VENV)
@@ -27,6 +27,9 @@ run: setup  ## start the service on http://0.0.0.0:5055
 
 test: setup  ## run the tests; ARGS="-k name" passes options to pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+test-browser: setup  ## run the console's tests in a real Chromium
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 check: lint setup  ## lint, and run the fast tests: none that is slow or starts processes
 	$(BIN)/python -m pytest -m "not slow and not process" $(ARGS)

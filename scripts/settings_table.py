@@ -40,7 +40,8 @@ GROUPS = {
         "DUPLICATE",
         "MIRROR",
     ),
-    "Answers": ("THRESHOLD", "FPIR", "SCORE", "DELETE_BY_GET"),
+    "Answers": ("THRESHOLD", "FPIR", "SCORE", "ID_BITS", "REMARK_CHARSET", "DELETE_BY_GET"),
+    "The console": ("CONSOLE",),
     "Who may ask": ("DEVICES", "DEVICE_RATE", "NONCES_URL", "KEYS", "CORS_ORIGINS"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }

@@ -10,8 +10,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from service.errors import InvalidSettings
-from service.variables import Allowed, Networks, Origins, Threshold, parse, refusal, variable
+from service.variables import Allowed, Networks, Origins, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -21,6 +20,9 @@ Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
 Duplicate = Literal["allow", "refuse"]
+RemarkCharset = Literal[
+    "utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso-8859-1", "windows-1251", "windows-1252"
+]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -99,7 +101,7 @@ class Settings:
         description="FaceNet weights; `auto` keeps the gallery's, else takes vggface2 if it can be had, "
         "else casia-webface.",
     )
-    face_id_bits: Literal[31, 53] = Field(
+    id_bits: Literal[31, 53] = Field(
         default=31,
         description="Numbers of faces in a gallery that is made are below 2 to this power: 31 for firmware that keeps "
         "them in 32 bits, 53 for over 100 million faces.",
@@ -107,7 +109,7 @@ class Settings:
     weights: Path | None = Field(
         default=None, description="A state_dict file of InceptionResnetV1 to use instead of fetching one."
     )
-    max_bytes: int = Field(default=10 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
+    max_bytes: int = Field(default=20 * 2**20, ge=1, description="Largest photo accepted, in bytes.")
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="Largest photo accepted, in pixels, checked before decoding."
     )
@@ -184,6 +186,12 @@ class Settings:
     delete_by_get: bool = Field(
         default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
     )
+    remark_charset: RemarkCharset = Field(
+        default="utf-8",
+        description="How remarks are read that are not UTF-8 and don't say what they are: firmware in China often "
+        "sends `gbk`.",
+    )
+    console: bool = Field(default=True, description="Whether `/` is the console, where operators see the gallery.")
     devices: Path | None = Field(
         default=None,
         description="The file of devices, which sign their requests (docs/device-authentication.md); with it, or with "
@@ -226,18 +234,7 @@ class Settings:
 
         Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        known = {variable(each): each for each in FIELDS}
-        values: dict[str, object] = {}
-        for name, text in environ.items():
-            if not name.startswith("FACE_"):
-                continue
-            if name in _RENAMED:
-                raise InvalidSettings(f"{name} is called {_RENAMED[name]} now; rename it.")
-            if name not in known:
-                raise InvalidSettings(f"{name} is not a setting; `python -m service --help` lists them.")
-            if text != "":
-                values[known[name]] = parse(known[name], FIELDS[known[name]], text=text)
-        return cls(**values)  # type: ignore[arg-type]  # which is what the constructor checks
+        return cls(**parse_all(environ, FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
 
 
 _RENAMED = {

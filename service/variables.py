@@ -47,6 +47,28 @@ def variable(field_name: str) -> str:
     return f"FACE_{field_name.upper()}"
 
 
+def parse_all(
+    environ: Mapping[str, str], fields: Mapping[str, FieldInfo], *, renamed: Mapping[str, str]
+) -> dict[str, object]:
+    """What the FACE_* variables say, by the fields' names; one that is empty says nothing.
+
+    `renamed` has the names of today by older ones. Raises InvalidSettings for a text that is of another type than its
+    field, and for a name that doesn't exist (any more).
+    """
+    known = {variable(each): each for each in fields}
+    values: dict[str, object] = {}
+    for name, text in environ.items():
+        if not name.startswith("FACE_"):
+            continue
+        if name in renamed:
+            raise InvalidSettings(f"{name} is called {renamed[name]} now; rename it.")
+        if name not in known:
+            raise InvalidSettings(f"{name} is not a setting; `python -m service --help` lists them.")
+        if text != "":
+            values[known[name]] = parse(known[name], fields[known[name]], text=text)
+    return values
+
+
 def parse(name: str, field: FieldInfo, *, text: str) -> object:
     """Turn the variable's text into the type of the field `name`, whatever its range; raises InvalidSettings."""
     try:
@@ -63,6 +85,8 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo]) -> InvalidS
     if name not in fields:
         return TypeError(f"Settings has no field {name}, and all of them are passed by name.")
     of_another_type = any(each["type"] in _WRONG_TYPES for each in errors if each["loc"][0] == name)
+    if get_origin(fields[name].annotation) is Literal:
+        of_another_type = type(first["input"]) not in map(type, get_args(fields[name].annotation))
     refuse = wrong_type if of_another_type else out_of_range
     return refuse(name, fields[name], first["input"])
 
@@ -113,7 +137,7 @@ def _networks(text: str) -> Networks:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(","))
+    return tuple(_origin(each.strip()) for each in text.split(","))
 
 
 _WRONG_TYPES = {
@@ -138,6 +162,8 @@ _KINDS: dict[object, _Kind] = {
 
 
 def _kind(field: FieldInfo) -> _Kind:
+    if get_origin(field.annotation) is Literal:
+        return _KINDS.get(type(get_args(field.annotation)[0]), _TEXT)
     return _KINDS.get(field.annotation, _TEXT)
 
 

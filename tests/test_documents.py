@@ -35,8 +35,11 @@ from tests.support.processes import ROOT
 DOCS = ROOT / "docs"
 REST_API = DOCS / "rest-api.md"
 DEVICE_API, OPERATING = DOCS / "device-api.md", DOCS / "operating.md"
+CONSOLE = DOCS / "console.md"
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
+OF_CLIENTS = {"FACE_ID", "FACE_URL", "FACE_KEY"}
+"""Variables of the clients that pages show, and of the session with curl."""
 TELL_OF_FORMER_NAMES = {"settings.md", "CHANGELOG.md"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -50,7 +53,9 @@ class TestTables:
         answered -= {("HEAD", path) for path in routes.OPEN_PATHS}  # which aiohttp adds
         operators = {each for each in answered if each[1] in routes.OPEN_PATHS}
         rest = {each for each in answered if each[1] in routes.REST_PATHS}
-        assert set(requests_in(DEVICE_API)) == answered - operators - rest
+        console = {each for each in answered if each[1] in routes.CONSOLE_PATHS}
+        assert set(requests_in(CONSOLE)) == console
+        assert set(requests_in(DEVICE_API)) == answered - operators - rest - console
         assert set(requests_in(REST_API)) == rest - {("GET", routes.DOCS_STYLE)}
         assert set(requests_in(OPERATING)) == operators
 
@@ -137,8 +142,7 @@ class TestReferences:
         """Those that a page names exist; former names stand only where their change is told."""
         known = set(re.findall(r"FACE_[A-Z_]+", settings_table.tables()))
         former = {"FACE_DEVICE", "FACE_MODELS", "FACE_COLLECTION"} if page.name in TELL_OF_FORMER_NAMES else set()
-        text = page.read_text("utf-8").replace("FACE_ID", "")  # a variable of the session with curl
-        assert set(re.findall(r"FACE_[A-Z_]*[A-Z]", text)) <= known | former
+        assert set(re.findall(r"FACE_[A-Z_]*[A-Z]", page.read_text("utf-8"))) <= known | former | OF_CLIENTS
 
     @each_page
     def test_make_targets(self, page: Path) -> None:
@@ -196,7 +200,7 @@ def test_the_readme_fits_on_a_page_or_two() -> None:
 def requests_in(page: Path) -> Iterator[tuple[str, str]]:
     """Methods and paths of the page's tables of requests."""
     for row in rows(page, "Request"):
-        [path] = set(re.findall(r"/[a-z_][\w/.{}]*", row[0]))
+        [path] = set(re.findall(r"/[a-z_][\w/.{}]*|(?<= )/(?=`)", row[0]))
         for method in re.findall(r"\b[A-Z]{3,7}\b", row[0].partition("?")[0]):
             yield method, path
 

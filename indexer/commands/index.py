@@ -23,6 +23,7 @@ from indexer.importing.pipeline import Pipeline
 from indexer.importing.report import Report
 from indexer.importing.targets import OpenTarget, open_target
 from indexer.progress import Progress
+from service.devices.entries import GALLERY
 from service.errors import InvalidSettings
 from service.settings import Settings
 
@@ -59,6 +60,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", metavar="URL", help="send the photos to the service that runs there")
     parser.add_argument("--device", metavar="ID", help="with --service: the device that signs the requests")
     parser.add_argument("--secret-file", type=Path, metavar="FILE", help="with --device: the file of its secret")
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="with --service: the file of an operator's key")
+    parser.add_argument("--gallery", type=_gallery, metavar="NAME", help="the gallery that the faces are registered in")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the report goes: .csv, or JSON lines")
     parser.add_argument("--dry-run", action="store_true", help="report what would be imported, but import nothing")
     parser.add_argument("--limit", type=_count, metavar="N", help="import N new photos at most")
@@ -72,6 +75,12 @@ def _count(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError("must be a whole number from 1")
     return int(text)
+
+
+def _gallery(text: str) -> str:
+    if not GALLERY.fullmatch(text):
+        raise argparse.ArgumentTypeError("must have up to 64 of a to z, 0 to 9, - and _, the first a letter or digit")
+    return text
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -100,6 +109,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InvalidSettings("With --service the service finds the faces; leave out --dry-run, --faces and --ray.")
     if (arguments.device is None) != (arguments.secret_file is None) or (arguments.device and not arguments.service):
         raise InvalidSettings("--device and --secret-file go together, and with --service.")
+    if arguments.key_file and (arguments.device or not arguments.service):
+        raise InvalidSettings("--key-file goes with --service, and without --device.")
     if arguments.watch and (arguments.dry_run or arguments.limit):
         raise InvalidSettings("With --watch the import goes on until Ctrl-C; leave out --dry-run and --limit.")
 

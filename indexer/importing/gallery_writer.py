@@ -14,14 +14,14 @@ from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Candidate, Enrollment, add_under_free_ids
 from service.retry import Backoff
 from service.stores.store import Added, Store
-from service.values import Embedding, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, StoredFace
 
 AT_ONCE = 256
 """Faces in one call of the store; a photo of a crowd alone may have more."""
 
 
 class GalleryWriter:
-    """Adds faces to a store; `write` is a pipeline's Write."""
+    """Adds faces to a gallery of a store; `write` is a pipeline's Write."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class GalleryWriter:
         away_limit_s: float = AWAY_LIMIT_S,
         backoff: Backoff = BACKOFF,
         duplicate_check: DuplicateCheck | None = None,
+        gallery: str = DEFAULT_GALLERY,
     ) -> None:
         """`clock` gives the time of a registration, aware and in UTC; for the limits see `until_available`.
 
@@ -41,13 +42,14 @@ class GalleryWriter:
         self._away_limit_s = away_limit_s
         self._backoff = backoff
         self._duplicate_check = duplicate_check
+        self._gallery = gallery
         self.added = 0
         """Faces that were not there before."""
 
     async def write(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
         """Durable once it returns. Raises CannotGoOn when the store stays away."""
         enrollments = [
-            Enrollment(candidate=candidate, nth=nth, remark=remark, registered_at=self._clock())
+            Enrollment(candidate=candidate, nth=nth, remark=remark, registered_at=self._clock(), gallery=self._gallery)
             for candidate, remark in candidates
             for nth in range(len(candidate.faces))
         ]

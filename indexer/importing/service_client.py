@@ -1,67 +1,99 @@
-"""Sends photos to a running service, which alone has its embedded gallery open."""
+"""Sends photos to a running service, which alone has its embedded gallery open, many with each request."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
-from urllib.parse import quote
 
 import aiohttp
-from yarl import URL
 
-from indexer.importing.failures import AWAY_LIMIT_S, CannotGoOn, Refused, until_available
-from indexer.importing.outcomes import Outcome
+from indexer.importing.batch_requests import BatchRequests, Busy, PhotoOutcome, Sending, TooMuch
+from indexer.importing.credentials import Credentials, no_credentials
+from indexer.importing.failures import AWAY_LIMIT_S, Refused, until_available
 from indexer.importing.pipeline import Written
-from service.devices.signatures import Claim, signed_headers
-from service.errors import InvalidSettings, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.gallery.enrollment import Candidate
 
-LIMIT_S = 60.0
-"""For one photo; a service that is busy answers later, not never."""
+LIMIT_S = 300.0
+"""For one request; a service that is busy answers later, not never."""
 
-Sign = Callable[[str, str, bytes], Mapping[str, str]]
-"""Method, path with query, and the photo's bytes to the headers that prove which device sends them."""
+PHOTOS_AT_ONCE = 16
+"""Photos of one request."""
+BYTES_AT_ONCE = 16 * 2**20
+"""Of one request's photos, but for one that alone has more."""
+REQUESTS_AT_ONCE = 2
+"""While the service has one of them, the other one travels; its devices don't wait behind a long queue."""
 
-NONCE_BYTES = 18
+IN_FLIGHT = (REQUESTS_AT_ONCE + 1) * PHOTOS_AT_ONCE
+"""Photos to have at once, so that the next request is full when it can go."""
 
-REGISTER = "/registration_face"
-BAD_SIGNATURE, BAD_DEVICE = 1002, 1003
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered(Candidate):
+    """A photo that the service has registered: `written` is what became of its faces, which are not here."""
+
+    written: tuple[Written, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A photo that waits to be sent, and whoever waits for its outcome."""
+
+    photo: Sending
+    outcome: asyncio.Future[tuple[Written, ...]]
+
+    def settle(self, outcome: tuple[Written, ...] | Exception) -> None:
+        if self.outcome.done():  # nobody waits any more
+            return
+        if isinstance(outcome, Exception):
+            self.outcome.set_exception(outcome)
+            self.outcome.exception()  # else asyncio complains where all stop together
+        else:
+            self.outcome.set_result(outcome)
 
 
 class ServiceClient:
-    """Registers one photo after the other; `observe` and `write` are a pipeline's."""
+    """Registers photos; `observe` and `write` are a pipeline's. What waits is sent together, as soon as it can be."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         url: str,
-        sign: Sign | None = None,
+        credentials: Credentials = no_credentials,
         *,
+        gallery: str | None = None,
         away_limit_s: float = AWAY_LIMIT_S,
     ) -> None:
-        """`url` is where the service listens; `sign` is needed where it asks devices for signatures."""
+        """`url` is where the service listens; without `gallery` that of the caller is meant."""
         self._session = session
         self._url = url.rstrip("/")
-        self._sign = sign
+        self._requests = BatchRequests(session=session, url=self._url, gallery=gallery, credentials=credentials)
         self._away_limit_s = away_limit_s
+        self._waiting: deque[_Waiting] = deque()
+        self._senders: set[asyncio.Task[None]] = set()
 
-    async def observe(self, content: bytes, remark: str) -> Candidate:
+    async def observe(self, content: bytes, remark: str) -> Registered:
         """Register the photo; the candidate has no faces, for the service finds and keeps them.
 
-        Raises Refused, or CannotGoOn where the service stays away or wants a signature.
+        Raises Refused, or CannotGoOn where the service stays away or takes no photos from here.
         """
-        await until_available(partial(self._register, content, remark), self._away_limit_s)
-        return Candidate(sha256=hashlib.sha256(content).hexdigest(), picture="", faces=())
+        waiting = _Waiting(Sending(content, remark.encode()), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if len(self._senders) < REQUESTS_AT_ONCE:
+            sender = asyncio.create_task(self._send_waiting())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+        written = await waiting.outcome
+        return Registered(sha256=hashlib.sha256(content).hexdigest(), picture="", faces=(), written=written)
 
     async def write(self, candidates: Sequence[tuple[Candidate, str]]) -> list[list[Written]]:
-        """Nothing is left to do; the device API tells neither the numbers of the faces nor which were known."""
-        return [[(Outcome.REGISTERED, None)] for _ in candidates]
+        """What became of each photo's faces; nothing is left to do."""
+        return [list(each.written) for each, _ in candidates if isinstance(each, Registered)]
 
     async def check(self) -> None:
         """Raises StoreUnavailable unless a service is there and ready."""
@@ -73,53 +105,71 @@ class ServiceClient:
             problem = f"There is no service at {self._url} ({error}); start it or correct --service."
             raise StoreUnavailable(problem) from None
 
-    async def _register(self, content: bytes, remark: str) -> None:
-        target = f"{REGISTER}?remark={quote(remark, safe='')}"
-        headers = self._sign("POST", target, content) if self._sign else {}
-        form = aiohttp.FormData()
-        form.add_field("image", content, filename="photo", content_type="application/octet-stream")
+    async def close(self) -> None:
+        """Give up the requests that are under way."""
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+
+    async def _send_waiting(self) -> None:
+        while batch := self._next_batch():
+            try:
+                await self._register(batch)
+            except Exception as error:  # noqa: BLE001 - each photo's `observe` raises it
+                for each in batch:
+                    each.settle(error)
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < PHOTOS_AT_ONCE:
+            size += len(self._waiting[0].photo.content)
+            if batch and size > BYTES_AT_ONCE:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _register(self, batch: Sequence[_Waiting]) -> None:
+        """Until each photo has its outcome; those that the service takes together, else one by one."""
+        left = list(batch)
+
+        async def attempt() -> None:
+            outcomes = await self._requests.register([each.photo for each in left])
+            busy = _settle(left, outcomes)
+            if busy is not None:
+                left[:] = [each for each in left if not each.outcome.done()]
+                raise StoreUnavailable(f"The service at {self._url} has too much to do: {busy}")
+
         try:
-            url = URL(self._url + target, encoded=True)
-            async with self._session.post(url, data=form, headers=headers) as response:
-                answer = await response.json()
-            code, detail = int(answer["code"]), str(answer["detail"])
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
-            raise StoreUnavailable(f"The service at {self._url} gave no answer ({error}).") from None
-        except (aiohttp.ClientError, ValueError, KeyError, TypeError):
-            raise CannotGoOn(f"What answers at {self._url} is no face service; correct --service.") from None
-        if code in (BAD_SIGNATURE, BAD_DEVICE):
-            raise CannotGoOn(f"The service at {self._url} does not know this device: {detail}")
-        if code != 0:
-            await self.check()  # a photo is not to blame for a gallery that is away
-            raise Refused(detail)
+            await until_available(attempt, self._away_limit_s)
+        except TooMuch as error:
+            if len(left) == 1:
+                left[0].settle(Refused(str(error)))
+            else:
+                for each in left:
+                    await self._register([each])
 
 
-def signer(device_id: str, secret_file: Path) -> Sign:
-    """Signs as a device, with the secret in a file of its own. Raises InvalidSettings where that can't be read."""
-    try:
-        secret = secret_file.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"--secret-file {secret_file} can't be read ({error}); name the file of the secret."
-        ) from None
-
-    def sign(method: str, target: str, content: bytes) -> Mapping[str, str]:
-        sha256 = hashlib.sha256(content).hexdigest()
-        claim = Claim(
-            device_id=device_id,
-            timestamp=str(int(time.time())),
-            nonce=secrets.token_urlsafe(NONCE_BYTES),
-            content_sha256=sha256,
-        )
-        return signed_headers(secret=secret, method=method, target=target, claim=claim)
-
-    return sign
+def _settle(sent: Sequence[_Waiting], outcomes: Sequence[PhotoOutcome]) -> Busy | None:
+    """Tell each photo's outcome, but to those that met a busy service; what it said, if there are any."""
+    busy = None
+    for each, outcome in zip(sent, outcomes, strict=True):
+        if isinstance(outcome, Busy):
+            busy = outcome
+        else:
+            each.settle(outcome)
+    return busy
 
 
 @asynccontextmanager
-async def connected(url: str, sign: Sign | None = None) -> AsyncIterator[ServiceClient]:
+async def connected(
+    url: str, credentials: Credentials = no_credentials, *, gallery: str | None = None
+) -> AsyncIterator[ServiceClient]:
     """A client of the service at `url`. Raises StoreUnavailable where there is none."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LIMIT_S)) as session:
-        client = ServiceClient(session, url, sign)
+        client = ServiceClient(session, url, credentials, gallery=gallery)
         await client.check()
-        yield client
+        try:
+            yield client
+        finally:
+            await client.close()

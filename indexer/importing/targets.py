@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from indexer.importing.credentials import Credentials, bearing, no_credentials, signing
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.local_engine import local_engine
 from indexer.importing.outcomes import Outcome
 from indexer.importing.pipeline import Target, Written
 from indexer.importing.ray_engines import ray_engines
-from indexer.importing.service_client import connected, signer
+from indexer.importing.service_client import IN_FLIGHT, connected
 from service.errors import GalleryInUse
 from service.gallery.duplicates import duplicate_check
 from service.gallery.enrollment import Candidate
@@ -29,9 +30,6 @@ from service.stores.store import Store
 from service.values import DEFAULT_GALLERY, ModelContract
 
 log = logging.getLogger(__name__)
-
-REQUESTS = 8
-"""Photos sent side by side where a service does the work, so that its devices don't wait behind a long queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,12 @@ async def open_target(settings: Settings, arguments: Namespace) -> AsyncIterator
 
 
 async def _through_service(settings: Settings, arguments: Namespace, stack: AsyncExitStack) -> OpenTarget:
-    sign = signer(arguments.device, arguments.secret_file) if arguments.device else None
-    client = await stack.enter_async_context(connected(arguments.service, sign))
-    path = _named_after(settings, arguments.service)
+    client = await stack.enter_async_context(
+        connected(arguments.service, _credentials(arguments), gallery=arguments.gallery)
+    )
+    path = _named_after(settings, f"{arguments.service}{_gallery_there(arguments)}")
     journal = stack.enter_context(closing(Journal.open(path, f"through a service, at most {settings.max_bytes} bytes")))
-    target = Target(observe=client.observe, write=client.write, in_flight=REQUESTS, max_bytes=settings.max_bytes)
+    target = Target(observe=client.observe, write=client.write, in_flight=IN_FLIGHT, max_bytes=settings.max_bytes)
     return OpenTarget(target, journal)
 
 
@@ -83,13 +82,16 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
             f"The gallery in {settings.data} is open in another process, most likely the service; stop that one, or "
             f"add --service http://127.0.0.1:{settings.port} to send the photos through it."
         ) from None
+    gallery = arguments.gallery or DEFAULT_GALLERY
+    if writing and gallery != DEFAULT_GALLERY and await store.create_gallery(gallery, datetime.now(UTC)):
+        log.info("The gallery %s is new.", gallery)
     deciding = terms(settings, files.contract, arguments.faces)
-    journal = stack.enter_context(closing(Journal.open(journal_path(settings), deciding, writing=writing)))
-    if writing and not journal.is_empty() and await _is_empty(store):
+    journal = stack.enter_context(closing(Journal.open(journal_path(settings, gallery), deciding, writing=writing)))
+    if writing and not journal.is_empty() and await _is_empty(store, gallery):
         log.warning("The gallery is empty, so the journal of an earlier one is forgotten.")
         journal.clear()
-    check = duplicate_check(settings, files.contract.model, store, DEFAULT_GALLERY)
-    writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check)
+    check = duplicate_check(settings, files.contract.model, store, gallery)
+    writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check, gallery=gallery)
     if arguments.ray:
         engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
     else:
@@ -104,8 +106,21 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     return OpenTarget(target, journal, store, writer)
 
 
-async def _is_empty(store: Store) -> bool:
-    first = store.scan(limit=1, gallery=DEFAULT_GALLERY)  # counting many millions may take a server too long
+def _credentials(arguments: Namespace) -> Credentials:
+    if arguments.device:
+        return signing(arguments.device, arguments.secret_file)
+    return bearing(arguments.key_file) if arguments.key_file else no_credentials
+
+
+def _gallery_there(arguments: Namespace) -> str:
+    """What tells a service's galleries apart: their names, or the device whose own one is meant."""
+    if arguments.gallery:
+        return "" if arguments.gallery == DEFAULT_GALLERY else f" {arguments.gallery}"
+    return f" of {arguments.device}" if arguments.device else ""
+
+
+async def _is_empty(store: Store, gallery: str) -> bool:
+    first = store.scan(limit=1, gallery=gallery)  # counting many millions may take a server too long
     return await anext(first, None) is None
 
 
@@ -113,11 +128,16 @@ async def _would_write(candidates: Sequence[tuple[Candidate, str]]) -> list[list
     return [[(Outcome.WOULD_REGISTER, None)] * len(candidate.faces) for candidate, _ in candidates]
 
 
-def journal_path(settings: Settings) -> Path:
-    """Inside of an embedded gallery's folder, so that they come and go together; else named after the server."""
+def journal_path(settings: Settings, gallery: str = DEFAULT_GALLERY) -> Path:
+    """Inside of the embedded store's folder, so that they come and go together; else named after the server.
+
+    Each gallery has a journal of its own: what one has, another doesn't.
+    """
     if settings.qdrant_url is None:
-        return settings.data / "gallery" / "journal.sqlite"
-    return _named_after(settings, f"{settings.qdrant_url} {settings.qdrant_collection}")
+        suffix = "" if gallery == DEFAULT_GALLERY else f"-{gallery}"
+        return settings.data / "gallery" / f"journal{suffix}.sqlite"
+    place = f"{settings.qdrant_url} {settings.qdrant_collection}"
+    return _named_after(settings, place if gallery == DEFAULT_GALLERY else f"{place} {gallery}")
 
 
 def _named_after(settings: Settings, place: str) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.errors import FaceDark, FaceNotFound, FaceUncertain, TooSmall
+from service.errors import FaceDark, FaceNotFound, FaceUncertain, StoreUnavailable, TooSmall
 from service.settings import QualityLevel
 from service.stores.store import Added
 from service.timings import Timings
@@ -16,6 +16,10 @@ from service.values import DEFAULT_GALLERY, Embedding, Face, StoredFace
 from service.vision.engine import Engine, Observation
 from service.vision.preparation import Choice
 from service.vision.quality import MIN_BRIGHTNESS, Check, checks_for, require_quality
+
+MAX_ATTEMPTS = 1000
+"""Numbers that are tried for a face. With 31 bits and a thousand million faces, ten are enough for all but one in
+2,000; who finds none free in a thousand has a gallery that is full."""
 
 AddMany = Callable[[Sequence[tuple[StoredFace, Embedding]]], Awaitable[Sequence[Added]]]
 """Faces with their embeddings into a store; the answers in their order, see Store.add_many."""
@@ -113,10 +117,16 @@ async def add_under_free_ids(
     """Add each face under its first number that no other face has: its face_id, and whether it is NEW or KNOWN.
 
     `add_many` is asked again, with the next numbers, for those whose number is TAKEN. What it raises passes through.
+    Raises StoreUnavailable where MAX_ATTEMPTS numbers are taken; those of the faces that had been added stay.
     """
     added: dict[int, tuple[int, Added]] = {}
     pending, attempt = list(range(len(enrollments))), 0
     while pending:
+        if attempt == MAX_ATTEMPTS:
+            raise StoreUnavailable(
+                f"The gallery has next to no free numbers of {face_id_bits} bits left for faces; delete some faces, or "
+                "make a new gallery with FACE_ID_BITS=53."
+            )
         faces = [
             (enrollments[index].stored(attempt=attempt, face_id_bits=face_id_bits), enrollments[index].embedding)
             for index in pending

@@ -19,7 +19,7 @@ from service.gallery.rules import Rules
 from service.gallery.scoring import Candidate
 from service.settings import QualityLevel
 from service.stores.listing import Key, key_of
-from service.stores.store import Store
+from service.stores.store import Added, Store
 from service.timings import Timings
 from service.values import DEFAULT_GALLERY, FaceChanges, Match, Quality, StoredFace
 from service.vision.engine import Engine
@@ -28,9 +28,13 @@ from service.vision.quality import checks_for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolledFace:
-    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any."""
+    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any.
+
+    `is_new` is false where it was registered before.
+    """
 
     face: StoredFace
+    is_new: bool
     quality: Quality
     duplicate_of: Candidate | None
 
@@ -60,13 +64,15 @@ class Gallery:
         self._rules = rules
         self._clock = clock
         self.name = name
-        self.people = People(store, gallery=name)
-        self._registrar = Registrar(store, gallery=name, clock=clock, require_gallery=require_gallery)
+        self._registering = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        self.people = People(store, gallery=name, clock=clock, changing=self._changing)
+        self._registrar = Registrar(
+            store, gallery=name, clock=clock, require_gallery=require_gallery, changing=self._changing
+        )
         self._identifier = Identifier(store, score=rules.score, gallery=name, clock=clock)
         self._duplicate_check = duplicate_check
         self._known_duplicates = known_duplicates
-        self._registering = asyncio.Lock()
-        self._changing = asyncio.Lock()
 
     async def enroll(self, photo: bytes, remark: str, timings: Timings, *, device_id: str | None = None) -> int:
         """Remember the one face that a photo is about under a remark; its face_id.
@@ -87,11 +93,11 @@ class Gallery:
             gallery=self.name,
         )
         if self._duplicate_check is None:
-            return (await self._add([enrollment], timings))[0]
+            return (await self._add([enrollment], timings))[0][0]
         async with self._registering:  # two remarks of one face at the same moment would not see each other
             with timings.measure("search"):
                 await self._duplicate_check.require_new(enrollment.embedding, remark)
-            return (await self._add([enrollment], timings))[0]
+            return (await self._add([enrollment], timings))[0][0]
 
     async def enroll_faces(
         self,
@@ -134,11 +140,16 @@ class Gallery:
     async def _enroll_each(self, enrollments: Sequence[Enrollment], timings: Timings) -> list[EnrolledFace]:
         async with self._registering:
             duplicates = [await self._duplicate(each, timings) for each in enrollments]
-            face_ids = await self._add(enrollments, timings)
-        kept = await self._store.fetch(face_ids, gallery=self.name)
+            added = await self._add(enrollments, timings)
+        kept = await self._store.fetch([face_id for face_id, _ in added], gallery=self.name)
         return [
-            EnrolledFace(face=kept[face_id], quality=each.candidate.faces[each.nth].quality, duplicate_of=duplicate)
-            for face_id, each, duplicate in zip(face_ids, enrollments, duplicates, strict=True)
+            EnrolledFace(
+                face=kept[face_id],
+                is_new=outcome is Added.NEW,
+                quality=each.candidate.faces[each.nth].quality,
+                duplicate_of=duplicate,
+            )
+            for (face_id, outcome), each, duplicate in zip(added, enrollments, duplicates, strict=True)
             if face_id in kept  # else it was removed at once
         ]
 
@@ -196,11 +207,24 @@ class Gallery:
         """How many faces there are, with those whose time was up just now. Raises StoreUnavailable."""
         return await self._store.count(gallery=self.name)
 
-    async def list(self, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
-        """Every known face, oldest first; `offset` are skipped, `limit` given at most."""
-        async for face in self._store.scan(offset, limit, gallery=self.name):
+    async def list(
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None
+    ) -> AsyncIterator[StoredFace]:
+        """Every known face, those behind a key only, oldest first; `offset` are skipped, `limit` given at most."""
+        async for face in self._store.scan(offset, limit, gallery=self.name, after=after):
             if not face.is_expired(self._clock()):
                 yield face
+
+    async def place(self, face_id: int) -> Key:
+        """A face's place in the list. Raises UnknownFace where it is gone, for its place went with it."""
+        try:
+            face = await self.face(face_id)
+        except UnknownFace:
+            raise UnknownFace(
+                f"There is no face {face_id} any more to list others after; name one that is still there, or list from "
+                "the start."
+            ) from None
+        return key_of(face_id, face.registered_at)
 
     async def remove(self, face_id: int, timings: Timings) -> None:
         """Forget a face. Raises UnknownFace where there is none of that number."""
@@ -218,7 +242,7 @@ class Gallery:
                 return await self._known_duplicates.find(enrollment.embedding, enrollment.remark)
             return None
 
-    async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[int]:
+    async def _add(self, enrollments: Sequence[Enrollment], timings: Timings) -> Sequence[tuple[int, Added]]:
         with timings.measure("store"):
             return await self._registrar.add(enrollments)
 

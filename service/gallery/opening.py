@@ -23,7 +23,7 @@ async def open_gallery(settings: Settings, store: Store, *, create: bool = True)
     kept = await store.open()
     files = await asyncio.to_thread(selection.prepare, settings, kept)
     if create:
-        await store.bind(files.contract, face_id_bits=settings.face_id_bits)
+        await store.bind(files.contract, face_id_bits=settings.id_bits)
     return files
 
 

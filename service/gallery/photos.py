@@ -85,6 +85,12 @@ class PhotoReader:
         """The measured similarity of two photos of one person; None for a model that was not measured."""
         return VERIFICATION.get(self.contract.model)
 
+    def identification_threshold(self, faces: int) -> float | None:
+        """The least score of a match in a gallery of so many faces, where a request names none; None where none is."""
+        terms = Terms(gallery="", limit=1, group_by_remark=True)
+        threshold = self._threshold_for(terms)(min(faces, CANDIDATES))
+        return None if threshold == NO_THRESHOLD else threshold
+
     async def detect(self, photo: bytes, timings: Timings) -> Prepared:
         """Every face of a photo. Raises InvalidImage or Overloaded."""
         return await self._engine.detect(photo, self._every, timings)

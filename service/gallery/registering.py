@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
@@ -21,18 +22,21 @@ class Registrar:
         gallery: str,
         clock: Callable[[], datetime],
         require_gallery: Callable[[], Awaitable[None]] | None = None,
+        changing: asyncio.Lock | None = None,
     ) -> None:
         """`clock` gives the aware time by which faces expire.
 
-        `require_gallery` raises UnknownGallery where the gallery is gone by now; None for one that can't go.
+        `require_gallery` raises UnknownGallery where the gallery is gone by now; None for one that can't go. `changing`
+        is held by whoever reads faces of the gallery and writes them back changed.
         """
         self._store = store
         self._gallery = gallery
         self._clock = clock
         self._require_gallery = require_gallery
+        self._changing = changing or asyncio.Lock()
 
-    async def add(self, enrollments: Sequence[Enrollment]) -> list[int]:
-        """The number of each face, under which it is kept now.
+    async def add(self, enrollments: Sequence[Enrollment]) -> list[tuple[int, Added]]:
+        """The number of each face, under which it is kept now, and whether it is NEW or KNOWN.
 
         A face that was known already stays as it is, but takes over the metadata and the end of its time where the
         enrollment has them; one whose time was up is registered anew. Raises StoreUnavailable, and UnknownGallery where
@@ -41,13 +45,16 @@ class Registrar:
         added = await self._added(enrollments)
         known = [face_id for face_id, outcome in added if outcome is Added.KNOWN]
         if known and await self._remove_expired(known):
-            added = await self._added(enrollments)
+            first = added
+            added = [
+                (face_id, Added.NEW if Added.NEW in (before, outcome) else outcome)
+                for (_, before), (face_id, outcome) in zip(first, await self._added(enrollments), strict=True)
+            ]
         for (face_id, outcome), enrollment in zip(added, enrollments, strict=True):
             if outcome is Added.KNOWN:
                 await self._update(face_id, enrollment)
-        face_ids = [face_id for face_id, _ in added]
-        await self._require_kept(face_ids)
-        return face_ids
+        await self._require_kept([face_id for face_id, _ in added])
+        return added
 
     async def _added(self, enrollments: Sequence[Enrollment]) -> list[tuple[int, Added]]:
         return await add_under_free_ids(enrollments, self._add_each, face_id_bits=self._store.face_id_bits)
@@ -68,17 +75,18 @@ class Registrar:
     async def _update(self, face_id: int, enrollment: Enrollment) -> None:
         if enrollment.metadata is None and enrollment.expires_at is None:
             return
-        face = (await self._store.fetch([face_id], gallery=self._gallery)).get(face_id)
-        if face is not None:
-            changes = FaceChanges(
-                remark=face.remark,
-                metadata=face.metadata if enrollment.metadata is None else enrollment.metadata,
-                expires_at=enrollment.expires_at or face.expires_at,
-            )
-            await self._store.change(face_id, changes, gallery=self._gallery)
+        async with self._changing:
+            face = (await self._store.fetch([face_id], gallery=self._gallery)).get(face_id)
+            if face is not None:
+                changes = FaceChanges(
+                    remark=face.remark,
+                    metadata=face.metadata if enrollment.metadata is None else enrollment.metadata,
+                    expires_at=enrollment.expires_at or face.expires_at,
+                )
+                await self._store.change(face_id, changes, gallery=self._gallery)
 
     async def _require_kept(self, face_ids: Sequence[int]) -> None:
-        """Removing a gallery first takes it off the list and then its faces, so one of the two sees the other."""
+        """Removing a gallery ends with its faces, once it is off the list: so one of the two sees the other."""
         if self._require_gallery is None:
             return
         try:

@@ -23,6 +23,7 @@ from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import admit_anybody, authenticate
+from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
 from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
@@ -34,13 +35,17 @@ from service.http.keys import (
     GALLERIES,
     HEALTH,
     METRICS,
+    OVERVIEW,
     PHOTO_READER,
+    REMARK_CHARSET,
     REQUEST_LOG,
     TRANSFER,
 )
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
+from service.http.overview import NO_THRESHOLD_SET, Overview
+from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
@@ -52,13 +57,6 @@ from service.stores.opening import open_store
 from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
-
-NOBODY_UNKNOWN = (
-    "Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
-    "FACE_THRESHOLD=auto to answer strangers with none."
-)
-MAX_REQUEST_LINE = 64 * 1024
-"""Bytes; a remark of the greatest length takes 12 KiB in the query."""
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -73,13 +71,21 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[record_requests(request_log, active_requests), answer_errors],
         # A connection on which no whole head of a request comes is idle, too.
-        handler_args={"max_line_size": MAX_REQUEST_LINE, "keepalive_timeout": float(settings.receive_s)},
+        handler_args={
+            "max_line_size": MAX_REQUEST_LINE,
+            "max_field_size": MAX_HEADER,
+            "keepalive_timeout": float(settings.receive_s),
+            "auto_decompress": False,  # what is compressed is refused
+        },
     )
     app.on_response_prepare.append(mark_answer)
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
+    app[REMARK_CHARSET] = settings.remark_charset
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
+    if settings.console:
+        app.add_routes(console_routes())
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     certificate = open_certificate(settings.tls_cert, settings.tls_key)
@@ -164,6 +170,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
                 app[HEALTH] = Health(engine, store, warnings)
+                app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 faces = await store.count()
@@ -194,9 +201,18 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
+def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Overview:
+    return Overview(
+        settings=settings,
+        photos_waiting=lambda: engine.photos_waiting,
+        crops_waiting=lambda: engine.crops_waiting,
+        recent=request_log.recent,
+    )
+
+
 def _warnings(settings: Settings) -> list[str]:
     """What the operator should know at every start."""
-    return [NOBODY_UNKNOWN] if settings.threshold == NO_THRESHOLD else []
+    return [NO_THRESHOLD_SET.detail] if settings.threshold == NO_THRESHOLD else []
 
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:

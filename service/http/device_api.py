@@ -6,18 +6,24 @@ import json
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 
 from service.errors import BadSignature, FaceServiceError, InvalidRequest, Unauthenticated
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits, defer_continue, read_form
 from service.http.keys import DEVICE_ID, OUTCOME, TIMINGS
-from service.http.query import number, require_utf8, switch, word
+from service.http.query import number, refuse_misspelled, require_utf8, switch, word
 from service.http.request_log import Outcome
 from service.values import MAX_FACE_ID, MAX_REMARK, Match, StoredFace
 
 MATCHES = 5
 """How many faces a recognition returns, by the contract."""
+
+_SMALL_LIST = 64 * 1024
+"""Bytes of a list from which on it is written as it comes."""
+_LIST_END = b"]}}"
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 _SUCCESS = (0, "")
 UNKNOWN_ERROR = (999, "unknow_error")  # spelled so in the contract
@@ -49,6 +55,7 @@ class DeviceApi:
 
     async def register(self, request: web.Request) -> web.Response:
         """Remember the face that the photo is about under the remark."""
+        refuse_misspelled(request, ("remark",))
         form = await read_form(request, self._limits)
         remark = _remark(request, form.remark)
         if not remark:
@@ -60,6 +67,7 @@ class DeviceApi:
 
     async def recognise(self, request: web.Request) -> web.Response:
         """The five known faces most like the photo's; the query may ask for fewer, and for more or less about each."""
+        refuse_misspelled(request, ("limit", "picture", "similarity", "group"))
         limit = number(request, "limit", MATCHES, smallest=1, largest=MATCHES)
         with_picture = switch(request, "picture", default=True)
         with_score = switch(request, "similarity", default=False)
@@ -73,6 +81,7 @@ class DeviceApi:
 
     async def list_or_delete(self, request: web.Request) -> web.StreamResponse:
         """Every known face; or, by a slip of the contract's pen that devices rely on, the deletion of one."""
+        refuse_misspelled(request, ("face_id", "limit", "offset", "after"))
         if "face_id" in request.query:
             if not self._delete_by_get:  # a list would have the device believe that the face is gone
                 raise InvalidRequest(
@@ -81,10 +90,14 @@ class DeviceApi:
             return await self.delete(request)
         offset = number(request, "offset", 0, smallest=0, largest=MAX_FACE_ID)
         limit = number(request, "limit", None, smallest=0, largest=MAX_FACE_ID)
-        return await _stream(request, (await gallery_of(request)).list(offset, limit))
+        after = number(request, "after", None, smallest=1, largest=MAX_FACE_ID)
+        gallery = await gallery_of(request)
+        place = None if after is None else await gallery.place(after)
+        return await _stream(request, gallery.list(offset, limit, after=place))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget one face."""
+        refuse_misspelled(request, ("face_id",))
         face_id = number(request, "face_id", None, smallest=1, largest=MAX_FACE_ID)
         if face_id is None:
             raise InvalidRequest("There is no face_id; send it in the query (`?face_id=…`).")
@@ -110,6 +123,11 @@ def failure(error: Exception, request: web.Request) -> web.Response:
     )
 
 
+def unreadable(reason: str, detail: str) -> web.Response:
+    """The envelope of what can't be read as a request."""
+    return _failure(MISSING_ARGS, reason, detail)
+
+
 def _code_of(error: FaceServiceError, request: web.Request) -> tuple[int, str]:
     if isinstance(error, InvalidRequest):
         return MISSING_ARGS
@@ -132,9 +150,9 @@ def _envelope(code: tuple[int, str], outcome: Outcome, data: dict[str, object]) 
 
 
 def _remark(request: web.Request, in_form: str | None) -> str | None:
-    """The query's remark, else the form's. Raises InvalidRequest where the query isn't UTF-8."""
+    """The query's remark, where it is empty the form's. Raises InvalidRequest where the query isn't UTF-8."""
     require_utf8(request)
-    return request.query.get("remark", in_form)
+    return request.query.get("remark") or in_form
 
 
 def _match(match: Match, *, with_picture: bool, with_score: bool) -> dict[str, object]:
@@ -145,21 +163,31 @@ def _match(match: Match, *, with_picture: bool, with_score: bool) -> dict[str, o
 async def _stream(request: web.Request, faces: AsyncIterator[StoredFace]) -> web.StreamResponse:
     """Write the faces to the socket as they come, so that memory doesn't grow with the gallery.
 
-    The first is read before the answer begins, so that a store that is away is answered with an envelope. Should it
-    break off later, so does the connection: half a list must not look like a whole one.
+    A list that is small has its length on its head. A longer one is marked at its end: by chunks, for HTTP/1.0 by the
+    connection's end. The first faces are read before the answer begins, so that a store that is away is answered with
+    an envelope. Should it break off later, so does the connection: half a list must not look like a whole one.
     """
-    first = await anext(faces, None)
-    response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
-    response[OUTCOME] = Outcome(code="0")
-    await response.prepare(request)
-    await response.write(b'{"code": 0, "error": "", "detail": "", "data": {"all_face": [')
-    if first is not None:
-        await response.write(_item(first))
-        async for face in faces:
-            await response.write(b", " + _item(face))
-    await response.write(b"]}}")
-    await response.write_eof()
-    return response
+    begun = bytearray(b'{"code": 0, "error": "", "detail": "", "data": {"all_face": [')
+    separator = b""
+    async for face in faces:
+        begun += separator + _item(face)
+        separator = b", "
+        if len(begun) > _SMALL_LIST:
+            break
+    else:
+        response = web.Response(body=bytes(begun + _LIST_END), headers=_JSON)
+        response[OUTCOME] = Outcome(code="0")
+        return response
+    streamed = web.StreamResponse(headers=_JSON)
+    streamed[OUTCOME] = Outcome(code="0")
+    if request.version < HttpVersion11:
+        streamed.force_close()
+    await streamed.prepare(request)
+    await streamed.write(begun)
+    async for face in faces:
+        await streamed.write(separator + _item(face))
+    await streamed.write_eof(_LIST_END)
+    return streamed
 
 
 def _item(face: StoredFace) -> bytes:

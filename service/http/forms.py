@@ -6,22 +6,23 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
+from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from service.errors import BadSignature, ImageTooLarge, InvalidRequest
-from service.http.keys import FORM, SIGNED_BODY
+from service.http.keys import FORM, REMARK_CHARSET, SIGNED_BODY
+from service.http.multipart import MAX_BOUNDARY, FormReader
+from service.http.part_contents import encoded_limit, may_be_base64, photo_of, text_of
+from service.http.part_heads import PartHead, boundary_of
 from service.values import MAX_REMARK
 
-_MAX_FIELD = 8 * MAX_REMARK
-"""Bytes of a text field that are read before it is refused: more than MAX_REMARK characters of UTF-8 can have."""
+MAX_FIELD = 8 * MAX_REMARK
+"""Bytes of a text field that are read before it is refused: more than MAX_REMARK characters can have."""
+MALFORMED = "The form's body ended early, or its chunks are malformed; send it again."
 _MAX_PARTS = 32
-_CHUNK = 64 * 1024
-
-# What aiohttp's parser raises on a malformed body.
-_MALFORMED = (ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
+_TOLD_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ class Form:
 async def read_form(request: web.Request, limits: FormLimits, sha256: str | None = None) -> Form:
     """The parts `image` and `remark` of a multipart/form-data body; others are passed over. Asked again, the same form.
 
-    Raises InvalidRequest, ImageTooLarge as soon as too much of the image has come, and BadSignature where the image's
-    digest is not `sha256` (64 hex digits).
+    Raises InvalidRequest, ImageTooLarge as soon as too much of the image has come, and BadSignature where the digest of
+    the bytes of the image's part is not `sha256` (64 hex digits).
     """
     if FORM not in request:
         if request.content_type != "multipart/form-data":
@@ -71,24 +72,46 @@ async def read_parts(
 
     Raises what read_form raises.
     """
-    malformed = "The multipart body is malformed; check its boundary and that it is complete."
-    async with receiving(request, limits, malformed):
-        return await _read_parts(request, limits, names, texts, sha256)
+    form = form_of(request)
+    async with receiving(request, limits, MALFORMED):
+        came = await _read_parts(form, limits, names, texts, sha256)
+    if not came.images.get(names[0]):
+        raise InvalidRequest(_missing_photo(came))
+    charset = request.app[REMARK_CHARSET]
+    return came.images, {name: came.text(name, charset) for name in came.texts}
+
+
+def form_of(request: web.Request) -> FormReader:
+    """The parts of the body. Raises InvalidRequest where the request doesn't name their boundary."""
+    boundary = (boundary_of(request.headers.get("Content-Type", "")) or "").encode("utf-8", "surrogateescape")
+    if not 1 <= len(boundary) <= MAX_BOUNDARY:
+        raise InvalidRequest("The header Content-Type must name the form's boundary, of 1 to 70 characters.")
+    return FormReader(content_of(request), boundary)
 
 
 @asynccontextmanager
 async def receiving(request: web.Request, limits: FormLimits, malformed: str) -> AsyncIterator[None]:
     """Ask for the body if the client waits for that, and give up what takes too long to arrive.
 
-    Raises InvalidRequest then, and with the sentence `malformed` where the block can't read what came.
+    Raises InvalidRequest then, for a body that is compressed, and with the sentence `malformed` where the body ends
+    before its end or is malformed.
     """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise InvalidRequest("The body is compressed; send it as it is, without Content-Encoding.")
     await send_continue(request)
+    async with arriving(limits, malformed):
+        yield
+
+
+@asynccontextmanager
+async def arriving(limits: FormLimits, malformed: str) -> AsyncIterator[None]:
+    """The same for a part of a body that was asked for already."""
     try:
         async with asyncio.timeout(limits.receive_s):
             yield
     except TimeoutError:
         raise InvalidRequest(f"The photo took over {limits.receive_s:g} s to arrive; send a smaller one.") from None
-    except _MALFORMED as error:
+    except (HttpProcessingError, web.RequestPayloadError) as error:
         raise InvalidRequest(malformed) from error
 
 
@@ -115,71 +138,108 @@ async def send_continue(request: web.Request) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+@dataclass(slots=True)
+class _Parts:
+    """What has come of a form; of texts their bytes and the charset that their head names."""
+
+    heads: list[PartHead] = field(default_factory=list)
+    images: dict[str, bytes] = field(default_factory=dict)
+    texts: dict[str, tuple[bytes, str | None]] = field(default_factory=dict)
+    form_charset: str | None = None
+    """What the field `_charset_` says of all text, as browsers write it."""
+    too_many: bool = False
+
+    def text(self, name: str, fallback: str) -> str:
+        """One of the texts that came. Raises InvalidRequest where it can't be read."""
+        content, charset = self.texts[name]
+        return text_of(content, charset or self.form_charset, fallback, name=name)
+
+
 async def _read_parts(
-    request: web.Request, limits: FormLimits, names: tuple[str, ...], texts: tuple[str, ...], sha256: str | None
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    images: dict[str, bytes] = {}
-    read: dict[str, str] = {}
-    signed = request.get(SIGNED_BODY)
-    parts = await request.multipart() if signed is None else MultipartReader(request.headers, signed)
+    form: FormReader, limits: FormLimits, names: tuple[str, ...], texts: tuple[str, ...], sha256: str | None
+) -> _Parts:
+    came = _Parts()
     left = limits.max_body_bytes
-    for _ in range(_MAX_PARTS):
-        part = await parts.next()
-        if part is None:
+    while (head := await form.next()) is not None:
+        if len(came.heads) == _MAX_PARTS:
+            came.too_many = True
             break
-        if not isinstance(part, BodyPartReader):
-            raise InvalidRequest("Send the photo itself in the part `image`, not a multipart body.")
-        if part.name in names and part.name not in images:
-            images[part.name] = await _read_image(part, limits.max_image_bytes, sha256)
-            left -= len(images[part.name])
-        elif part.name in texts and part.name not in read:
-            read[part.name] = _text(part.name, await _read(part, _MAX_FIELD))
+        came.heads.append(head)
+        if head.name in names and not came.images.get(head.name):
+            if head.is_multipart:
+                raise InvalidRequest(f"Send the photo itself in the part `{head.name}`, not a multipart body.")
+            content = await _read_image(form, limits.max_image_bytes, sha256)
+            left -= len(content)
+            came.images[head.name] = photo_in(content, head, limits.max_image_bytes)
+        elif head.name in texts and head.name not in came.texts:
+            came.texts[head.name] = await _read_text(form, head.name, is_base64=head.is_base64), head.charset
+        elif head.name == "_charset_" and came.form_charset is None:
+            came.form_charset = (await _read_text(form, head.name, is_base64=False)).decode("latin-1")
         else:
-            left -= await _skip(part, left)
-    if not images.get(names[0]):
-        raise InvalidRequest("There is no photo; send it in the part `image`.")
-    return images, read
+            left -= await _skip(form, left)
+    return came
 
 
-async def _read_image(part: BodyPartReader, max_image_bytes: int, sha256: str | None) -> bytes:
-    """The image's bytes, whose digest is taken as they come where one is asked for."""
+def _missing_photo(came: _Parts) -> str:
+    """In a sentence, with what came instead."""
+    if came.too_many:
+        return f"There is no photo in the first {_MAX_PARTS} parts of the form; send it in the part `image`, alone."
+    if not came.heads:
+        return "There is no photo, and the form has no parts at all; send it in the part `image`."
+    parts = ", ".join(dict.fromkeys(head.described for head in came.heads[:_TOLD_PARTS]))
+    return f"There is no photo; send it in the part `image`. What came, empty or under another name: {parts}."
+
+
+async def _read_image(form: FormReader, max_image_bytes: int, sha256: str | None) -> bytes:
+    """The part's bytes as they were sent, whose digest is taken as they come where one is asked for.
+
+    There may be as many as base64 needs for an image of the greatest size, if they begin like base64.
+    """
     digest = None if sha256 is None else hashlib.sha256()
-    image = await _read(part, max_image_bytes, digest)
-    if image is None:
-        raise too_large(max_image_bytes)
-    if digest is not None and sha256 is not None and digest.hexdigest() != sha256.lower():
-        raise BadSignature("The image is not the one that was signed; X-Content-SHA256 is the digest of its bytes.")
-    return image
-
-
-async def _read(part: BodyPartReader, limit: int, digest: hashlib._Hash | None = None) -> bytes | None:
-    """The part's bytes, None where there are more than `limit`."""
     read = bytearray()
-    while chunk := await part.read_chunk(_CHUNK):
+    while chunk := await form.chunk():
         read += chunk
-        if len(read) > limit:
-            return None
+        if len(read) > max_image_bytes and (
+            len(read) > encoded_limit(max_image_bytes) or not may_be_base64(bytes(read[:256]))
+        ):
+            raise too_large(max_image_bytes)
         if digest is not None:
             digest.update(chunk)
+    if digest is not None and sha256 is not None and digest.hexdigest() != sha256.lower():
+        raise BadSignature("The image is not the one that was signed; X-Content-SHA256 is the digest of its bytes.")
     return bytes(read)
 
 
-async def _skip(part: BodyPartReader, limit: int) -> int:
+def photo_in(content: bytes, head: PartHead, max_image_bytes: int) -> bytes:
+    """The photo that a part's bytes stand for. Raises ImageTooLarge, and InvalidRequest for broken base64."""
+    image = photo_of(content, is_base64=head.is_base64)
+    if len(image) > max_image_bytes:
+        raise too_large(max_image_bytes)
+    return image
+
+
+async def _read_text(form: FormReader, name: str, *, is_base64: bool) -> bytes:
+    """The part's bytes, what they stand for where they are base64. Raises InvalidRequest where there are too many."""
+    read = bytearray()
+    while chunk := await form.chunk():
+        read += chunk
+        if len(read) > MAX_FIELD:
+            raise too_long(name)
+    return photo_of(bytes(read), is_base64=True) if is_base64 else bytes(read)
+
+
+def too_long(name: str) -> InvalidRequest:
+    """What is said of a text of over MAX_FIELD bytes."""
+    if name == "remark":
+        return InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
+    return InvalidRequest(f"The part `{name}` has more than {MAX_FIELD} bytes; shorten it.")
+
+
+async def _skip(form: FormReader, limit: int) -> int:
     """How many bytes the part had. Raises InvalidRequest where there are more than `limit`."""
     length = 0
-    while chunk := await part.read_chunk(_CHUNK):
+    while chunk := await form.chunk():
         length += len(chunk)
         if length > limit:
             raise InvalidRequest("The form is too large; send the photo in the part `image` and nothing else.")
     return length
-
-
-def _text(name: str, field: bytes | None) -> str:
-    if field is None and name == "remark":
-        raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
-    if field is None:
-        raise InvalidRequest(f"The part `{name}` has more than {_MAX_FIELD} bytes; shorten it.")
-    try:
-        return field.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"The {name} is not UTF-8; send it as UTF-8.") from None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.forms import Form
     from service.http.health import Health
     from service.http.metrics import Metrics
+    from service.http.overview import Overview
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
     from service.moving.transfer import Transfer
@@ -23,11 +24,14 @@ GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
 TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
 HEALTH: web.AppKey[Health] = web.AppKey("health")
+OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
 ACTIVE_REQUESTS: web.AppKey[ActiveRequests] = web.AppKey("active_requests")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
+REMARK_CHARSET = web.AppKey("remark_charset", str)
+"""In which remarks are read that are neither UTF-8 nor say what they are."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 TIMINGS: web.RequestKey[Timings] = web.RequestKey("timings")

@@ -32,8 +32,8 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
         try:
             with active_requests.track():
                 response = await handler(request)
-            if active_requests.stopping and not response.prepared:
-                response.force_close()
+            if not response.prepared and (active_requests.stopping or not request.content.is_eof()):
+                response.force_close()  # also where the body goes on behind what was read: nobody knows where it ends
             outcome = response.get(OUTCOME) or Outcome(code=str(response.status))
             return response
         finally:

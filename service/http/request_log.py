@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from service.http.client_address import client_address
-from service.http.keys import NAMED_CALLER, REQUEST_ID, TIMINGS
+from service.http.keys import DEVICE_ID, NAMED_CALLER, REQUEST_ID, TIMINGS
 from service.http.metrics import Metrics
-from service.http.routes import OPEN_PATHS
+from service.http.recent import Recent
+from service.http.routes import CONSOLE_PATHS, OPEN_PATHS
 from service.variables import Networks
 
 log = logging.getLogger("service.request")
@@ -47,6 +49,8 @@ class RequestLog:
 
     def __init__(self, metrics: Metrics, trusted_proxies: Networks) -> None:
         """`trusted_proxies` are believed where they name the client in X-Forwarded-For."""
+        self.recent = Recent()
+        """What came lately."""
         self._metrics = metrics
         self._trusted_proxies = trusted_proxies
 
@@ -54,13 +58,23 @@ class RequestLog:
         """Of one request, which has its REQUEST_ID; `took_s` is the time from its head to the end of its answer."""
         timings = request.get(TIMINGS, {})
         self._metrics.record(route, code=outcome.code, reason=outcome.reason, took_s=took_s, stages_ms=timings)
+        client = self._client(request)
+        if route not in OPEN_PATHS | CONSOLE_PATHS:
+            self.recent.record(
+                name=_known(request),
+                client=client,
+                reason=outcome.reason,
+                now=datetime.now(UTC),
+                took_ms=took_s * 1000,
+                stages_ms=timings,
+            )
         fields = {
             "request_id": request[REQUEST_ID],
             "method": request.method,
             "route": route,
             "code": outcome.code,
             "reason": outcome.reason,
-            "client": self._client(request),
+            "client": client,
         }
         if NAMED_CALLER in request:
             fields["device_id"] = request[NAMED_CALLER]
@@ -74,3 +88,9 @@ class RequestLog:
         # The head of a malformed request was not read: its headers are an empty dict.
         forwarded_for = request.headers.getall("X-Forwarded-For", []) if request.headers else []
         return client_address(peer=request.remote, forwarded_for=forwarded_for, trusted=self._trusted_proxies)
+
+
+def _known(request: web.BaseRequest) -> str | None:
+    """The key that a request brings, or the device of ours that it names; None where it has neither."""
+    named = request.get(NAMED_CALLER, "")
+    return named if named.startswith("key:") else request.get(DEVICE_ID)

@@ -43,11 +43,17 @@ ROUTES: Mapping[str, Route] = {
 }
 """A path that is neither here nor below /v1 is nobody's, and isn't open either."""
 
+CONSOLE, CONSOLE_FILE = "/", "/console/{file:.+}"
+CONSOLE_PATHS = frozenset({CONSOLE, "/console/{file}"})
+"""The console's page and its files, as the router names them: open, since they hold nothing but the program."""
+
 V1 = "/v1"
 MODEL, STATS = f"{V1}/model", f"{V1}/stats"
+STATUS, DEVICES = f"{V1}/status", f"{V1}/devices"
 DETECT, EMBED, IDENTIFY, VERIFY = f"{V1}/detect", f"{V1}/embed", f"{V1}/identify", f"{V1}/verify"
 IDENTIFY_EMBEDDING = f"{IDENTIFY}/embedding"
 FACES = f"{V1}/faces"
+FACES_BATCH = f"{FACES}:batch"
 FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
 PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
@@ -57,8 +63,8 @@ OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 
 REST_PATHS = frozenset(
     {
-        *(MODEL, STATS, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
-        *(EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
+        *(MODEL, STATS, STATUS, DEVICES, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
+        *(FACES_BATCH, EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
 """Those of the /v1 API and of its documents; rest_api/table.py says which operation each of them is."""
@@ -78,12 +84,17 @@ def path_of(request: web.Request) -> str:
 
 def is_rest(request: web.Request) -> bool:
     """Whether the request is for the /v1 API, where there are such a path and method or not."""
-    return request.path in REST_PATHS or request.path == V1 or request.path.startswith(f"{V1}/")
+    return is_rest_path(request.path)
+
+
+def is_rest_path(path: str) -> bool:
+    """Likewise by the path alone."""
+    return path in REST_PATHS or path == V1 or path.startswith(f"{V1}/")
 
 
 def is_open(request: web.Request) -> bool:
     """Whether everybody may send the request, whoever they are."""
-    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS
+    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS | CONSOLE_PATHS
 
 
 def operation(request: web.Request) -> DeviceOperation | None:

@@ -67,7 +67,7 @@ class SignatureCheck:
             await read_signed_body(request, self.limits, claim.content_sha256)
         elif routes.has_photo(request):
             form = await read_form(request, self.limits, claim.content_sha256)
-            if operation == "register" and form.remark is not None and "remark" not in request.query:
+            if operation == "register" and form.remark is not None and not request.query.get("remark"):
                 raise InvalidRequest("A form's remark isn't signed; send the remark in the query (`?remark=…`).")
         elif claim.content_sha256.lower() != signatures.EMPTY_SHA256:
             raise BadSignature("X-Content-SHA256 must be the SHA-256 of the empty string where there is no image.")

@@ -40,7 +40,10 @@ class FaceReader:
 async def scan(
     reader: FaceReader, offset: int, limit: int | None, after: Key | None = None
 ) -> AsyncIterator[StoredFace]:
-    """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
+    """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once.
+
+    There are fewer than `limit` at the end of the list only: others take the place of those that go meanwhile.
+    """
     while offset > 0:
         keys = await _keys(reader, after, min(offset, SKIPPED_AT_ONCE))
         if not keys:
@@ -57,7 +60,7 @@ async def scan(
         if len(keys) < size:
             return
         after = keys[-1]
-        limit = None if limit is None else limit - size
+        limit = None if limit is None else limit - len(faces)
 
 
 async def _keys(reader: FaceReader, after: Key | None, limit: int) -> list[Key]:

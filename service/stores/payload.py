@@ -92,6 +92,7 @@ def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Adde
     """What becomes of a face whose face_id has this owner, None where it has none."""
     if owner is None:
         return Added.NEW
+    owner = {GALLERY: DEFAULT_GALLERY, **owner}  # a service of an older version, which still runs, may have added it
     return Added.KNOWN if all(owner[key] == payload[key] for key in IDENTITY) else Added.TAKEN
 
 

@@ -31,7 +31,8 @@ PersonKey = tuple[int, int]
 
 def name_of(remark: str) -> str:
     """The remark as it is searched: without its cases and its compatibility forms."""
-    return unicodedata.normalize("NFKC", remark.casefold())
+    plain = unicodedata.normalize("NFKC", remark.casefold())
+    return unicodedata.normalize("NFKC", plain.casefold())  # some forms, such as those of № and 𝐀, become capitals
 
 
 def person_key(remark: str, *, gallery: str) -> PersonKey:

@@ -137,6 +137,7 @@ class Store(Protocol):
     async def create_gallery(self, name: str, created_at: datetime) -> bool:
         """Make an empty gallery; False where it is there already. Durable once it returns.
 
+        Of two services that make it at the same moment both may be answered True; no face in it is lost by that.
         Faces that were added under this name while there was no such gallery are forgotten.
         """
 

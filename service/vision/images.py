@@ -6,36 +6,67 @@ import base64
 import io
 import struct
 import warnings
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
+from service.vision.file_kinds import is_photo, refusal
+from service.vision.messages import silence
+from service.vision.repairs import repaired
+from service.vision.samples import deep_colours, to_rgb, with_low_bytes
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF")
 """What is read, under Pillow's names; JPEG's reader opens MPO too, which many phones write as .jpg. No others: some of
 Pillow's readers start programs."""
 
 JPEG_QUALITY = 85
 
-# What Pillow's readers raise on damaged bytes, beside OSError.
-_DAMAGED = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, struct.error, OverflowError)
+PANORAMA = 2
+"""A photo with a longer side beyond so many shorter ones is a panorama. Its faces are small beside its length."""
+
+MAX_AREA = 2
+"""How large a panorama is searched, in squares of the longer side that usual photos are searched with."""
+
+_ORIENTATION = 0x0112
+"""EXIF's tag for how the camera was held."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a photo upright, by its orientation."""
+
+# What the readers raise on damaged bytes, beside OSError.
+_DAMAGED = (
+    *(OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, RuntimeError, AttributeError),
+    *(AssertionError, ArithmeticError, struct.error, zlib.error),
+)
 
 # Pillow's own limits: a warning at 89 million pixels, an error at 179 million. decode compares with a setting instead,
 # so the warning is silenced; it is raised all the same where every warning is made an error.
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+silence()
+
+Answer = TypeVar("Answer")
 
 
 def readable_formats() -> tuple[str, ...]:
-    """FORMATS, and HEIF where pillow-heif is installed."""
-    if find_spec("pillow_heif") is None:
+    """FORMATS, and HEIF (the HEIC of phones) where pi-heif is installed; some platforms have no build of it."""
+    if find_spec("pi_heif") is None:
         return FORMATS
-    import_module("pillow_heif").register_heif_opener()
+    import_module("pi_heif").register_heif_opener()
     return (*FORMATS, "HEIF")
 
 
@@ -60,8 +91,19 @@ class Photo:
         return (height, width) if turned else (width, height)
 
     def reduction_to(self, longer_side: int) -> int:
-        """By how much to reduce the photo to have at most so many pixels on the longer side: 1, 2, 4 or 8 times."""
-        return next((times for times in (1, 2, 4) if self.longer_side <= longer_side * times), 8)
+        """By how much to reduce the photo to have at most so many pixels on the longer side: 1, 2, 4 or 8 times.
+
+        Of a panorama PANORAMA times the shorter side counts, so that its faces keep their pixels; and its area, which
+        is at most MAX_AREA times that of a square with such a side.
+        """
+        longer, shorter = max(self.size), min(self.size)
+        side = min(longer, shorter * PANORAMA)
+        area = longer * shorter
+
+        def fits(times: int) -> bool:
+            return side <= longer_side * times and area <= MAX_AREA * (longer_side * times) ** 2
+
+        return next((times for times in (1, 2, 4) if fits(times)), 8)
 
     def decode(self, reduction: int = 1) -> Image.Image:
         """The picture in mode RGB, upright by its EXIF orientation; the first frame of an animation.
@@ -69,21 +111,7 @@ class Photo:
         A reduced JPEG is decoded at that scale to begin with, in a fraction of the time. Raises InvalidImage for a
         damaged file, ImageTooLarge for one that doesn't fit into memory.
         """
-        picture = _open(self.content, self.formats)
-        size = picture.size
-        try:
-            if reduction > 1:
-                picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
-            picture.load()
-            picture = _to_rgb(picture)
-            remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
-            return _upright(picture.reduce(remaining) if remaining > 1 else picture)
-        except MemoryError:
-            raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
-        except _BOMB:
-            raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
-        except _DAMAGED as error:
-            raise InvalidImage("The image is damaged or cut short; send it again.") from error
+        return _repaired_if_damaged(self.content, lambda content: _decode(content, self.formats, reduction))
 
 
 def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Photo:
@@ -96,7 +124,7 @@ def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str,
         raise InvalidImage("The image is empty; send the bytes of a photo.")
     if len(photo) > max_bytes:
         raise ImageTooLarge(f"The image has more than {max_bytes} bytes; send a smaller one.")
-    width, height = _open(photo, formats).size
+    width, height = _repaired_if_damaged(photo, lambda content: _open(content, formats).size)
     if width * height > max_pixels:
         raise ImageTooLarge(f"The image has {width}×{height} pixels, more than {max_pixels}; send a smaller one.")
     return Photo(photo, formats, (width, height))
@@ -107,50 +135,65 @@ def decode(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str,
     return accept(photo, max_bytes=max_bytes, max_pixels=max_pixels, formats=formats).decode()
 
 
+def _repaired_if_damaged(photo: bytes, read: Callable[[bytes], Answer]) -> Answer:
+    """What `read` makes of the photo, or else of the photo as it can be repaired. Raises what `read` raises."""
+    try:
+        return read(photo)
+    except (ImageTooLarge, UnsupportedFormat):
+        raise
+    except InvalidImage:
+        whole = repaired(photo)
+        if whole is None:
+            raise
+    return read(whole)
+
+
 def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(io.BytesIO(photo), formats=formats)
-    except UnidentifiedImageError:
-        raise UnsupportedFormat(f"The image is none of {', '.join(formats)}; convert it to JPEG.") from None
+    except UnidentifiedImageError as error:
+        if is_photo(photo, formats):
+            raise InvalidImage("The image is damaged; send it again.") from error
+        raise UnsupportedFormat(refusal(photo, formats)) from None
     except _BOMB:
         raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
     except _DAMAGED as error:
         raise InvalidImage("The image is damaged; send it again.") from error
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """Bring any mode to 8-bit RGB. Transparency is dropped, not blended: the colours beneath are the photo's."""
-    if picture.mode == "RGB":
-        return picture
-    if picture.mode.startswith(("I", "F")):
-        exif = picture.info.get("exif", b"")
-        picture = _to_grey(picture)
-        picture.info["exif"] = exif  # for _upright
-    elif picture.mode == "P" and "transparency" in picture.info:
-        picture = picture.convert("RGBA")  # straight to RGB, Pillow would warn
-    return picture.convert("RGB")
-
-
-def _to_grey(picture: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float samples to 8 bits. 16 bits keep their scale; wider ones have none, and are stretched."""
-    with np.errstate(invalid="ignore"):  # some kinds of NaN
-        samples: NDArray[np.float64] = np.asarray(picture).astype(np.float64)
-    if picture.mode.startswith("I;16"):
-        samples = samples / 257
-    else:
-        finite = samples[np.isfinite(samples)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        samples = np.nan_to_num(samples, nan=low, posinf=high, neginf=low)
-        samples = (samples - low) * (255 / max(high - low, 1e-9))
-    return Image.fromarray(np.rint(samples).astype(np.uint8))
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a photo whose EXIF is broken stays as it is."""
+def _decode(content: bytes, formats: tuple[str, ...], reduction: int) -> Image.Image:
+    """As Photo.decode does, of bytes that need no repair."""
+    picture = _open(content, formats)
+    size = picture.size
     try:
-        return ImageOps.exif_transpose(picture)
-    except _DAMAGED:
-        return picture
+        if reduction > 1:
+            picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
+        deep = deep_colours(picture)
+        picture.load()
+        turn = _UPRIGHT.get(_orientation(picture))
+        if deep:
+            picture = with_low_bytes(picture, _open(content, formats))
+        picture = to_rgb(picture)
+        remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
+        picture = picture.reduce(remaining) if remaining > 1 else picture
+        return picture if turn is None else picture.transpose(turn)
+    except MemoryError:
+        raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
+    except _BOMB:
+        raise ImageTooLarge("The image has far too many pixels; send a smaller one.") from None
+    except _DAMAGED as error:
+        raise InvalidImage("The image is damaged or cut short; send it again.") from error
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's; 1 for a photo without EXIF, or with one that can't be read: the pixels count all the same."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - cameras and programs write anything there, and Pillow raises anything on it
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def to_jpeg(picture: Image.Image, longer_side: int) -> bytes:

@@ -8,6 +8,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,8 @@ from yarl import URL
 from scripts import device_client
 from service.devices import signatures
 from service.devices.signatures import (
+    MAX_PARAMETERS,
+    MAX_QUERY,
     Claim,
     canonical,
     canonical_query,
@@ -133,6 +136,26 @@ def test_a_parameter_given_twice_is_refused(query: str) -> None:
     """Its order counts, and is not signed."""
     with pytest.raises(BadSignature, match="twice"):
         canonical_query(query)
+
+
+@pytest.mark.parametrize("query", ["a" * (MAX_QUERY + 1), "&".join(f"a{each}" for each in range(MAX_PARAMETERS + 1))])
+def test_a_query_that_is_too_large_is_refused(query: str) -> None:
+    """Anybody may send one in the name of a device; the longest remark has its place."""
+    with pytest.raises(BadSignature, match="those that are needed"):
+        canonical_query(query)
+    assert canonical_query(f"remark={'%F0%9F%98%80' * 1024}&x=1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", ["%", "&", "=", "%41", "%4", "\udcff", "a&"])
+def test_a_query_of_the_greatest_length_takes_no_time(unit: str) -> None:
+    """Whatever it is made of: it is read before anything else is known of who sends it."""
+    query = unit * (MAX_QUERY // len(unit))
+    began = time.process_time()
+    for _ in range(10):
+        with suppress(BadSignature):
+            canonical_query(query)
+    assert time.process_time() - began < 0.3
 
 
 @pytest.mark.parametrize("target", ["", "*", "x", "http://service/recognition_face", "/x#y", "/x?remark=a#b"])

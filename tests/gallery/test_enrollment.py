@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.gallery.enrollment import Candidate, Enrollment, add_under_free_ids, derive_face_id
+from service.errors import StoreUnavailable
+from service.gallery.enrollment import MAX_ATTEMPTS, Candidate, Enrollment, add_under_free_ids, derive_face_id
+from service.gallery.registering import Registrar
+from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
-from service.values import Box, Detection, Embedding, Face, StoredFace
+from service.values import DEFAULT_GALLERY, Box, Detection, Embedding, Face, StoredFace
 from tests.support.qualities import GOOD
+from tests.support.stored_faces import CONTRACT, START, embedding
 
 KNOWN = 2_175_172_091_928_275
 """The number of the photo b"photo" with the remark "test"."""
@@ -94,3 +100,44 @@ async def test_no_faces_ask_for_nothing() -> None:
         raise AssertionError(f"asked for {len(faces)} faces")
 
     assert await add_under_free_ids([], add_many, face_id_bits=53) == []
+
+
+def photo_of(number: int) -> Enrollment:
+    """A photo of its own for each number, all under one remark."""
+    face = Face(Detection(Box(0, 0, 9, 9), ((0.0, 0.0),) * 5, 0.99), embedding(number), GOOD)
+    candidate = Candidate(sha256=f"{number:064x}", picture="", faces=(face,))
+    return Enrollment(candidate=candidate, nth=0, remark="test", registered_at=START)
+
+
+async def test_a_space_of_numbers_fills_to_the_last_one_and_then_says_so(tmp_path: Path) -> None:
+    """Of 4 bits there are 15 numbers: each face gets one, meets itself again, and the 16th face is refused."""
+    store = EdgeStore(tmp_path)
+    await store.open()
+    await store.bind(CONTRACT, face_id_bits=4)
+    registrar = Registrar(store, gallery=DEFAULT_GALLERY, clock=lambda: START)
+    try:
+        first = await asyncio.gather(*(registrar.add([photo_of(number)]) for number in range(15)))
+        assert sorted(face_id for [face_id] in first) == [*range(1, 16)]
+        again = await asyncio.gather(*(registrar.add([photo_of(number)]) for number in range(15)))
+        assert again == first
+        with pytest.raises(StoreUnavailable, match="no free numbers of 4 bits"):
+            await registrar.add([photo_of(15)])
+        assert await store.count() == 15
+        await store.remove(7, gallery=DEFAULT_GALLERY)
+        assert await registrar.add([photo_of(15)]) == [7]
+    finally:
+        await store.close()
+
+
+async def test_a_store_where_every_number_is_taken_is_not_asked_for_ever() -> None:
+    """But MAX_ATTEMPTS times."""
+    asked = 0
+
+    async def add_many(faces: Sequence[tuple[StoredFace, Embedding]]) -> list[Added]:
+        nonlocal asked
+        asked += 1
+        return [Added.TAKEN] * len(faces)
+
+    with pytest.raises(StoreUnavailable):
+        await add_under_free_ids([photo_of(1), photo_of(2)], add_many, face_id_bits=31)
+    assert asked == MAX_ATTEMPTS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +34,10 @@ from service.gallery.gallery import Gallery
 from service.gallery.rules import Rules
 from service.stores.store import Added, Store
 from service.timings import Timings
-from service.values import DEFAULT_GALLERY, StoredFace
+from service.values import DEFAULT_GALLERY, FaceChanges, StoredFace
 from service.vision.engine import Engine
 from tests.support.device import jpeg, picture
+from tests.support.stored_faces import face, fill
 
 RULES = Rules(
     choose=largest(0.9),
@@ -48,6 +52,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def least_score(score: float, _: int) -> float:
     return score
+
+
+def with_metadata(metadata: Mapping[str, Any], face: StoredFace) -> FaceChanges:
+    return FaceChanges(remark=face.remark, metadata=metadata, expires_at=face.expires_at)
 
 
 @pytest.fixture
@@ -234,6 +242,25 @@ class TestExpiry:
         assert await store.count() == 2
         with pytest.raises(InvalidRequest, match="still to come"):
             await gallery.enroll_faces(portraits["obama"], "x", Timings(), faces=None, quality=None, expires_at=now)
+
+
+class TestChange:
+    async def test_a_renamed_person_stays_renamed_while_faces_are_changed(self, gallery: Gallery, store: Store) -> None:
+        """Each change is made to the face as it is then, so that none undoes another."""
+        await fill(store, [face(1, remark="name 0")])
+
+        async def rename() -> None:
+            for number in range(8):
+                renamed = await gallery.people.rename(f"name {number}", f"name {number + 1}", merge=False)
+                assert renamed.remark == f"name {number + 1}"
+
+        async def change() -> None:
+            for number in range(16):
+                await gallery.change(1, partial(with_metadata, {"number": number}))
+
+        await asyncio.gather(rename(), change())
+        kept = await gallery.face(1)
+        assert (kept.remark, kept.metadata) == ("name 8", {"number": 15})
 
 
 class TestRemove:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from service.errors import RemarkInUse, UnknownPerson
 from service.gallery.people import People
 from service.stores.store import Store
 from service.values import DEFAULT_GALLERY, Person
-from tests.support.stored_faces import face, fill
+from tests.support.stored_faces import START, face, fill
 
 
 @pytest.fixture
@@ -74,3 +75,31 @@ async def test_a_removed_person_is_gone(people: People) -> None:
     assert await faces_of(people) == {"Ann": 1}
     with pytest.raises(UnknownPerson):
         await people.remove("Zoë")
+
+
+@pytest.fixture
+async def visitors(store: Store) -> People:
+    """A minute after the start, when Ann's time is up, and that of one of Zoë's two faces."""
+    soon, later = START + timedelta(seconds=30), START + timedelta(seconds=90)
+    faces = [face(1, remark="Ann", expires_at=soon), face(2, remark="Zoë", expires_at=soon)]
+    await fill(store, [*faces, face(3, remark="Zoë", expires_at=later), face(4, remark="Bob")])
+    return People(store, gallery=DEFAULT_GALLERY, clock=lambda: START + timedelta(seconds=60))
+
+
+async def test_who_has_no_time_left_is_nobody(visitors: People) -> None:
+    """Neither shown nor renamed nor removed, though the faces may still be on the disk."""
+    for asked in (visitors.person("Ann"), visitors.rename("Ann", "x", merge=False), visitors.remove("Ann")):
+        with pytest.raises(UnknownPerson):
+            await asked
+    zoe = await visitors.person("Zoë")
+    assert (zoe.faces, zoe.face_id) == (1, 3)
+
+
+async def test_who_has_no_time_left_is_not_listed(visitors: People) -> None:
+    """Nor are faces counted whose time is up."""
+    assert await faces_of(visitors) == {"Bob": 1, "Zoë": 1}
+
+
+async def test_a_remark_is_free_once_its_time_is_up(visitors: People) -> None:
+    """For somebody else, without a merge."""
+    assert (await visitors.rename("Bob", "Ann", merge=False)).faces == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +11,9 @@ import pytest
 
 from service.errors import UnknownGallery
 from service.gallery.enrollment import Candidate, Enrollment
+from service.gallery.people import People
 from service.gallery.registering import Registrar
-from service.stores.store import Store
+from service.stores.store import Added, Store
 from service.values import Box, Detection, Face, StoredFace
 from tests.support.qualities import GOOD
 from tests.support.stored_faces import START, embedding
@@ -33,10 +35,12 @@ class Desk:
     def __init__(self, store: Store, require_gallery: Callable[[], Awaitable[None]] | None = None) -> None:
         self.now = START
         self.store = store
+        self.outcomes: list[Added] = []
         self.registrar = Registrar(store, gallery="visitors", clock=lambda: self.now, require_gallery=require_gallery)
 
     async def register(self, **fields: object) -> StoredFace:
-        [face_id] = await self.registrar.add([enrollment(gallery="visitors", **fields)])
+        [(face_id, outcome)] = await self.registrar.add([enrollment(gallery="visitors", **fields)])
+        self.outcomes.append(outcome)
         return (await self.store.fetch([face_id], gallery="visitors"))[face_id]
 
 
@@ -51,10 +55,26 @@ async def test_a_known_face_takes_over_what_comes_again(desk: Desk) -> None:
     first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
     again = await desk.register(registered_at=START + DAY / 2)
     assert again == first
+    assert desk.outcomes == [Added.NEW, Added.KNOWN]
     assert await desk.register(metadata={"door": 2}) == replace(first, metadata={"door": 2})
     later = START + 2 * DAY
     assert await desk.register(expires_at=later) == replace(first, metadata={"door": 2}, expires_at=later)
     assert await desk.store.count(gallery="visitors") == 1
+
+
+async def test_a_person_stays_renamed_who_is_registered_again_meanwhile(store: Store) -> None:
+    """What comes again is written beside the remark that the face has by then."""
+    changing = asyncio.Lock()
+    registrar = Registrar(store, gallery="default", clock=lambda: START, changing=changing)
+    people = People(store, gallery="default", clock=lambda: START, changing=changing)
+    for number in range(8):
+        remark, new = f"name {number}", f"new {number}"
+        made = enrollment(remark=remark, gallery="default")
+        [face_id] = await registrar.add([made])
+        again = [replace(made, metadata={"number": each}) for each in range(3)]
+        await asyncio.gather(*(registrar.add([each]) for each in again), people.rename(remark, new, merge=True))
+        kept = await store.fetch([face_id], gallery="default")
+        assert kept[face_id].remark == new
 
 
 async def test_a_face_whose_time_is_up_is_registered_anew(desk: Desk) -> None:
@@ -62,6 +82,7 @@ async def test_a_face_whose_time_is_up_is_registered_anew(desk: Desk) -> None:
     first = await desk.register(metadata={"badge": 1}, expires_at=START + DAY)
     desk.now = again_at = START + DAY
     again = await desk.register(registered_at=again_at)
+    assert desk.outcomes == [Added.NEW, Added.NEW]
     assert again == replace(first, registered_at=again_at, metadata=None, expires_at=None)
     assert await desk.store.remove_expired(desk.now) == 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,12 +26,14 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def break_lists_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every list end with a store that went away, after its last face."""
+    """Let every list end with a store that went away, after its last face, and be too long to be sent at once."""
     whole = Gallery.list
 
-    async def broken(gallery: Gallery, offset: int = 0, limit: int | None = None) -> AsyncIterator[StoredFace]:
+    async def broken(
+        gallery: Gallery, offset: int = 0, limit: int | None = None, **_: Any
+    ) -> AsyncIterator[StoredFace]:
         async for face in whole(gallery, offset, limit):
-            yield face
+            yield replace(face, picture=face.picture * 10)
         raise StoreUnavailable("The store went away.")
 
     monkeypatch.setattr(Gallery, "list", broken)

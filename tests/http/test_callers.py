@@ -37,13 +37,13 @@ from service.settings import Settings
 from service.timings import Timings
 from service.values import DEFAULT_GALLERY, GalleryEntry
 from tests.conftest import MODELS, Start
-from tests.support.device import Client, Device, form, register_path
+from tests.support.device import Client, Device, form, multipart, register_path
 from tests.support.keys import CONSOLE, KEYS, LOST, NOBODYS, READER, VISITORS, bearing, digest, keys_file
 from tests.support.signing import DEVICES, SECRET, devices_file
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/style.css"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/style.css", "/", "/console/{file}"}
 """Written out once more, so that nobody opens a path by a slip."""
 
 ALL_BUT = {word: f"fsk_{number}{'-' * 42}" for number, word in enumerate(OPERATIONS)}
@@ -112,7 +112,9 @@ _EMBEDDING = json.dumps({"embedding": np.eye(512)[0].tolist()}).encode()
 def ask(operation: Operation[Any], photo: bytes) -> Ask:
     """A good request for an operation."""
     two = json.dumps(dict.fromkeys(("image", "other_image"), base64.b64encode(photo).decode())).encode()
+    batch = multipart(("remark", b"Zoe"), ("image", photo))
     query, headers, body = {
+        "registerBatch": ("", batch["headers"], batch["data"]),
         "registerFaces": ("?remark=Zo%C3%AB", IMAGE, photo),
         "identify": ("", IMAGE, photo),
         "identifyEmbedding": ("", IN_JSON, _EMBEDDING),
@@ -203,7 +205,9 @@ class TestOperations:
         wanted |= {(404, f"unknown_{what}") for what in ("face", "person", "gallery")}
         assert await request.by(service, bearing(CONSOLE)) in wanted
         assert await request.by(service, {"Authorization": f"bearer   {CONSOLE}"}) in wanted
-        if operation.needs in DEVICE_OPERATIONS:
+        if operation.name == "listDevices":  # what others do concerns who may use all galleries, which no device may
+            assert await request.by(service, request.signed("door-7")) == (403, "operation_denied")
+        elif operation.needs in DEVICE_OPERATIONS:
             assert await request.by(service, request.signed("door-7")) in wanted
 
     async def test_every_operation_says_what_it_needs(self) -> None:
@@ -233,8 +237,14 @@ class TestRoutes:
         """Every route of the application, whoever added it; and what there isn't."""
         known = [(each.method, each.resource.canonical) for each in service.app.router.routes() if each.resource]
         assert {path for _, path in known} >= OPEN
-        for method, path in [*known, ("GET", "/"), ("PUT", "/v1/new"), ("GET", "/v1"), ("OPTIONS", "/v1/faces")]:
-            target = path.replace("{face_id}", "1")
+        for method, path in [
+            *known,
+            ("POST", "/console"),
+            ("PUT", "/v1/new"),
+            ("GET", "/v1"),
+            ("OPTIONS", "/v1/faces"),
+        ]:
+            target = path.replace("{face_id}", "1").replace("{file}", "main.js")
             async with service.request(method, target) as response:
                 body = await response.read()
                 if path in OPEN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from service.settings import Settings
 from tests.http.conftest import break_lists_off
-from tests.support.device import Device, form, jpeg, multipart, picture, register_path, variants
+from tests.support.device import Client, Device, form, jpeg, multipart, picture, register_path, variants
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -289,10 +290,46 @@ class TestList:
         assert await device.remarks("?unknown=5") == everyone
 
     async def test_is_written_as_it_is_read(self, device: Device, portraits: dict[str, bytes]) -> None:
-        """In chunks: nobody knows the answer's length before it ends."""
-        await device.register(portraits["obama"], "test")
+        """A small one with its length; a long one in chunks, for nobody knows its length before it ends."""
+        for number, photo in enumerate(variants(portraits["obama"], 12)):
+            await device.register(photo, f"{number}")
+        async with device.http.get("/get_registration_face?limit=1") as response:
+            assert int(response.headers["Content-Length"]) == len(await response.read())
         async with device.http.get("/get_registration_face") as response:
             assert response.headers["Transfer-Encoding"] == "chunked"
+        assert await device.remarks() == [f"{number}" for number in range(12)]
+
+    @pytest.mark.slow
+    async def test_for_http_1_0(self, service: Client, device: Device, portraits: dict[str, bytes]) -> None:
+        """Its end is marked even for a client that keeps the connection: by a length, or by the connection's end."""
+        for number, photo in enumerate(variants(portraits["obama"], 12)):
+            await device.register(photo, f"{number}")
+        for limit, marked in ((1, b"Content-Length"), (12, b"Connection: close")):
+            sent = f"GET /get_registration_face?limit={limit} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            writer.write(sent.encode())
+            async with asyncio.timeout(10):
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await (reader.read() if limit > 1 else reader.readuntil(b"]}}"))
+            writer.close()
+            assert marked in head or (limit > 1 and b"keep-alive" not in head.lower())
+            assert len(json.loads(body)["data"]["all_face"]) == limit
+
+    @pytest.mark.slow
+    async def test_pages_behind_a_face(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """None is skipped while others are deleted, unlike by `offset`; a face that is gone has no place any more."""
+        for number, photo in enumerate(variants(portraits["obama"], 6)):
+            await device.register(photo, f"{number}")
+        first = await device.faces("?limit=3")
+        for face in first[:2]:
+            await device.delete(face["face_id"])
+        last = first[2]["face_id"]
+        assert await device.remarks(f"?limit=2&after={last}") == ["3", "4"]
+        assert await device.remarks(f"?after={last}&offset=1") == ["4", "5"]
+        gone = await device.fails(1004, "GET", f"/get_registration_face?after={first[0]['face_id']}")
+        assert "list from the start" in gone
+        for query in ("after=0", "after=x", "after="):
+            await device.fails(1001, "GET", f"/get_registration_face?{query}")
 
     @pytest.mark.parametrize(
         "query", ["limit=-1", "limit=x", "limit=", "limit=1.5", "offset=-1", "offset=9007199254740992"]
@@ -380,9 +417,44 @@ class TestDelete:
         assert await strict.remarks() == []
 
 
+class TestNearlyRight:
+    """What one letter decides: a device that misspells a parameter believes that it counts."""
+
+    @pytest.mark.parametrize("name", ["faceId", "face-id", "faceid", "FACE_ID", "face_ids", "fase_id", "face_i"])
+    async def test_a_face_id_of_another_spelling(self, device: Device, portraits: dict[str, bytes], name: str) -> None:
+        """It is no list, which would look as if the face were deleted; and the right name is told."""
+        await device.register(portraits["obama"], "test")
+        (face,) = await device.faces()
+        for path in ("/get_registration_face", "/delete_registration_face"):
+            assert "`face_id`" in await device.fails(1001, "GET", f"{path}?{name}={face['face_id']}")
+        assert await device.remarks() == ["test"]
+
+    @pytest.mark.parametrize("query", ["Limit=1", "limits=1", "pictures=no", "Group=remark", "simularity=yes"])
+    async def test_other_parameters(self, device: Device, portraits: dict[str, bytes], query: str) -> None:
+        await device.fails(1001, "POST", f"/recognition_face?{query}", data=form(portraits["obama"]))
+
+    async def test_unlike_names_are_passed_over(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """Also a name that is long without end."""
+        await device.register(portraits["obama"], "test")
+        for query in ("_=1700000000", "token=x", f"{'face_id' * 1000}=1", "id=1", "&&=&"):
+            assert await device.remarks(f"?{query}") == ["test"]
+
+    @pytest.mark.parametrize("path", ["/recognition_face/", "/recognition_face//?limit=1"])
+    async def test_slashes_change_nothing(self, device: Device, portraits: dict[str, bytes], path: str) -> None:
+        await device.register(portraits["obama"], "test")
+        data = await device.succeeds("POST", path, data=form(portraits["obama"]))
+        assert [match["remark"] for match in data["recognition_face"]] == ["test"]
+
+    async def test_an_empty_remark_in_the_query(self, device: Device, portraits: dict[str, bytes]) -> None:
+        """It leaves the form's."""
+        parts = multipart(("remark", b"in the form"), ("image", portraits["obama"]))
+        await device.succeeds("POST", "/registration_face?remark=", **parts)
+        assert await device.remarks() == ["in the form"]
+
+
 class TestUriNotFound:
     @pytest.mark.parametrize(
-        "path", ["/", "/registration_faces", "/registration_face/", "/registration_face%2F", "/%FF%00/..", "/v2/x"]
+        "path", ["/x", "/registration_faces", "/registration_face/x", "/registration_face%2F", "/%FF%00/../x", "/v2/x"]
     )
     async def test_an_unknown_path(self, device: Device, portraits: dict[str, bytes], path: str) -> None:
         for method in ("GET", "POST"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 
 import pytest
 from aiohttp import ClientPayloadError
@@ -77,12 +79,14 @@ async def test_foreseen_failures_leave_no_traceback(
 async def test_a_client_that_left_is_cut_off(
     service: Client, device: Device, logged: pytest.LogCaptureFixture, portraits: dict[str, bytes]
 ) -> None:
-    """One line says so, as for every request, and nothing else does."""
+    """One line says so, as for every request, and nothing else does; its network has reset the connection."""
     _, writer = await asyncio.open_connection("127.0.0.1", service.port)
     head = "POST /recognition_face HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n--{BOUNDARY}\r\n".encode())
     await writer.drain()
     await asyncio.sleep(0.1)
+    linger_not = struct.pack("ii", 1, 0)  # closing resets the connection
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
     writer.transport.abort()
     async with asyncio.timeout(10):
         while not of_requests(logged):  # noqa: ASYNC110 - there is no event to wait for

@@ -27,12 +27,14 @@ from indexer.commands import index, optimize, stats
 from indexer.importing.failures import CannotGoOn
 from indexer.importing.report import ReportUnavailable
 from service.errors import GalleryInUse, StoreUnavailable
+from service.http.keys import GALLERIES
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.edge.store import EdgeStore
 from service.values import DEFAULT_GALLERY, Embedding, StoredFace
 from tests.conftest import MODELS, Start
 from tests.support.device import Device, variants
+from tests.support.keys import CONSOLE, NOBODYS, keys_file
 from tests.support.processes import ROOT, Running, kill_gallery_process, launch, until
 from tests.support.signing import OTHER_SECRET, devices_file
 
@@ -183,6 +185,11 @@ class TestOutcome:
             ([".", "--watch", "--limit", "3"], "With --watch the import goes on until Ctrl-C"),
             ([".", "--service", "http://127.0.0.1:9", "--dry-run"], "With --service the service finds the faces"),
             ([".", "--service", "http://127.0.0.1:9"], "There is no service at http://127.0.0.1:9"),
+            ([".", "--key-file", "key"], "--key-file goes with --service"),
+            (
+                *([".", "--service", "http://127.0.0.1:9", "--key-file", "nowhere"],),
+                "--key-file nowhere can't be read",
+            ),
             ([".", "--device", "importer"], "--device and --secret-file go together, and with --service"),
             (
                 [".", "--service", "http://127.0.0.1:9", "--device", "importer", "--secret-file", "nowhere"],
@@ -285,6 +292,44 @@ class TestBesideAService:
         assert refused["reason"].startswith("The image is none of JPEG")
         assert await run(settings, album, "--service", url) == 1
         assert outcomes(settings) == [*["already known"] * 4, "refused"]
+        numbers = {face["face_id"] for face in await Device(client).faces()}
+        assert {line["face_id"] for line in lines(settings)} - {None} == numbers
+
+    async def test_what_the_service_knows_is_told_apart(
+        self, start: Start, settings: Settings, album: Path, portraits: dict[str, bytes], tmp_path: Path
+    ) -> None:
+        """Also with another journal: the service itself says what is new."""
+        client = await start(settings)
+        await Device(client).register(portraits["biden"], "biden")
+        elsewhere = replace(settings, data=tmp_path / "elsewhere")
+        assert await run(elsewhere, album, "--service", client.make_url("/")) == 0
+        assert outcomes(elsewhere) == ["already known", *["registered"] * 3]
+        assert await run(elsewhere, album, "--service", client.make_url("/"), "--again") == 0
+        assert outcomes(elsewhere) == ["already known"] * 4
+
+    async def test_a_key_opens_the_galleries_that_it_may_use(
+        self, start: Start, settings: Settings, album: Path, tmp_path: Path
+    ) -> None:
+        """One gallery's journal says nothing of another's; a gallery that nobody made stops the import."""
+        client = await start(replace(settings, keys=keys_file(tmp_path / "keys.toml")))
+        key = tmp_path / "key"
+        key.write_text(f"{CONSOLE}\n")
+        words = (album, "--service", client.make_url("/"), "--key-file", key)
+        with pytest.raises(CannotGoOn, match="There is no gallery of this name"):
+            await run(settings, *words, "--gallery", "visitors")
+        await client.app[GALLERIES].create("visitors")
+        for options in ((), ("--gallery", "visitors")):
+            assert await run(settings, *words, *options) == 0
+            assert outcomes(settings) == ["registered"] * 4
+            assert await run(settings, *words, *options) == 0
+            assert outcomes(settings) == ["already known"] * 4
+        assert await run(settings, *words, "--gallery", "default") == 0
+        assert outcomes(settings) == ["already known"] * 4
+        for name in ("default", "visitors"):
+            assert await (await client.app[GALLERIES].of(name)).count() == 4
+        key.write_text(NOBODYS)
+        with pytest.raises(CannotGoOn, match="This key is not known here"):
+            await run(settings, *words, "--again")
 
     async def test_a_service_that_wants_signatures_gets_them(
         self, start: Start, settings: Settings, album: Path, tmp_path: Path
@@ -294,10 +339,29 @@ class TestBesideAService:
         secret = tmp_path / "secret"
         secret.write_text(f"{OTHER_SECRET}\n")
         url = str((await start(replace(settings, devices=devices))).make_url("/"))
-        with pytest.raises(CannotGoOn, match="does not know this device"):
+        with pytest.raises(CannotGoOn, match="must be signed by a device"):
             await run(settings, album, "--service", url)
         assert await run(settings, album, "--service", url, "--device", "other", "--secret-file", secret) == 0
         assert outcomes(settings) == ["registered"] * 4
+
+    async def test_a_device_s_gallery_is_its_own(
+        self, start: Start, settings: Settings, album: Path, tmp_path: Path
+    ) -> None:
+        """What one device has sent into its gallery, another one sends into its own."""
+        text = "".join(
+            f'[{name}]\nsecrets = ["{OTHER_SECRET}"]\ngallery = "{gallery}"\n'
+            for name, gallery in (("lobby", "visitors"), ("door", "default"))
+        )
+        client = await start(replace(settings, devices=devices_file(tmp_path / "devices.toml", text)))
+        await client.app[GALLERIES].create("visitors")
+        secret = tmp_path / "secret"
+        secret.write_text(OTHER_SECRET)
+        for device, named in (("lobby", ("--gallery", "visitors")), ("lobby", ()), ("door", ())):
+            words = (album, "--service", client.make_url("/"), "--device", device, "--secret-file", secret)
+            assert await run(settings, *words, *named) == 0
+            assert outcomes(settings).count("registered") == (0 if device == "lobby" and not named else 4)
+        with pytest.raises(CannotGoOn, match="lobby may not use this gallery"):
+            await run(settings, album, *words[1:4], "lobby", *words[5:], "--gallery", "default")
 
     async def test_what_is_no_service_is_said_to_be_none(self, settings: Settings, album: Path) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -310,6 +374,37 @@ class TestBesideAService:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(StoreUnavailable, match="is not ready"):
                 await run(settings, album, "--service", f"http://127.0.0.1:{port}")
+
+
+class TestGallery:
+    async def test_photos_go_into_the_gallery_that_is_named(self, settings: Settings, album: Path) -> None:
+        """It is made where it isn't there; what one gallery has, another one has not."""
+        for options in (("--gallery", "visitors"), ()):
+            assert await run(settings, album, *options, "--dry-run") == 0
+            assert outcomes(settings) == ["would be registered"] * 4
+            assert await run(settings, album, *options) == 0
+            assert outcomes(settings) == ["registered"] * 4
+            assert await run(settings, album, *options) == 0
+            assert outcomes(settings) == ["already known"] * 4
+        kept = [face for face, _ in (await faces(settings.data)).values()]
+        assert sorted(face.gallery for face in kept) == ["default"] * 4 + ["visitors"] * 4
+        store = EdgeStore(settings.data / "gallery")
+        try:
+            await store.open()
+            assert [each.name for each in await store.galleries()] == ["default", "visitors"]
+            await store.remove_gallery("visitors")
+        finally:
+            await store.close()
+        assert await run(settings, album, "--gallery", "visitors") == 0
+        assert outcomes(settings) == ["registered"] * 4
+
+    @pytest.mark.parametrize("name", ["", "Visitors", "../x", "-x", "x" * 65, "ü"])
+    async def test_a_name_that_no_gallery_has_is_refused(
+        self, settings: Settings, album: Path, name: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            await run(settings, album, f"--gallery={name}")
+        assert "must have up to 64 of a to z" in capsys.readouterr().err
 
 
 class TestWatch:

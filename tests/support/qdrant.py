@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -118,9 +118,16 @@ class Qdrant:
         """By method: what the next calls are answered, without being carried out."""
         self.lost_answers: dict[str, int] = {}
         """By method: how many of the next calls are carried out, and answered with UNAVAILABLE."""
+        self.meanwhile: dict[str, Callable[[], Awaitable[object]]] = {}
+        """By method: what somebody else does before the next call is carried out."""
         self.delay_s = 0.0
         self.last: dict[str, Any] = {}
         """By method: the last request."""
+        self.scrolled = 0
+        """How many records were answered in pages."""
+        self.indexes: defaultdict[str, dict[str, models.PayloadSchemaParams]] = defaultdict(dict)
+        """By collection: its indexes, by field."""
+        self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.port = 0
         self._local = AsyncQdrantClient(":memory:")
         self._server: aio.Server | None = None
@@ -164,6 +171,8 @@ class Qdrant:
             await asyncio.sleep(self.delay_s)
             if self.failures.get(name):
                 await context.abort(self.failures[name].pop(0), "injected")
+            if name in self.meanwhile:
+                await self.meanwhile.pop(name)()
             try:
                 answered = await answer(self, received)
             except ValueError as error:
@@ -175,6 +184,29 @@ class Qdrant:
             return answered
 
         return _unary(handle, request)
+
+    def _keep_hnsw(self, request: Any) -> None:
+        given = GrpcToRest.convert_hnsw_config_diff(request.hnsw_config).model_dump(exclude_none=True)
+        self._hnsw[request.collection_name].update(given)
+
+    def _require_index(self, collection: str, field: str, use: str) -> None:
+        """As a server does: it orders by an index for ranges only, and counts values by one for looking up only."""
+        params = self.indexes[collection].get(field)
+        kind, fits = params and params.type, False
+        if isinstance(params, models.IntegerIndexParams):
+            fits = bool(getattr(params, use))
+        elif use == "range":
+            fits = isinstance(params, models.DatetimeIndexParams | models.FloatIndexParams)
+        else:
+            fits = isinstance(params, models.KeywordIndexParams)
+        if not fits:
+            raise ValueError(f"Bad request: No {use} index for key: `{field}`, which has {kind}.")
+
+    def _require_known(self, which: Any) -> None:
+        """A server of before 1.20 sees a condition without any match."""
+        known = tuple(map(int, self.version.split(".")[:2])) >= (1, 20)
+        if not known and any(each.field.match.HasField("substring") for each in which.must):
+            raise ValueError("Malformed match condition")
 
     # ---- What the store asks for, each as a Qdrant server answers it.
 
@@ -195,21 +227,30 @@ class Qdrant:
 
     async def _drop(self, request: Any) -> Any:
         await self._local.delete_collection(request.collection_name)
+        self.indexes.pop(request.collection_name, None)
+        self._hnsw.pop(request.collection_name, None)
         return grpc.CollectionOperationResponse(result=True)
 
     async def _info(self, request: Any) -> Any:
         info = await self._local.get_collection(request.collection_name)
+        info.config.hnsw_config = info.config.hnsw_config.model_copy(update=self._hnsw[request.collection_name])
+        info.payload_schema = {
+            field: models.PayloadIndexInfo(data_type=models.PayloadSchemaType(params.type), params=params, points=0)
+            for field, params in self.indexes[request.collection_name].items()
+        }
         return grpc.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(info))
 
     async def _create(self, request: Any) -> Any:
         vectors = GrpcToRest.convert_vectors_config(request.vectors_config)
         metadata = GrpcToRest.convert_payload(request.metadata)
         await self._local.create_collection(request.collection_name, vectors, metadata=metadata)
+        self._keep_hnsw(request)
         return grpc.CollectionOperationResponse(result=True)
 
     async def _update(self, request: Any) -> Any:
         metadata = GrpcToRest.convert_payload(request.metadata) if request.metadata else None
         await self._local.update_collection(request.collection_name, metadata=metadata)
+        self._keep_hnsw(request)
         return grpc.CollectionOperationResponse(result=True)
 
     async def _change_aliases(self, request: Any) -> Any:
@@ -219,9 +260,8 @@ class Qdrant:
         return grpc.CollectionOperationResponse(result=True)
 
     async def _index(self, request: Any) -> Any:
-        await self._local.create_payload_index(
-            request.collection_name, request.field_name, models.PayloadSchemaType.KEYWORD
-        )
+        params = GrpcToRest.convert_payload_schema_params(request.field_index_params)
+        self.indexes[request.collection_name][request.field_name] = params
         return _DONE
 
     async def _upsert(self, request: Any) -> Any:
@@ -257,6 +297,9 @@ class Qdrant:
         return grpc.GetResponse(result=[_record(each) for each in records])
 
     async def _scroll(self, request: Any) -> Any:
+        self._require_known(request.filter)
+        if request.HasField("order_by"):
+            self._require_index(request.collection_name, request.order_by.key, "range")
         records, _ = await self._local.scroll(
             request.collection_name,
             GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
@@ -266,6 +309,7 @@ class Qdrant:
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
             with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
         )
+        self.scrolled += len(records)
         return grpc.ScrollResponse(result=[_record(each) for each in records])
 
     async def _query(self, request: Any) -> Any:
@@ -280,6 +324,7 @@ class Qdrant:
 
     async def _facet(self, request: Any) -> Any:
         assert request.exact
+        self._require_index(request.collection_name, request.key, "lookup")
         which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
         facets = await self._local.facet(request.collection_name, request.key, which, limit=request.limit)
         hits = [RestToGrpc.convert_facet_value_hit(each) for each in facets.hits]
@@ -287,6 +332,7 @@ class Qdrant:
 
     async def _count(self, request: Any) -> Any:
         assert request.exact
+        self._require_known(request.filter)
         which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
         count = await self._local.count(request.collection_name, which)
         return grpc.CountResponse(result=grpc.CountResult(count=count.count))

@@ -18,7 +18,6 @@ ALLOWED = (
     "needs a GPU",
     "needs NNCF",  # extras that the development environment lacks: NNCF and Ray bring hundreds of megabytes
     "needs Ray",
-    "needs pillow-heif",
     "Ray is installed here",  # the test is about its absence
     "needs torch",  # a service whose models are converted runs without, and so does the suite on a second Python
     "root can write to read-only folders",

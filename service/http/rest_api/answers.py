@@ -125,6 +125,11 @@ class Identification(Answer):
     model: ModelName
     threshold: float = Field(description="The least score of a match.")
     gallery: GalleryName
+    width: int | None = Field(default=None, description="With `include=size`: pixels of the upright photo.")
+    height: int | None = None
+    rotation: int | None = Field(
+        default=None, description="Degrees that it was turned clockwise for its faces to stand upright."
+    )
     faces: list[MatchedFace]
 
 

@@ -49,7 +49,17 @@ EMBEDDING_IDENTIFICATION = {
 VERIFICATION = {"score": 0.8821, "similarity": 0.8821, "threshold": 0.759, "same": True}
 KNOWN_FACE = {**_KNOWN, "detection_score": 0.9997, **_BESIDE}
 PAGE = {"faces": [KNOWN_FACE], "next_cursor": "1795687200123456-1001"}
-REGISTRATION = {"faces": [{**_KNOWN, "detection_score": 0.9997, "quality": _QUALITY, "duplicate_of": None, **_BESIDE}]}
+_REGISTERED = {**_KNOWN, "detection_score": 0.9997, "new": True, "quality": _QUALITY, "duplicate_of": None, **_BESIDE}
+REGISTRATION = {"faces": [_REGISTERED]}
+_REFUSED = {
+    "type": "/docs#face_not_found",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "No face was found in the image; send a photo with the face in full view.",
+    "code": "face_not_found",
+    "request_id": "88650fc3ee764c6b",
+}
+BATCH = {"outcomes": [{"status": 201, **REGISTRATION}, {"status": 422, "problem": _REFUSED}]}
 MODEL = {
     "model": "vggface2",
     "digest": "bb5be6a565fae1490000000000000000000000000000000000000000000000ab",
@@ -66,3 +76,31 @@ REMOVAL = {"removed": 3}
 _GALLERY = {"gallery": "visitors", "created_at": "2026-11-26T09:00:00Z"}
 GALLERY = {**_GALLERY, "faces": 12}
 GALLERIES = {"galleries": [{"gallery": "default", "created_at": None}, _GALLERY]}
+STATUS = {
+    "version": "1.0.0",
+    "uptime_s": 86400,
+    "model": "vggface2",
+    "precision": "auto",
+    "gallery": "default",
+    "faces": 1400,
+    "threshold": 0.485,
+    "measured": True,
+    "fpir": 0.01,
+    "photos_waiting": 0,
+    "crops_waiting": 0,
+    "max_queue": 256,
+    "disk": {"free_bytes": 81604378624, "total_bytes": 256060514304},
+    "stages": [{"stage": "total", "requests": 500, "median_ms": 41.2, "p95_ms": 66.0}],
+    "warnings": [{"code": "no_threshold", "detail": "Nobody is unknown: …"}],
+}
+DEVICES = {
+    "devices": [
+        {
+            "name": "door-1",
+            "client": "192.0.2.7",
+            "last_at": "2026-11-26T10:00:00.123456Z",
+            "requests": 120,
+            "refusals": [{"reason": "face_not_found", "count": 3}],
+        }
+    ]
+}

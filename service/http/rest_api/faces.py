@@ -42,7 +42,7 @@ async def register(request: web.Request, query: RegisterQuery, limits: FormLimit
         metadata=told.metadata,
         expires_at=told.expires_at,
     )
-    return Registration(faces=[_registered(each) for each in enrolled])
+    return Registration(faces=[registered(each) for each in enrolled])
 
 
 async def list_faces(request: web.Request, query: ListQuery, _: FormLimits) -> FacePage:
@@ -209,10 +209,16 @@ def _known(face: StoredFace, *, with_picture: bool) -> KnownFace:
     return known.model_copy(update={"picture": face.picture}) if with_picture else known
 
 
-def _registered(enrolled: EnrolledFace) -> RegisteredFace:
+def registered(enrolled: EnrolledFace) -> RegisteredFace:
+    """As /v1 tells of a face that was registered."""
     known = enrolled.duplicate_of
     duplicate = None
     if known is not None:
         neighbour = known.neighbour
         duplicate = Duplicate(remark=neighbour.remark, face_id=neighbour.face_id, score=round(known.score, 4))
-    return RegisteredFace(**_kept(enrolled.face), quality=quality_of(enrolled.quality, None), duplicate_of=duplicate)
+    return RegisteredFace(
+        **_kept(enrolled.face),
+        new=enrolled.is_new,
+        quality=quality_of(enrolled.quality, None),
+        duplicate_of=duplicate,
+    )

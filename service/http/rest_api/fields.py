@@ -15,7 +15,7 @@ from service.values import DEFAULT_GALLERY, MAX_FACE_ID, MAX_REMARK
 
 WHOLE_NUMBER, NUMBER = re.compile(r"[0-9]{1,20}"), re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 GALLERY_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 Model = TypeVar("Model", bound=BaseModel)
 

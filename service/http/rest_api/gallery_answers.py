@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.http.rest_api.answers import Answer, Box, FaceId, GalleryName, Picture, Quality, Score
+from service.http.rest_api.answers import Answer, Box, FaceId, GalleryName, Picture, Problem, Quality, Score
 
 Remark = Annotated[str, Field(description="Whose face it is.", examples=["Zoë"])]
 CreatedAt = Annotated[datetime | None, Field(description="When it was made; null for the default one.")]
@@ -44,6 +44,7 @@ class KnownFace(StoredFace):
 class RegisteredFace(StoredFace):
     """A face that was registered now, or is since the same photo and remark came before."""
 
+    new: bool = Field(description="False where it was registered before.")
     quality: Quality
     duplicate_of: Duplicate | None
 
@@ -52,6 +53,26 @@ class Registration(Answer):
     """The faces that were registered, the largest first."""
 
     faces: list[RegisteredFace]
+
+
+class RegisteredPhoto(Answer):
+    """What became of a photo: its faces are registered."""
+
+    status: Literal[201]
+    faces: list[RegisteredFace]
+
+
+class RefusedPhoto(Answer):
+    """What became of a photo: it could not be registered."""
+
+    status: int = Field(ge=400, le=599, description="As in the problem.", examples=[422])
+    problem: Problem
+
+
+class BatchRegistration(Answer):
+    """What became of each photo, in the order in which they were sent."""
+
+    outcomes: list[RegisteredPhoto | RefusedPhoto]
 
 
 class FacePage(Answer):

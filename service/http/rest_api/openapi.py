@@ -14,6 +14,7 @@ from service.devices import signatures
 from service.devices.operations import DEVICE_OPERATIONS
 from service.errors import FaceServiceError
 from service.http.rest_api.answers import Problem
+from service.http.rest_api.batch_form import MAX_PHOTOS
 from service.http.rest_api.json_bodies import Body, PhotoBody, RegisterBody, TwoPhotosBody
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.paths import PATH_SCHEMAS
@@ -139,6 +140,8 @@ def _json_body(takes: Takes | type[Body]) -> type[Body] | None:
 def _content(takes: Takes | type[Body]) -> dict[str, Any]:
     if takes is Takes.ARCHIVE:
         return {"application/x-ndjson": {"schema": _BINARY}}
+    if takes is Takes.BATCH:
+        return {"multipart/form-data": {"schema": _batch_form()}}
     body = _json_body(takes)
     assert body is not None  # noqa: S101 - an operation that takes nothing has no body
     in_json = {"application/json": {"schema": {"$ref": _REF.format(model=body.__name__)}}}
@@ -146,14 +149,25 @@ def _content(takes: Takes | type[Body]) -> dict[str, Any]:
         return in_json
     parts = {"image": _BINARY, **({"other_image": _BINARY} if takes is Takes.PHOTOS else {})}
     if takes is Takes.REGISTRATION:
-        texts = KeptFields.model_json_schema()["properties"]
-        parts |= {name: _without_null(told) for name, told in texts.items()}
+        parts |= _kept_fields()
     form = {"type": "object", "properties": parts, "required": ["image"], "additionalProperties": False}
     return {
         **{each: {"schema": _BINARY} for each in IMAGE_TYPES},
         "multipart/form-data": {"schema": form},
         **in_json,
     }
+
+
+def _kept_fields() -> dict[str, dict[str, Any]]:
+    return {name: _without_null(told) for name, told in KeptFields.model_json_schema()["properties"].items()}
+
+
+def _batch_form() -> dict[str, Any]:
+    """Each part may come as often as there are photos; a schema can't say in which order."""
+    each = {**_kept_fields(), "image": _BINARY}
+    parts = {name: {"type": "array", "items": one, "maxItems": MAX_PHOTOS} for name, one in each.items()}
+    parts["image"]["minItems"] = 1
+    return {"type": "object", "properties": parts, "required": ["image"], "additionalProperties": False}
 
 
 def _responses(operation: Operation[Any]) -> dict[str, Any]:

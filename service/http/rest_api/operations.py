@@ -29,6 +29,7 @@ class Takes(Enum):
     PHOTOS = "a photo, or two"
     ARCHIVE = "an exported gallery"
     REGISTRATION = "a photo, and what is kept beside its faces"
+    BATCH = "many photos, each with what is kept beside its faces"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

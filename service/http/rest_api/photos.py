@@ -20,7 +20,7 @@ from service.http.rest_api.answers import Box, KnownMatch, MatchedFace, SeenFace
 from service.http.rest_api.bodies import read_body, read_photo, read_photos
 from service.http.rest_api.json_bodies import EmbeddingBody
 from service.http.rest_api.operations import Operation, Takes
-from service.http.rest_api.queries import NoQuery, SearchQuery, VerifyQuery
+from service.http.rest_api.queries import IdentifyQuery, NoQuery, SearchQuery, SearchTerms, VerifyQuery
 from service.values import Detection, Quality
 
 PHOTO_ERRORS = (
@@ -58,20 +58,22 @@ async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> an
     )
 
 
-async def identify(request: web.Request, query: SearchQuery, limits: FormLimits) -> answers.Identification:
+async def identify(request: web.Request, query: IdentifyQuery, limits: FormLimits) -> answers.Identification:
     """Who the faces of a photo may be."""
     reader, terms = request.app[PHOTO_READER], await _terms(request, query)
     found = await reader.identify(await read_photo(request, limits), terms, request[TIMINGS])
-    pictures = await _pictures(reader, query, terms, [each for face in found.faces for each in face.candidates])
+    pictures = await _pictures(reader, query.include, terms, [each for face in found.faces for each in face.candidates])
     faces = []
     for each in found.faces:
         matches = _matches(each.candidates, found.threshold, pictures)
-        seen = _seen(each.face.detection, each.face.quality, reader)
-        matched = any(match.matched for match in matches)
-        faces.append(MatchedFace(**dict(seen), matched=matched, matches=matches))
-    return answers.Identification(
+        seen = dict(_seen(each.face.detection, each.face.quality, reader))
+        faces.append(MatchedFace(**seen, matched=any(match.matched for match in matches), matches=matches))
+    told = answers.Identification(
         model=reader.contract.model, threshold=round(found.threshold, 4), gallery=terms.gallery, faces=faces
     )
+    (width, height), rotation = found.observation.size, found.observation.rotation
+    size = {"width": width, "height": height, "rotation": rotation} if "size" in (query.include or "") else {}
+    return told.model_copy(update=size)
 
 
 async def identify_embedding(
@@ -83,7 +85,7 @@ async def identify_embedding(
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
     threshold, candidates = await reader.identify_embedding(embedding, terms)
-    matches = _matches(candidates, threshold, await _pictures(reader, query, terms, candidates))
+    matches = _matches(candidates, threshold, await _pictures(reader, query.include, terms, candidates))
     return answers.EmbeddingIdentification(
         model=reader.contract.model,
         threshold=round(threshold, 4),
@@ -154,7 +156,7 @@ PHOTO_OPERATIONS = (
         summary="Say who every face of a photo may be.",
         description="Each face has the registered people that are most like it, the best first, whatever their scores; "
         "`matched` tells whether a score reaches the threshold. A face that is too poor to tell has none.",
-        query=SearchQuery,
+        query=IdentifyQuery,
         handle=identify,
         takes=Takes.PHOTO,
         answer=answers.Identification,
@@ -212,7 +214,7 @@ def _seen(detection: Detection, quality: Quality, reader: PhotoReader) -> SeenFa
     )
 
 
-async def _terms(request: web.Request, query: SearchQuery) -> Terms:
+async def _terms(request: web.Request, query: SearchTerms) -> Terms:
     return Terms(
         gallery=(await gallery_of(request, query.gallery)).name,
         limit=query.limit,
@@ -223,10 +225,10 @@ async def _terms(request: web.Request, query: SearchQuery) -> Terms:
 
 
 async def _pictures(
-    reader: PhotoReader, query: SearchQuery, terms: Terms, candidates: list[Candidate]
+    reader: PhotoReader, include: str | None, terms: Terms, candidates: list[Candidate]
 ) -> dict[int, str] | None:
     """None where they weren't asked for."""
-    return await reader.pictures(candidates, gallery=terms.gallery) if query.include == "picture" else None
+    return await reader.pictures(candidates, gallery=terms.gallery) if "picture" in (include or "") else None
 
 
 def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:

@@ -61,15 +61,13 @@ def problem(error: Exception, request: web.Request) -> web.Response:
     """The answer to a request for /v1 whose handler, or the router before it, raised an exception."""
     if isinstance(error, web.HTTPException):
         detail = NO_SUCH_METHOD if error.status == HTTPStatus.METHOD_NOT_ALLOWED else NO_SUCH_PATH
-        response = _answer(error.status, HTTP_CODES.get(error.status, "uri_not_found"), detail, request)
+        code = HTTP_CODES.get(error.status, "uri_not_found")
+        response = _answer(_problem(error.status, code, detail, request))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    if not isinstance(error, FaceServiceError):
-        return _answer(500, "unforeseen", UNFORESEEN, request)
-    status = status_of(type(error))
-    response = _answer(status, error.code, str(error), request)
-    if status == HTTPStatus.UNAUTHORIZED:
+    response = _answer(described(error, request))
+    if response.status == HTTPStatus.UNAUTHORIZED:
         why = ', error="invalid_token"' if isinstance(error, errors.UnknownKey) else ""
         response.headers["WWW-Authenticate"] = f'Bearer realm="face-service"{why}'
     for each in type(error).__mro__:
@@ -78,8 +76,20 @@ def problem(error: Exception, request: web.Request) -> web.Response:
     return response
 
 
-def _answer(status: int, code: str, detail: str, request: web.Request) -> web.Response:
-    told = Problem(
+def unreadable_problem(request: web.BaseRequest, status: int, code: str, detail: str) -> web.Response:
+    """The answer to what can't be read as a request, and was sent to a path below /v1."""
+    return _answer(_problem(status, code, detail, request))
+
+
+def described(error: Exception, request: web.Request) -> Problem:
+    """What is told of a failure; one that nobody thought of is told without detail."""
+    if not isinstance(error, FaceServiceError):
+        return _problem(500, "unforeseen", UNFORESEEN, request)
+    return _problem(status_of(type(error)), error.code, str(error), request)
+
+
+def _problem(status: int, code: str, detail: str, request: web.BaseRequest) -> Problem:
+    return Problem(
         type=f"{routes.DOCS}#{code}",
         title=HTTPStatus(status).phrase,
         status=status,
@@ -87,6 +97,10 @@ def _answer(status: int, code: str, detail: str, request: web.Request) -> web.Re
         code=code,
         request_id=request[REQUEST_ID],
     )
+
+
+def _answer(told: Problem) -> web.Response:
+    status = told.status
     response = web.Response(status=status, body=told.model_dump_json().encode(), content_type=CONTENT_TYPE)
-    response[OUTCOME] = Outcome(code=str(status), reason=code, detail=detail)
+    response[OUTCOME] = Outcome(code=str(status), reason=told.code, detail=told.detail)
     return response

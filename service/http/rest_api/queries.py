@@ -44,7 +44,7 @@ class GalleryQuery(Query):
     gallery: GalleryName | None = Field(None, description="Name of the gallery, instead of the caller's own.")
 
 
-class SearchQuery(GalleryQuery):
+class SearchTerms(GalleryQuery):
     """How faces are looked for."""
 
     limit: Limit = Field(5, ge=1, le=64, description="Matches of each face.")
@@ -53,7 +53,20 @@ class SearchQuery(GalleryQuery):
         None, description="Share of strangers that may be taken for somebody; the threshold follows from it."
     )
     group: Literal["remark", "face"] = Field("remark", description="Whether each remark is there once, or each face.")
+
+
+class SearchQuery(SearchTerms):
+    """How the faces of an embedding are looked for, and what is told of them."""
+
     include: Literal["picture"] | None = Field(None, description="`picture`: each match with its picture.")
+
+
+class IdentifyQuery(SearchTerms):
+    """How the faces of a photo are looked for, and what is told of them and of the photo."""
+
+    include: Literal["picture", "size", "picture,size"] | None = Field(
+        None, description="`picture`: each match with its picture; `size`: the photo's size and how it was turned."
+    )
 
 
 class VerifyQuery(GalleryQuery):
@@ -76,8 +89,8 @@ class KeptFields(Query):
     expires_at: Time | None = Field(None, description="From when on the face is gone, a time to come.")
 
 
-class RegisterQuery(KeptFields, GalleryQuery):
-    """Under what a photo's faces are registered, and which."""
+class BatchQuery(GalleryQuery):
+    """Where faces are registered, and which."""
 
     faces: Literal["largest", "single", "all"] | None = Field(
         None, description="The largest face, the only one, or all; by default the one that the service's settings mean."
@@ -85,6 +98,10 @@ class RegisterQuery(KeptFields, GalleryQuery):
     quality: Literal["off", "standard", "strict"] | None = Field(
         None, description="How good a face must be, instead of the service's setting."
     )
+
+
+class RegisterQuery(KeptFields, BatchQuery):
+    """Under what a photo's faces are registered, where, and which."""
 
 
 class ListQuery(GalleryQuery):

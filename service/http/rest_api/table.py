@@ -12,6 +12,7 @@ from aiohttp import web
 from service.devices.operations import OperationWord
 from service.http import routes
 from service.http.forms import FormLimits
+from service.http.rest_api.batch import BATCH_OPERATIONS
 from service.http.rest_api.faces import FACE_OPERATIONS
 from service.http.rest_api.galleries import GALLERY_OPERATIONS
 from service.http.rest_api.openapi import document
@@ -20,11 +21,12 @@ from service.http.rest_api.page import page
 from service.http.rest_api.people import PEOPLE_OPERATIONS
 from service.http.rest_api.photos import PHOTO_OPERATIONS
 from service.http.rest_api.state import STATE_OPERATIONS
+from service.http.rest_api.status import STATUS_OPERATIONS
 from service.http.rest_api.transfer import TRANSFER_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
-    *(*FACE_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
-    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *TRANSFER_OPERATIONS),
+    *(*FACE_OPERATIONS, *BATCH_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
+    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS),
 )
 
 NEEDS: Mapping[tuple[str, str], OperationWord] = {(each.method, each.path): each.needs for each in OPERATIONS}

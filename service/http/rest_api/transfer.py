@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from aiohttp import web
 from pydantic import Field
 
 from service import errors
-from service.errors import InvalidRequest, UnusableArchive
+from service.errors import InvalidRequest
 from service.http import routes
 from service.http.callers import gallery_of
-from service.http.forms import FormLimits, send_continue
+from service.http.forms import FormLimits
 from service.http.keys import CALLER, OUTCOME, TRANSFER
 from service.http.request_log import Outcome
 from service.http.rest_api.answers import Answer
+from service.http.rest_api.archive_lines import archive_lines
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import GalleryQuery
-from service.moving.inflating import inflated
 
 CONTENT_TYPE = "application/x-ndjson"
-MAX_LINE_BYTES = 16 * 2**20
-"""A picture of 4,096 pixels has about 5 MB."""
 STALL_LIMIT_S = 120.0
 """An export whose reader takes nothing for so long is broken off."""
 
@@ -65,8 +62,7 @@ async def _write(response: web.StreamResponse, lines: bytes) -> None:
 async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:
     """Add the faces of an export that are not there yet."""
     gallery = await _scope(request, query)
-    await send_continue(request)
-    done = await request.app[TRANSFER].import_lines(_lines(request, limits), gallery)
+    done = await request.app[TRANSFER].import_lines(archive_lines(request, limits), gallery)
     return ImportedFaces(added=done.added, known=done.known, taken=done.taken)
 
 
@@ -75,32 +71,6 @@ async def _scope(request: web.Request, query: GalleryQuery) -> str | None:
     if query.gallery is None and request[CALLER].galleries is None:
         return None
     return (await gallery_of(request, query.gallery)).name
-
-
-async def _lines(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
-    """The body's lines, each with its newline; what follows the last newline is left out."""
-    rest = bytearray()
-    async for chunk in inflated(_chunks(request, limits)):
-        *whole, last = chunk.split(b"\n")
-        for line in whole:
-            yield bytes(rest + line) + b"\n"
-            rest.clear()
-        rest += last
-        if len(rest) > MAX_LINE_BYTES:
-            raise UnusableArchive(f"a line has more than {MAX_LINE_BYTES} bytes")
-
-
-async def _chunks(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
-    """The body as it arrives; each chunk may take as long as a whole photo."""
-    while True:
-        try:
-            async with asyncio.timeout(limits.receive_s):
-                chunk = await request.content.readany()
-        except (OSError, web.RequestPayloadError, ValueError):  # too slow, gone, or malformed
-            raise InvalidRequest("The archive did not arrive as a whole; send it again.") from None
-        if not chunk:
-            return
-        yield chunk
 
 
 TRANSFER_OPERATIONS = (
@@ -131,7 +101,7 @@ TRANSFER_OPERATIONS = (
         handle=import_,
         takes=Takes.ARCHIVE,
         answer=ImportedFaces,
-        raises=(errors.UnknownGallery, errors.UnusableArchive, errors.ContractMismatch),
+        raises=(errors.UnknownGallery, errors.UnusableArchive, errors.UnsupportedBody, errors.ContractMismatch),
         example={"added": 12, "known": 3, "taken": 0},
     ),
 )

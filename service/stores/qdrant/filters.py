@@ -23,11 +23,13 @@ def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> m
     return models.Filter(must=conditions)
 
 
-def numbered(face_id: int, *, gallery: str | None) -> models.Filter:
-    """The face of a number, where it is in the gallery (None: in any)."""
-    conditions: list[models.Condition] = [models.HasIdCondition(has_id=[face_id])]
+def numbered(face_ids: Sequence[int], *, gallery: str | None, until: datetime | None = None) -> models.Filter:
+    """The faces of some numbers: those in the gallery (None: in any), and registered until that time."""
+    conditions: list[models.Condition] = [models.HasIdCondition(has_id=[*face_ids])]
     if gallery is not None:
         conditions.append(_equal(GALLERY, gallery))
+    if until is not None:
+        conditions.append(models.FieldCondition(key=REGISTERED_AT, range=models.DatetimeRange(lte=until)))
     return models.Filter(must=conditions)
 
 

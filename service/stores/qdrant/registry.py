@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from qdrant_client import models
+
 from service.errors import StoreUnavailable
-from service.stores.payload import to_text
+from service.stores.listing import KEYS_AT_ONCE
+from service.stores.payload import REGISTERED_AT, to_text, to_time
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.requests import Requests
@@ -34,23 +37,60 @@ async def galleries(requests: Requests) -> list[GalleryEntry]:
 
 
 async def create(requests: Requests, name: str, created_at: datetime) -> bool:
-    """See Store.create_gallery; of two calls for one name at the same moment both may return True."""
-    if name == DEFAULT_GALLERY or _PREFIX + name in await read(requests):
+    """See Store.create_gallery.
+
+    Of two services that make one gallery at the same moment both may return True, and the later time stays. Neither
+    loses a face of the other's: see `_remove_leftovers`.
+    """
+    if name == DEFAULT_GALLERY or await _is_listed(requests, name):
         return False
-    # A registration may have been under way while one of that name was removed.
-    await requests.delete(filters.only(name), BULK_LIMIT_S)
+    if not await _remove_leftovers(requests, name):
+        return False
     await write(requests, {_PREFIX + name: to_text(created_at)})
     return True
 
 
 async def remove(requests: Requests, name: str) -> bool:
-    """See Store.remove_gallery: the faces first, so that a removal that was cut off is seen and can be repeated."""
-    if name != DEFAULT_GALLERY and _PREFIX + name not in await read(requests):
+    """See Store.remove_gallery: the faces, the name, and the faces that came between the two.
+
+    In this order, so that a removal that was cut off is seen and can be repeated.
+    """
+    if name != DEFAULT_GALLERY and not await _is_listed(requests, name):
         return False
     await requests.delete(filters.only(name), BULK_LIMIT_S)
     if name != DEFAULT_GALLERY:
         await write(requests, {_PREFIX + name: None})
+        await _remove_leftovers(requests, name)
     return True
+
+
+async def _remove_leftovers(requests: Requests, name: str) -> bool:
+    """Forget the faces of a gallery that there isn't: of registrations that were under way while it was removed.
+
+    False where it is there by now, because another service made it. Its faces are safe: what is removed was there
+    before a list was read that doesn't have the gallery, and one that has the same number now is newer.
+    """
+    found: list[models.Filter] = []
+    after = 0
+    while records := await requests.scroll(
+        BULK_LIMIT_S,
+        scroll_filter=filters.only(name),
+        offset=after + 1,
+        limit=KEYS_AT_ONCE,
+        with_payload=[REGISTERED_AT],
+    ):
+        newest = max(to_time(each.payload) for each in records)
+        found.append(filters.numbered([each.id for each in records], gallery=name, until=newest))
+        after = records[-1].id
+    if await _is_listed(requests, name):
+        return False
+    for which in found:
+        await requests.delete(which, BULK_LIMIT_S)
+    return True
+
+
+async def _is_listed(requests: Requests, name: str) -> bool:
+    return _PREFIX + name in await read(requests)
 
 
 async def read(requests: Requests) -> dict[str, Any]:

@@ -5,26 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
-
-import numpy as np
 
 from service.errors import StoreUnavailable
-from service.stores import listing
 from service.stores.contracts import require
-from service.stores.gathering import Gathering
-from service.stores.listing import Key, key_of
-from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_changes, to_face, to_time
+from service.stores.listing import Key
+from service.stores.payload import to_changes
 from service.stores.people import PersonKey
-from service.stores.qdrant import adding, collection, filters, people, registry, upgrade
+from service.stores.qdrant import adding, collection, filters, people, reading, registry, upgrade
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
-from service.stores.qdrant.points import to_floats
 from service.stores.qdrant.requests import Requests
-from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
+from service.stores.store import Added, Figures
 from service.values import (
-    DEFAULT_GALLERY,
     Embedding,
     FaceChanges,
     GalleryEntry,
@@ -87,10 +79,7 @@ class QdrantStore:
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
         requests = Requests(self._link, name=self._name, real=found.name)
-        if found.is_current:
-            await collection.add_indexes(self._link, found.name, found.info.payload_schema)
-        else:
-            await upgrade.bring_up_to_date(requests, found)
+        await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
         self._bound = requests
 
@@ -112,22 +101,7 @@ class QdrantStore:
         self, embedding: Embedding, limit: int, *, gallery: str, people: int | None = None, remark: str | None = None
     ) -> Nearest:
         """See Store.search; exact within a remark."""
-        if limit < 1:
-            return Nearest([], {}, 0)
-        response = await self._link.call(
-            lambda client: client.query_points(
-                self.requests.real,
-                query=to_floats(embedding),
-                query_filter=filters.only(gallery, remark=remark),
-                limit=limit,
-                search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
-                with_payload=False,
-            )
-        )
-        gathering = Gathering(response.points, people)
-        while ids := gathering.wanted():
-            gathering.add(await self.fetch(ids, gallery=gallery))
-        return gathering.nearest()
+        return await reading.search(self.requests, embedding, limit, gallery=gallery, people=people, remark=remark)
 
     def scan(
         self,
@@ -139,56 +113,39 @@ class QdrantStore:
         remark: str | None = None,
     ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        reader = listing.FaceReader(
-            keys_from=partial(self._keys_from, gallery, remark),
-            keys_at=partial(self._keys_at, gallery, remark),
-            fetch=partial(self.fetch, gallery=gallery),
-        )
-        return listing.scan(reader, offset, limit, after)
+        return reading.scan(self.requests, offset, limit, gallery=gallery, after=after, remark=remark)
 
-    async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
+    def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while records := await self.requests.scroll(
-            BULK_LIMIT_S, offset=after + 1, limit=listing.FACES_AT_ONCE, with_payload=True, with_vectors=True
-        ):
-            for record in records:
-                yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
-            after = records[-1].id
+        return reading.scan_embedded(self.requests, after)
 
-    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        while records := await self.requests.scroll(
-            BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
-        ):
-            for record in records:
-                yield key_of(record.id, to_time(record.payload))
-            after = records[-1].id
+        return reading.scan_keys(self.requests, after)
 
     async def fetch(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
         """See Store.fetch."""
-        records = await self.requests.read(face_ids, with_payload=True)
-        return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
+        return await reading.fetch(self.requests, face_ids, gallery=gallery)
 
     async def embeddings(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
         """See Store.embeddings."""
-        records = await self.requests.read(face_ids, with_payload=[GALLERY], with_vectors=True)
-        return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
+        return await reading.embeddings(self.requests, face_ids, gallery=gallery)
 
     async def change(self, face_id: int, changes: FaceChanges, *, gallery: str) -> bool:
         """See Store.change; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
         payload = to_changes(changes, gallery=gallery)
         async with self._link.within(None):
-            if not await self._is_there(face_id, gallery):
+            if not await reading.is_there(self.requests, face_id, gallery=gallery):
                 return False
-            await self.requests.set_payload(filters.numbered(face_id, gallery=gallery), payload)
+            await self.requests.set_payload(filters.numbered([face_id], gallery=gallery), payload)
             return True
 
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
-            if not await self._is_there(face_id, gallery):
+            if not await reading.is_there(self.requests, face_id, gallery=gallery):
                 return False
-            await self.requests.delete(filters.numbered(face_id, gallery=gallery))
+            await self.requests.delete(filters.numbered([face_id], gallery=gallery))
             return True
 
     async def remove_expired(self, now: datetime) -> int:
@@ -234,10 +191,7 @@ class QdrantStore:
 
     async def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = await self.requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
-        about = await self._link.call(lambda client: client.get_collection(self.requests.real))
-        indexed = about.indexed_vectors_count or 0
-        return Figures(faces=await self.count(), remarks=len(remarks), indexed=indexed)
+        return await reading.figures(self.requests)
 
     async def optimize(self) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
@@ -258,25 +212,3 @@ class QdrantStore:
         if found is None:
             raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
         return found
-
-    async def _is_there(self, face_id: int, gallery: str | None) -> bool:
-        return bool(_those_in(gallery, await self.requests.read([face_id], with_payload=[GALLERY])))
-
-    async def _keys_from(self, gallery: str, remark: str | None, microseconds: int | None, limit: int) -> list[Key]:
-        which, order = filters.only(gallery, remark=remark), filters.oldest_from(microseconds)
-        records = await self.requests.scroll(scroll_filter=which, limit=limit, order_by=order)
-        return [(each.order_value, each.id) for each in records]
-
-    async def _keys_at(
-        self, gallery: str, remark: str | None, microseconds: int, first_id: int, limit: int
-    ) -> list[Key]:
-        ties = filters.only(gallery, remark=remark, at=microseconds)
-        records = await self.requests.scroll(scroll_filter=ties, offset=first_id, limit=limit)
-        return [(microseconds, each.id) for each in records]
-
-
-def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:
-    """The records of a gallery's faces, or of all where it is None."""
-    return [
-        each for each in records if gallery is None or (each.payload or {}).get(GALLERY, DEFAULT_GALLERY) == gallery
-    ]

@@ -26,9 +26,32 @@ async def bring_up_to_date(requests: Requests, found: ExistingCollection) -> Non
     """Set the fields that faces lack, then make the indexes and let Qdrant rebuild the links in the background.
 
     Cut off at any moment, or done by two services at once, it ends right: a face is changed only as long as it lacks
-    the fields. That it is done is written into the metadata, so that the next start need not look at the faces.
+    the fields. That it is done is written into the metadata. From then on a start only asks for faces that lack them,
+    which the index of `person` answers at once: a service of an older version that still runs adds such faces, and
+    nobody sees them before.
     """
-    log.info("Bringing the gallery up to date: every face gets a gallery and a name")
+    if not found.is_current:
+        log.info("Bringing the gallery up to date: every face gets a gallery and a name")
+    done = await _complete_all(requests)
+    if found.is_current:
+        await collection.add_indexes(requests.link, requests.real, found.info.payload_schema)
+        if done:
+            log.warning("%d faces of a service of an older version were brought up to date; update it too", done)
+        return
+    # Again where they are there: they lack links of their own, and must not get any now.
+    await collection.add_indexes(requests.link, requests.real, {})
+    if found.info.config.hnsw_config.payload_m == 0:  # else an operator chose otherwise
+        await requests.link.call(
+            lambda client: client.update_collection(requests.real, hnsw_config=collection.HNSW), BULK_LIMIT_S
+        )
+    await requests.require_writable(BULK_LIMIT_S)
+    kept = {collection.LAYOUT: collection.CURRENT_LAYOUT, collection.FACE_ID_BITS: found.face_id_bits}
+    await collection.write_metadata(requests.link, requests.real, kept)
+    log.info("The gallery is up to date: %d faces got new fields", done)
+
+
+async def _complete_all(requests: Requests) -> int:
+    """Set the missing fields of all faces that lack some; how many there were."""
     done, after = 0, 0
     while records := await requests.scroll(
         BULK_LIMIT_S,
@@ -40,16 +63,7 @@ async def bring_up_to_date(requests: Requests, found: ExistingCollection) -> Non
         await _complete(requests, records)
         done += len(records)
         after = records[-1].id
-    # Again where they are there: they lack links of their own, and must not get any now.
-    await collection.add_indexes(requests.link, requests.real, {})
-    if found.info.config.hnsw_config.payload_m == 0:  # else an operator chose otherwise
-        await requests.link.call(
-            lambda client: client.update_collection(requests.real, hnsw_config=collection.HNSW), BULK_LIMIT_S
-        )
-    await requests.require_writable(BULK_LIMIT_S)
-    kept = {collection.LAYOUT: collection.CURRENT_LAYOUT, collection.FACE_ID_BITS: found.face_id_bits}
-    await collection.write_metadata(requests.link, requests.real, kept)
-    log.info("The gallery is up to date: %d faces got new fields", done)
+    return done
 
 
 async def _complete(requests: Requests, records: list[Any]) -> None:

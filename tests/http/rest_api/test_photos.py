@@ -46,6 +46,15 @@ async def test_embeddings_are_what_similarities_are_made_of(caller: Caller, port
     assert told["similarity"] == pytest.approx(float(vectors[0] @ vectors[1]), abs=2e-3)
 
 
+async def test_the_size_of_the_photo(caller: Caller, two: bytes) -> None:
+    """For who draws boxes; where it is asked for, together with the pictures or without."""
+    for include in ("size", "picture,size"):
+        found = await caller.about(two, f"/v1/identify?include={include}")
+        assert (found["width"], found["height"], found["rotation"]) == (480, 300, 0)
+    assert "width" not in await caller.about(two, "/v1/identify?include=picture")
+    assert "invalid" in (await caller.about(two, "/v1/identify?include=sizes", 400))["code"]
+
+
 async def test_every_face_is_identified(caller: Caller, portraits: dict[str, bytes], two: bytes) -> None:
     """Each with its people best first; who isn't registered is matched by nobody."""
     await caller.register(portraits["obama2"], "remark=Obama")
@@ -153,7 +162,8 @@ async def test_two_photos_come_in_a_form_or_in_json(caller: Caller, portraits: d
         (400, "invalid_request", {"json": {"image": "AAAA", "url": "http://example.com/me.jpg"}}),
         (400, "invalid_request", {"data": b"{", "headers": {"Content-Type": "application/json"}}),
         (400, "invalid_request", multipart(("photo", b"x"))),
-        (400, "invalid_request", multipart(("image", b"x"), end=b"")),
+        (400, "invalid_request", multipart(("image", b""), end=b"")),
+        (415, "unsupported_format", multipart(("image", b"x"), end=b"")),
         (415, "unsupported_body", {"data": b"x", "headers": {"Content-Type": "text/plain"}}),
         (415, "unsupported_body", {"data": {"image": "http://example.com/me.jpg"}}),
         (415, "unsupported_format", {"data": b"no photo", "headers": {"Content-Type": "image/jpeg"}}),

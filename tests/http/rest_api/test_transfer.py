@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -42,3 +43,29 @@ async def test_a_damaged_archive(caller: Caller, portraits: dict[str, bytes]) ->
         assert said in await caller.fails(422, "unusable_archive", "POST", "/v1/import", data=broken)
     other = head.replace(b'"preprocessing": ', b'"preprocessing": 9') + face + end
     await caller.fails(409, "contract_mismatch", "POST", "/v1/import", data=other)
+
+
+async def test_an_archive_may_be_compressed(caller: Caller, portraits: dict[str, bytes]) -> None:
+    """By gzip, also of several members; half of one, and what isn't gzip, adds nothing unnoticed."""
+    await caller.register(portraits["obama"], "remark=obama")
+    body = await caller.ask("GET", "/v1/export", 200)
+    head, rest = body[:50], body[50:]
+    for packed in (gzip.compress(body), gzip.compress(head) + gzip.compress(rest)):
+        answer = await caller.ask("POST", "/v1/import", 200, data=packed, headers={"Content-Encoding": "GZIP"})
+        assert answer["added"] == answer["taken"] == 0
+        assert answer["known"] > 0
+    for broken, said in (
+        (gzip.compress(body)[:-9], "did not arrive as a whole"),
+        (gzip.compress(body) + b"no gzip", "not gzip"),
+        (body, "not gzip"),
+    ):
+        headers = {"Content-Encoding": "gzip"}
+        assert said in await caller.fails(400, "invalid_request", "POST", "/v1/import", data=broken, headers=headers)
+    bomb = gzip.compress(bytes(100 * 2**20))
+    said = await caller.fails(
+        422, "unusable_archive", "POST", "/v1/import", data=bomb, headers={"Content-Encoding": "gzip"}
+    )
+    assert "16777216 bytes" in said
+    await caller.fails(
+        415, "unsupported_body", "POST", "/v1/import", data=body, headers={"Content-Encoding": "deflate"}
+    )

@@ -52,7 +52,20 @@ class TestCollection:
         assert made.metadata["model_contract"].struct_value.fields["model"].string_value == "vggface2"
         assert not made.HasField("quantization_config")
         assert not made.HasField("shard_number")
-        assert server.calls["CreateFieldIndex"] >= 4
+
+    async def test_which_fields_are_indexed(self, server: Qdrant, opened: Any) -> None:
+        """The gallery is the tenant, and only it has links of its own; numbers are ordered by and counted."""
+        await opened(server.connect)
+        real = collection.real_name("faces", CONTRACT)
+        indexes = {field: params.model_dump() for field, params in server.indexes[real].items()}
+        expected = {"gallery", "remark", "sha256", "device_id", "name", "name_order", "person"}
+        assert set(indexes) == expected | {"registered_at", "expires_at"}
+        assert [field for field, params in indexes.items() if params["enable_hnsw"] is not False] == ["gallery"]
+        assert [field for field, params in indexes.items() if params.get("is_tenant")] == ["gallery"]
+        assert [field for field, params in indexes.items() if params.get("prefix")] == ["name"]
+        numbers = [field for field, params in indexes.items() if params.get("lookup") and params.get("range")]
+        assert numbers == ["name_order", "person"]
+        assert {params["memory"] for params in indexes.values()} == {models.Memory.CACHED}
 
     async def test_the_settings_are_the_operators(self, server: Qdrant, opened: Any) -> None:
         """Shards, copies and int8; with int8 the exact embeddings move to disk."""

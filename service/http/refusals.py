@@ -1,0 +1,37 @@
+"""Answers to what can't be handed to a handler, each in the form of the path that it was sent to."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from aiohttp import web
+
+from service.http.device_api import unreadable
+from service.http.keys import OUTCOME, REQUEST_ID
+from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, new_request_id
+from service.http.rest_api.problems import unreadable_problem
+from service.http.routes import OPEN_PATHS, UNKNOWN, is_rest_path
+
+MALFORMED = "malformed_request"
+EXPECTATION = "Nothing but `Expect: 100-continue` can be met; leave the header Expect out."
+
+
+def refuse(request: web.BaseRequest, path: str, status: int, detail: str, request_log: RequestLog) -> web.Response:
+    """Answer, log and count; what was sent is never quoted, and nothing more is read from the connection.
+
+    An envelope for devices, a problem below /v1, HTTP's status for machines that watch over the service.
+    """
+    began = time.perf_counter()
+    request[REQUEST_ID] = new_request_id()
+    if is_rest_path(path):
+        response = unreadable_problem(request, HTTPStatus(status), MALFORMED, detail)
+    elif path in OPEN_PATHS:
+        response = web.Response(status=status, text=f"{detail}\n")
+        response[OUTCOME] = Outcome(code=str(status), reason=MALFORMED, detail=detail)
+    else:
+        response = unreadable(MALFORMED, detail)
+    response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+    response.force_close()
+    request_log.record(request, UNKNOWN, response[OUTCOME], time.perf_counter() - began)
+    return response

@@ -1,0 +1,113 @@
+"""Reads the faces of a collection on a Qdrant server: the nearest ones, those of a list, and those of some numbers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from service.stores import listing
+from service.stores.gathering import Gathering
+from service.stores.listing import Key, key_of
+from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_face, to_time
+from service.stores.qdrant import collection, filters
+from service.stores.qdrant.link import BULK_LIMIT_S
+from service.stores.qdrant.points import to_floats
+from service.stores.qdrant.requests import Requests
+from service.stores.store import MAX_COUNTED_REMARKS, Figures
+from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
+
+
+async def search(
+    requests: Requests, embedding: Embedding, limit: int, *, gallery: str, people: int | None, remark: str | None
+) -> Nearest:
+    """See Store.search; exact within a remark."""
+    if limit < 1:
+        return Nearest([], {}, 0)
+    response = await requests.link.call(
+        lambda client: client.query_points(
+            requests.real,
+            query=to_floats(embedding),
+            query_filter=filters.only(gallery, remark=remark),
+            limit=limit,
+            search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
+            with_payload=False,
+        )
+    )
+    gathering = Gathering(response.points, people)
+    while ids := gathering.wanted():
+        gathering.add(await fetch(requests, ids, gallery=gallery))
+    return gathering.nearest()
+
+
+def scan(
+    requests: Requests, offset: int, limit: int | None, *, gallery: str, after: Key | None, remark: str | None
+) -> AsyncIterator[StoredFace]:
+    """See Store.scan."""
+
+    async def keys_from(microseconds: int | None, limit: int) -> list[Key]:
+        which, order = filters.only(gallery, remark=remark), filters.oldest_from(microseconds)
+        records = await requests.scroll(scroll_filter=which, limit=limit, order_by=order)
+        return [(each.order_value, each.id) for each in records]
+
+    async def keys_at(microseconds: int, first_id: int, limit: int) -> list[Key]:
+        ties = filters.only(gallery, remark=remark, at=microseconds)
+        records = await requests.scroll(scroll_filter=ties, offset=first_id, limit=limit)
+        return [(microseconds, each.id) for each in records]
+
+    reader = listing.FaceReader(keys_from=keys_from, keys_at=keys_at, fetch=partial(fetch, requests, gallery=gallery))
+    return listing.scan(reader, offset, limit, after)
+
+
+async def scan_embedded(requests: Requests, after: int) -> AsyncIterator[tuple[StoredFace, Embedding]]:
+    """See Store.scan_embedded."""
+    while records := await requests.scroll(
+        BULK_LIMIT_S, offset=after + 1, limit=listing.FACES_AT_ONCE, with_payload=True, with_vectors=True
+    ):
+        for record in records:
+            yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
+        after = records[-1].id
+
+
+async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
+    """See Store.scan_keys."""
+    while records := await requests.scroll(
+        BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
+    ):
+        for record in records:
+            yield key_of(record.id, to_time(record.payload))
+        after = records[-1].id
+
+
+async def fetch(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
+    """See Store.fetch."""
+    records = await requests.read(face_ids, with_payload=True)
+    return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
+
+
+async def embeddings(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
+    """See Store.embeddings."""
+    records = await requests.read(face_ids, with_payload=[GALLERY], with_vectors=True)
+    return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
+
+
+async def is_there(requests: Requests, face_id: int, *, gallery: str | None) -> bool:
+    """Whether a gallery (None: any) has the face of a number."""
+    return bool(_those_in(gallery, await requests.read([face_id], with_payload=[GALLERY])))
+
+
+async def figures(requests: Requests) -> Figures:
+    """See Store.figures."""
+    remarks = await requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
+    about = await requests.link.call(lambda client: client.get_collection(requests.real))
+    indexed = about.indexed_vectors_count or 0
+    return Figures(faces=await requests.count(), remarks=len(remarks), indexed=indexed)
+
+
+def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:
+    """The records of a gallery's faces, or of all where it is None."""
+    return [
+        each for each in records if gallery is None or (each.payload or {}).get(GALLERY, DEFAULT_GALLERY) == gallery
+    ]
