@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
 
+from indexer import service_access
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.progress import Progress
-from service.errors import StoreUnavailable
+from service.errors import StoreUnavailable, UnusableArchive
 from service.gallery.opening import open_existing
-from service.moving.archive import Header, face_line
+from service.moving.archive import Header, Seal, face_id_of, face_line, read_header
 from service.settings import Settings
 from service.stores.store import Store
+
+EXPORT_PATH = "/v1/export"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +24,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="file to write, compressed where its name ends in .zst or .gz"
     )
+    service_access.service_options(parser)
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Export the gallery of the settings; 0.
+    """Export the gallery of the settings, or those of a running service; 0.
 
     The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
     UnusableArchive where the file can't be written.
     """
+    service_access.check_options(arguments)
+    if arguments.service:
+        return await _export_service(arguments)
     async with open_existing(settings) as (store, contract):
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
@@ -40,6 +47,35 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
     if there != writer.count:
         print(f"The gallery has {there:,} faces now: some were added or removed during the export.", file=sys.stderr)
+    return 0
+
+
+async def _export_service(arguments: argparse.Namespace) -> int:
+    """Export what a service answers, each time from the start: lines of two moments make no archive."""
+    if arguments.file.exists():  # before the service begins
+        raise UnusableArchive(f"{arguments.file} is there already; name another file, or remove that one.")
+    async with (
+        service_access.connected(arguments.service, arguments.key_file) as service,
+        aclosing(service.lines(EXPORT_PATH, arguments.gallery)) as lines,
+    ):
+        try:
+            head = await anext(lines, b"")
+            header, seal = read_header(head), Seal(head)
+            with (
+                closing(ArchiveWriter(arguments.file, header, anew=True)) as writer,
+                Progress(header.count, "faces") as progress,
+            ):
+                async for line in lines:
+                    if seal.is_face(line):
+                        writer.write(face_id_of(line) or 0, line)
+                        progress.advance()
+                seal.require_end()
+                writer.finish()
+        except ValueError as error:
+            raise StoreUnavailable(
+                f"The export of the service at {service.url} did not arrive whole ({error}); run the command again."
+            ) from None
+    print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
     return 0
 
 

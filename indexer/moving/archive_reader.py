@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from indexer.moving.compression import DAMAGED, codec_of
 from service.errors import UnusableArchive
-from service.moving.archive import end_line, is_end, read_face, read_header
+from service.moving.archive import Seal, read_face, read_header
 from service.values import Embedding, StoredFace
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -22,14 +21,14 @@ class ArchiveReader:
     def __init__(self, path: Path) -> None:
         """Open it and read its header. Raises UnusableArchive for a file that isn't there or is no export."""
         self._path = path
-        self._digest = hashlib.sha256()
         self._number = 0
         try:
             self._file = codec_of(path).open(path)
         except OSError as error:
             raise UnusableArchive(f"{path} can't be read: {error.strerror}.") from error
         try:
-            self.header = read_header(self._line())
+            self._head = self._line()
+            self.header = read_header(self._head)
         except ValueError as error:
             self._file.close()
             raise UnusableArchive(f"{path} can't be imported: {error}.") from None
@@ -49,19 +48,32 @@ class ArchiveReader:
         Raises UnusableArchive, with the number of the line, where the file is damaged or ends before its end line; the
         faces before that are good.
         """
-        dimension, count = self.header.contract.dimension, 0
-        while True:
-            before = self._digest.hexdigest()
-            line = self._line()
-            if is_end(line):
-                self._require_end(line, count, before)
-                return
+        for line in self._faces():
             try:
-                face = read_face(line, dimension)
+                face = read_face(line, self.header.contract.dimension)
             except ValueError as error:
                 raise self._damaged(f"it holds no face ({error})") from None
-            count += 1
             yield face
+
+    def lines(self) -> Iterator[bytes]:
+        """Every line from the header to the end, for somebody else to read. Raises what `read` raises."""
+        yield self._head
+        yield from self._faces(with_end=True)
+
+    def _faces(self, *, with_end: bool = False) -> Iterator[bytes]:
+        seal = Seal(self._head)
+        while True:
+            line = self._line()
+            try:
+                if not seal.is_face(line):
+                    break
+            except ValueError as error:
+                raise self._damaged(str(error)) from None
+            yield line
+        if self._file.read(1):
+            raise self._damaged("more follows after the end")
+        if with_end:
+            yield line
 
     def _line(self) -> bytes:
         self._number += 1
@@ -75,14 +87,7 @@ class ArchiveReader:
             raise self._damaged("it can't be decompressed") from error
         if not line.endswith(b"\n"):
             raise self._damaged("the file is cut off there")
-        self._digest.update(line)
         return line
-
-    def _require_end(self, line: bytes, count: int, digest: str) -> None:
-        if line != end_line(count, digest):
-            raise self._damaged("the lines before it are not those that were exported")
-        if self._file.read(1):
-            raise self._damaged("more follows after the end")
 
     def _damaged(self, how: str) -> UnusableArchive:
         return UnusableArchive(

@@ -19,8 +19,8 @@ BLOCK_BYTES = 1 << 20
 class ArchiveWriter:
     """The file FILE.part, held by this process alone, until `finish` renames it to FILE."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        """Begin FILE.part, or take it up after its last whole block.
+    def __init__(self, path: Path, header: Header, *, anew: bool = False) -> None:
+        """Begin FILE.part, or take it up after its last whole block, unless it is to be begun `anew`.
 
         Raises UnusableArchive where FILE is there, FILE.part is of another gallery, or it can't be written, by another
         export for one.
@@ -42,7 +42,7 @@ class ArchiveWriter:
             raise UnusableArchive(f"{self._part} can't be written: {error.strerror}.") from error
         try:
             self._lock()
-            end = self._recover(header)
+            end = 0 if anew else self._recover(header)
         except BaseException:
             self._file.close()
             raise

@@ -109,7 +109,7 @@ async def enroll(url: str, photos: Sequence[Path]) -> None:
 
 
 @asynccontextmanager
-async def _process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
+async def service_process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
     """`python -m service` with these settings; its process id and address."""
     environ = {f"FACE_{name.upper()}": str(value) for name, value in dataclasses.asdict(settings).items() if value}
     process = await asyncio.create_subprocess_exec(
@@ -132,7 +132,7 @@ async def _process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
 async def _first_answer(settings: Settings, photo: bytes) -> float:
     """Seconds from starting the process to its first recognition."""
     began = time.perf_counter()
-    async with _process(settings) as (_, url):
+    async with service_process(settings) as (_, url):
         await recognise(url, [photo], clients=1, seconds=0.0)
         return time.perf_counter() - began
 
@@ -140,7 +140,7 @@ async def _first_answer(settings: Settings, photo: bytes) -> float:
 async def _memory(settings: Settings, photos: Sequence[Path]) -> tuple[float, float]:
     """Resident megabytes of the service and its child after 200 and after 2,000 photos of random sizes."""
     resized = _random_sizes(photos)
-    async with _process(settings) as (pid, url), aiohttp.ClientSession() as session:
+    async with service_process(settings) as (pid, url), aiohttp.ClientSession() as session:
         measured = []
         for count in (200, 1800):
             gate = asyncio.Semaphore(4)

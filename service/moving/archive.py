@@ -10,6 +10,7 @@ Faces come by rising face_id. Every line ends with one newline, the text is UTF-
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from service.gallery.metadata import usable_metadata
 from service.stores.contracts import from_mapping, to_mapping
 from service.stores.payload import to_face, to_payload
 from service.values import MAX_FACE_ID, Box, Embedding, ModelContract, StoredFace
@@ -30,6 +32,9 @@ _GALLERY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 MAX_LENGTH_ERROR = 1e-3
 """By so much the length of a vector may differ from 1."""
+
+MAX_NUMBER = 1e9
+"""Coordinates are smaller, whatever their sign: no photo has so many pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def read_face(line: bytes, dimension: int) -> tuple[StoredFace, Embedding]:
         raise ValueError("no JSON object")
     try:
         face = to_face(fields["face_id"], fields)
-        vector = np.array(fields["vector"], np.float32)
+        with np.errstate(over="ignore"):  # what is too large for a float32 is infinite, and refused below
+            vector = np.array(fields["vector"], np.float32)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("not a face") from error
     _check(face)
@@ -108,6 +114,35 @@ def is_end(line: bytes) -> bool:
     return line.startswith(b'{"end"')
 
 
+class Seal:
+    """Follows the lines of an archive, and finds at the end whether they are those that were exported."""
+
+    def __init__(self, header: bytes) -> None:
+        """`header` is the first line."""
+        self._digest = hashlib.sha256(header)
+        self._ended = False
+        self.count = 0
+        """Faces that came by now."""
+
+    def is_face(self, line: bytes) -> bool:
+        """Whether the next line is one of a face; False for the end. Raises ValueError where it doesn't seal those."""
+        if self._ended:
+            raise ValueError("more follows after the end")
+        if is_end(line):
+            if line != end_line(self.count, self._digest.hexdigest()):
+                raise ValueError("the lines before it are not those that were exported")
+            self._ended = True
+            return False
+        self._digest.update(line)
+        self.count += 1
+        return True
+
+    def require_end(self) -> None:
+        """Raise ValueError unless the end has come."""
+        if not self._ended:
+            raise ValueError("it is cut off there")
+
+
 def _check(face: StoredFace) -> None:
     """Raise ValueError for a face with a field that no gallery would hold."""
     texts = (face.remark, face.picture, face.sha256, "" if face.device_id is None else face.device_id)
@@ -122,14 +157,23 @@ def _check(face: StoredFace) -> None:
         raise ValueError("a text holds half of a surrogate pair, which is not a character") from None
     if not isinstance(face.box, Box) or not all(isinstance(each, int | float) for each in numbers):
         raise ValueError("a number is missing")
+    if not all(-MAX_NUMBER < each < MAX_NUMBER for each in numbers):
+        raise ValueError("a number is no coordinate in a photo")
     if not (isinstance(face.gallery, str) and _GALLERY.fullmatch(face.gallery)):
         raise ValueError("the gallery's name can't be used")
-    if not isinstance(face.metadata, dict | None):
-        raise ValueError("the metadata is no object")
+    if face.metadata is not None:
+        _check_metadata(face.metadata)
     if face.expires_at is not None and face.expires_at.utcoffset() != timedelta(0):
         raise ValueError("the end of its time is not in UTC")
     if face.registered_at.utcoffset() != timedelta(0):
         raise ValueError("the time is not in UTC")
+
+
+def _check_metadata(metadata: object) -> None:
+    try:
+        usable_metadata(metadata)
+    except ValueError as error:
+        raise ValueError(f"the metadata can't be used: {error}") from None
 
 
 def _rest(header: Header) -> dict[str, Any]:

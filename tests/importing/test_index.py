@@ -478,11 +478,11 @@ async def test_stats_say_what_a_gallery_holds(
     settings: Settings, album: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing at first, which makes no gallery."""
-    assert await stats.run(settings, argparse.Namespace()) == 0
+    assert await stats.run(settings, argparse.Namespace(service=None, key_file=None, gallery=None)) == 0
     assert capsys.readouterr().out == f"There is no gallery in {settings.data} yet.\n"
     await run(settings, album)
     capsys.readouterr()
-    assert await stats.run(settings, argparse.Namespace()) == 0
+    assert await stats.run(settings, argparse.Namespace(service=None, key_file=None, gallery=None)) == 0
     said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert (said["faces"], said["remarks"]) == ("4", "3")
     assert said["model"].startswith("casia-webface (weights ")

@@ -34,6 +34,9 @@ from tests.support.processes import ROOT, launch, until
 from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import CONTRACT, embedding, face
 
+HERE: dict[str, None] = {"service": None, "key_file": None, "gallery": None}
+"""The options of a command that works on the gallery of the settings."""
+
 SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst"]
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
@@ -77,11 +80,11 @@ def same(one: Faces, other: Faces) -> bool:
 
 
 async def export(settings: Settings, file: Path) -> int:
-    return await export_command.run(settings, Namespace(file=file))
+    return await export_command.run(settings, Namespace(file=file, **HERE))
 
 
 async def bring_in(settings: Settings, file: Path) -> int:
-    return await import_command.run(settings, Namespace(file=file))
+    return await import_command.run(settings, Namespace(file=file, **HERE))
 
 
 def size(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""The lines of an exported gallery as they arrive, compressed by gzip or not, of any number in bounded memory."""
+"""The lines of an exported gallery as they arrive, compressed or not, of any number in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import StreamReader, web
 
 from service.errors import InvalidRequest, UnsupportedBody, UnusableArchive
 from service.http.forms import FormLimits, content_of, send_continue
+from service.moving.inflating import inflated
 
 MAX_LINE_BYTES = 16 * 2**20
 """A picture of 4,096 pixels has about 5 MB."""
@@ -19,7 +20,8 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 async def archive_lines(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
-    """The body's lines, each with its newline; what follows the last newline is left out.
+    """The body's lines, each with its newline; what follows the last newline is left out. A body that is
+    compressed without saying so in a header, as a file is, is decompressed too.
 
     Raises UnsupportedBody for another encoding than gzip, UnusableArchive for a line that is too long, and
     InvalidRequest where the body ends early or is malformed, or a piece of it takes longer than `limits.receive_s`.
@@ -30,7 +32,7 @@ async def archive_lines(request: web.Request, limits: FormLimits) -> AsyncIterat
     await send_continue(request)
     received = _received(content_of(request), limits.receive_s)
     rest = bytearray()
-    async for piece in received if encoding == "identity" else _decompressed(received):
+    async for piece in inflated(received) if encoding == "identity" else _decompressed(received):
         *whole, last = piece.split(b"\n")
         for line in whole:
             yield bytes(rest + line) + b"\n"
@@ -45,7 +47,7 @@ async def _received(content: StreamReader, receive_s: float) -> AsyncIterator[by
         try:
             async with asyncio.timeout(receive_s):
                 chunk = await content.read(_AT_ONCE)
-        except (TimeoutError, web.RequestPayloadError, ValueError):
+        except (OSError, web.RequestPayloadError, ValueError):  # too slow, gone, or malformed
             raise _incomplete() from None
         if not chunk:
             return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 from aiohttp import web
 from pydantic import Field
 
 from service import errors
+from service.errors import InvalidRequest
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
@@ -34,18 +36,27 @@ class ImportedFaces(Answer):
 async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.StreamResponse:
     """Every face, line by line; half an export has no end line, and its connection breaks off."""
     gallery = await _scope(request, query)
-    lines = request.app[TRANSFER].export(gallery)
-    first = await anext(lines)
-    headers = {"Content-Disposition": f'attachment; filename="{gallery or "faces"}.jsonl"', "Cache-Control": "no-store"}
-    response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, **headers})
-    response[OUTCOME] = Outcome(code="200")
-    await response.prepare(request)
-    await response.write(first)
-    async for some in lines:
-        async with asyncio.timeout(STALL_LIMIT_S):
-            await response.write(some)
+    async with aclosing(request.app[TRANSFER].export(gallery)) as lines:
+        first = await anext(lines)  # before the head: what fails by then has a status
+        name = f'attachment; filename="{gallery or "faces"}.jsonl"'
+        response = web.StreamResponse(
+            headers={"Content-Type": CONTENT_TYPE, "Content-Disposition": name, "Cache-Control": "no-store"}
+        )
+        response[OUTCOME] = Outcome(code="200")
+        await response.prepare(request)
+        await response.write(first)
+        async for some in lines:
+            await _write(response, some)
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, lines: bytes) -> None:
+    try:
+        async with asyncio.timeout(STALL_LIMIT_S):
+            await response.write(lines)
+    except TimeoutError:
+        raise InvalidRequest(f"The export's reader took nothing for {STALL_LIMIT_S:g} s; begin it anew.") from None
 
 
 async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:
@@ -85,7 +96,7 @@ TRANSFER_OPERATIONS = (
         path=routes.IMPORT,
         summary="Import an export.",
         description="Faces go into the galleries that they were in, or all into `gallery`. It may be repeated: faces "
-        "that are there are not added again. The body may be compressed by gzip, with `Content-Encoding: gzip`.",
+        "that are there are not added again. The body may be compressed as a `.zst` or `.gz` file is.",
         query=GalleryQuery,
         handle=import_,
         takes=Takes.ARCHIVE,
