@@ -152,7 +152,7 @@ async def test_a_form_that_can_t_be_read_fails_as_a_whole(caller: Caller, portra
         "There is no photo": multipart(remark),
         "that this operation doesn't have": multipart(remark, photo, ("photo", b"x")),
         "belongs to no photo": multipart(remark, photo, ("metadata", b"{}")),
-        "another boundary": {**multipart(remark, photo), "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        "never comes": {**multipart(remark, photo), "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
         "not a multipart body": multipart(remark, photo, (nested, b"--x--")),
         "parts of text": multipart(*[("remark", b"x")] * 200, photo),
     }.items():
