@@ -200,7 +200,7 @@ def test_the_readme_fits_on_a_page_or_two() -> None:
 def requests_in(page: Path) -> Iterator[tuple[str, str]]:
     """Methods and paths of the page's tables of requests."""
     for row in rows(page, "Request"):
-        [path] = set(re.findall(r"/[a-z_][\w/.{}]*|(?<= )/(?=`)", row[0]))
+        [path] = set(re.findall(r"/[a-z_][\w/.:{}]*|(?<= )/(?=`)", row[0]))
         for method in re.findall(r"\b[A-Z]{3,7}\b", row[0].partition("?")[0]):
             yield method, path
 

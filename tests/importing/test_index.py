@@ -187,7 +187,7 @@ class TestOutcome:
             ([".", "--service", "http://127.0.0.1:9"], "There is no service at http://127.0.0.1:9"),
             ([".", "--key-file", "key"], "--key-file goes with --service"),
             (
-                *([".", "--service", "http://127.0.0.1:9", "--key-file", "nowhere"],),
+                [".", "--service", "http://127.0.0.1:9", "--key-file", "nowhere"],
                 "--key-file nowhere can't be read",
             ),
             ([".", "--device", "importer"], "--device and --secret-file go together, and with --service"),
@@ -356,12 +356,12 @@ class TestBesideAService:
         await client.app[GALLERIES].create("visitors")
         secret = tmp_path / "secret"
         secret.write_text(OTHER_SECRET)
+        words = (album, "--service", client.make_url("/"), "--secret-file", secret, "--device")
         for device, named in (("lobby", ("--gallery", "visitors")), ("lobby", ()), ("door", ())):
-            words = (album, "--service", client.make_url("/"), "--device", device, "--secret-file", secret)
-            assert await run(settings, *words, *named) == 0
+            assert await run(settings, *words, device, *named) == 0
             assert outcomes(settings).count("registered") == (0 if device == "lobby" and not named else 4)
         with pytest.raises(CannotGoOn, match="lobby may not use this gallery"):
-            await run(settings, album, *words[1:4], "lobby", *words[5:], "--gallery", "default")
+            await run(settings, *words, "lobby", "--gallery", "default")
 
     async def test_what_is_no_service_is_said_to_be_none(self, settings: Settings, album: Path) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
