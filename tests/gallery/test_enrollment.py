@@ -117,14 +117,14 @@ async def test_a_space_of_numbers_fills_to_the_last_one_and_then_says_so(tmp_pat
     registrar = Registrar(store, gallery=DEFAULT_GALLERY, clock=lambda: START)
     try:
         first = await asyncio.gather(*(registrar.add([photo_of(number)]) for number in range(15)))
-        assert sorted(face_id for [face_id] in first) == [*range(1, 16)]
+        assert sorted(face_id for [(face_id, _)] in first) == [*range(1, 16)]
         again = await asyncio.gather(*(registrar.add([photo_of(number)]) for number in range(15)))
-        assert again == first
+        assert again == [[(face_id, Added.KNOWN)] for [(face_id, _)] in first]
         with pytest.raises(StoreUnavailable, match="no free numbers of 4 bits"):
             await registrar.add([photo_of(15)])
         assert await store.count() == 15
         await store.remove(7, gallery=DEFAULT_GALLERY)
-        assert await registrar.add([photo_of(15)]) == [7]
+        assert await registrar.add([photo_of(15)]) == [(7, Added.NEW)]
     finally:
         await store.close()
 

@@ -70,7 +70,7 @@ async def test_a_person_stays_renamed_who_is_registered_again_meanwhile(store: S
     for number in range(8):
         remark, new = f"name {number}", f"new {number}"
         made = enrollment(remark=remark, gallery="default")
-        [face_id] = await registrar.add([made])
+        [(face_id, _)] = await registrar.add([made])
         again = [replace(made, metadata={"number": each}) for each in range(3)]
         await asyncio.gather(*(registrar.add([each]) for each in again), people.rename(remark, new, merge=True))
         kept = await store.fetch([face_id], gallery="default")

@@ -74,6 +74,7 @@ async def test_a_bomb(pack: Callable[[bytes], bytes]) -> None:
 
 async def test_a_frame_that_wants_much_memory() -> None:
     """Zstandard's frames say how far they look back, and too far is refused."""
-    wide = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    settings = zstd.CompressionParameter
+    wide: dict[int, int] = {settings.window_log: 27, settings.enable_long_distance_matching: 1}
     with pytest.raises(UnusableArchive):
         await unpacked(zstd.ZstdCompressor(options=wide).compress(TEXT, zstd.ZstdCompressor.FLUSH_BLOCK))

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -28,7 +29,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 FACES = 1500
 PICTURE = "cGlj" * 2000
 
-ALL, SOME = {"headers": bearing(CONSOLE)}, {"headers": bearing(VISITORS)}
+ALL: dict[str, Any] = {"headers": bearing(CONSOLE)}
+SOME: dict[str, Any] = {"headers": bearing(VISITORS)}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
