@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,29 +14,16 @@ from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, observe_candidate, require_faces
 from service.gallery.identification import Identifier
 from service.gallery.people import People
-from service.gallery.registering import Registrar
+from service.gallery.registering import EnrolledFace, Registrar
 from service.gallery.rules import Rules
 from service.gallery.scoring import Candidate
 from service.settings import QualityLevel
 from service.stores.listing import Key, key_of
 from service.stores.store import Added, Store
 from service.timings import Timings
-from service.values import DEFAULT_GALLERY, FaceChanges, Match, Quality, StoredFace
+from service.values import DEFAULT_GALLERY, FaceChanges, Match, StoredFace
 from service.vision.engine import Engine
 from service.vision.quality import checks_for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolledFace:
-    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any.
-
-    `is_new` is false where it was registered before.
-    """
-
-    face: StoredFace
-    is_new: bool
-    quality: Quality
-    duplicate_of: Candidate | None
 
 
 class Gallery:

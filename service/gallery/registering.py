@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import UnknownGallery
 from service.gallery.enrollment import Enrollment, add_under_free_ids
+from service.gallery.scoring import Candidate
 from service.stores.store import Added, Store
-from service.values import Embedding, FaceChanges, StoredFace
+from service.values import Embedding, FaceChanges, Quality, StoredFace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledFace:
+    """A face as it is kept now, how good it is, and the best face of another remark that it is known as, if any.
+
+    `is_new` is false where it was registered before.
+    """
+
+    face: StoredFace
+    is_new: bool
+    quality: Quality
+    duplicate_of: Candidate | None
 
 
 class Registrar:

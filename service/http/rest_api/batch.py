@@ -10,7 +10,8 @@ from aiohttp import web
 
 from service import errors
 from service.errors import FaceServiceError, Overloaded, StoreUnavailable, UnknownGallery
-from service.gallery.gallery import EnrolledFace, Gallery
+from service.gallery.gallery import Gallery
+from service.gallery.registering import EnrolledFace
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import ETag, web
 
 from service import errors
-from service.gallery.gallery import EnrolledFace
+from service.gallery.registering import EnrolledFace
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
