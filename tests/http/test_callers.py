@@ -197,7 +197,7 @@ class TestOperations:
 
     @each_operation
     async def test_who_may_is_let_in(self, service: Client, operation: Operation[Any], photo: bytes) -> None:
-        """By key and, where devices may do this, by signature; what it says of a face or of an archive, it looked at."""
+        """By key and, where devices may do this, by signature; what it says of a face or an archive, it looked at."""
         request = ask(operation, photo)
         wanted = {(operation.status, ""), (operation.or_status, "")}
         wanted |= {(404, f"unknown_{what}") for what in ("face", "person", "gallery")}
