@@ -30,6 +30,7 @@ from service.stores.edge.store import EdgeStore
 SIZES = (20_000,)
 WAYS = ("/v1/export", "/get_registration_face")
 SAMPLE_S = 0.05
+SETTLED_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ async def measure(settings: Settings, faces: int) -> list[Run]:
     runs = []
     async with service_process(settings) as (pid, url), aiohttp.ClientSession() as session:
         await _take(session, f"{url}/get_registration_face?limit=200")
+        await _settled(pid)
         for path in WAYS:
             before, peak, done = _memory(pid), [0, 0], asyncio.Event()
             watching = asyncio.create_task(_watch(pid, peak, done))
@@ -115,6 +117,15 @@ async def _watch(pid: int, peak: list[int], done: asyncio.Event) -> None:
         peak[:] = map(max, peak, _memory(pid))
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), SAMPLE_S)
+
+
+async def _settled(pid: int) -> None:
+    """Wait until the service's own memory has stayed for SETTLED_S: after its start it warms its models."""
+    steady, last = 0, _memory(pid)[0]
+    while steady < SETTLED_S:
+        await asyncio.sleep(1)
+        now = _memory(pid)[0]
+        steady, last = (steady + 1 if abs(now - last) < 2**20 else 0), now
 
 
 def _memory(pid: int) -> tuple[int, int]:
