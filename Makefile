@@ -10,7 +10,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-browser check lint format bench evaluate index up down lock clean
+.PHONY: help setup run test test-browser check lint format bench fuzz evaluate index up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: $(INSTALLED)  ## mend what can be mended by itself, and format
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.bench $(ARGS)
 
+fuzz: setup  ## send damaged photos and requests to a running service; ARGS="--seed 2" sends others
+	@$(BIN)/python -m scripts.fuzz $(ARGS)
+
 evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDER (docs/accuracy.md)
 	@$(BIN)/python -m scripts.bench.evaluation $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(TRAIN),--train "$(TRAIN)") \
 		$(if $(filter yes,$(REFERENCE)),--reference) $(if $(GALLERY),--gallery "$(GALLERY)") \
@@ -75,5 +78,5 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv, the models and caches, but never the gallery in ./data
-	rm -rf $(VENV) .venv-newest .bench models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest .bench .fuzz models .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find service indexer scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Mutated photos and requests against the running service: `make fuzz`."""

@@ -1,0 +1,84 @@
+"""The service that is fuzzed, in a process of its own, its log in a file, and the memory that it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_S = 90.0
+_STOP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """A running service: where it listens, and what it has written."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        """All that it has written by now."""
+        return written(self.log_file)
+
+    def memory_mb(self) -> float:
+        """Resident megabytes of the service and of every process below it; 0 where /proc isn't there."""
+        return sum(map(_resident_mb, _family(self.process.pid)))
+
+
+@asynccontextmanager
+async def fuzzed_service(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[Fuzzed]:
+    """`python -m service` in that environment with its FACE_* settings, its gallery and log in `folder`.
+
+    Raises RuntimeError where it doesn't start, or doesn't stop when it is told to.
+    """
+    log_file = folder / "log"
+    ours = {"FACE_HOST": "127.0.0.1", "FACE_PORT": "0", "FACE_DATA": str(folder / "data")}
+    with log_file.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "service"), env={**environ, **ours}, stderr=stderr
+        )
+    try:
+        yield Fuzzed(process, await _port(process, log_file), log_file)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_S)
+        except TimeoutError:
+            process.kill()
+            raise RuntimeError(f"The service did not stop within {_STOP_S:.0f} s.") from None
+
+
+def written(log_file: Path) -> str:
+    """A log as text."""
+    return log_file.read_text(errors="replace")
+
+
+async def _port(process: asyncio.subprocess.Process, log_file: Path) -> int:
+    async with asyncio.timeout(_START_S):
+        while process.returncode is None:
+            if found := re.search(r"Running on \w+://[^ \"]+:(\d+)", written(log_file)):
+                return int(found[1])
+            await asyncio.sleep(0.1)
+    raise RuntimeError(f"The service did not start:\n{written(log_file)}")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it, from /proc (Linux)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    below = [int(each) for each in children.read_text().split()] if children.exists() else []
+    return [pid, *(each for child in below for each in _family(child))]
+
+
+def _resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
