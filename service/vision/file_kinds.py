@@ -16,17 +16,21 @@ _CONVERT = "convert it to JPEG"
 
 
 class FileKind(NamedTuple):
-    """What a file is, after «but», and what its sender should do."""
+    """What a file is, after «but», and what its sender should do; whether how it begins may be shown.
+
+    It may where that is the format's: a text may begin with a person's name that was sent in the photo's place.
+    """
 
     name: str
     advice: str
+    is_shown: bool = False
 
 
 _DOCUMENT, _ARCHIVE = "send the picture in it as JPEG", "unpack it and send the photo in it"
 _VIDEO = FileKind("a video", "send a single picture of it as JPEG")
 _RAW = FileKind("a camera's raw photo", "export it as JPEG")
-_WEB_PAGE = FileKind("a web page", "send the photo that it shows")
-_BASE64 = FileKind("base64", "send the bytes themselves")
+_WEB_PAGE = FileKind("a web page", "send the photo that it shows", is_shown=True)
+_BASE64 = FileKind("base64", "send the bytes themselves", is_shown=True)
 _HEIC = FileKind("a HEIC photo", _CONVERT)
 
 _BY_MAGIC: tuple[tuple[bytes, FileKind], ...] = (
@@ -61,7 +65,7 @@ _BY_MAGIC: tuple[tuple[bytes, FileKind], ...] = (
     (rb"\x7fELF|MZ.{2}[\x00-\x20]|#!", FileKind("a program", "send a photo")),
     (rb"\\?x?(ffd8ff|89504e47|47494638|52494646|424d)[0-9a-f]{16}", FileKind("hex digits", _SEND_THE_BYTES)),
     (rb"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|AAAA[A-Za-z0-9+/]{3}mdH|Qk[0-3])[A-Za-z0-9+/=_\s-]{20}", _BASE64),
-    (rb"[A-Za-z0-9+/_-]{64}[A-Za-z0-9+/=_\r\n-]*\Z", _BASE64),
+    (rb"[A-Za-z0-9+/_-]{64}[A-Za-z0-9+/=_\r\n-]*\Z", _BASE64._replace(is_shown=False)),  # a key may look so
     (rb"(\x00{16,})\Z", FileKind("nothing but zeros", "see whether the file was copied whole")),
     (rb"\xff\xfe[^\x00]\x00|\xfe\xff\x00", FileKind("text", "send a photo")),
 )
@@ -101,7 +105,7 @@ def refusal(content: bytes, formats: tuple[str, ...]) -> str:
     known = ", ".join(formats)
     if kind is None:
         return f"The image is none of {known}, and begins with the bytes {content[:4].hex(' ')}; {_CONVERT}."
-    shown = _shown(content)
+    shown = _shown(content) if kind.is_shown else ""
     beginning = f" (it begins with «{shown}»)" if shown else ""
     return f"The image is none of {known}, but {kind.name}{beginning}; {kind.advice}."
 
