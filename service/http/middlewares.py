@@ -26,7 +26,7 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = new_request_id()
-        request[TIMINGS] = Timings()
+        request[TIMINGS] = Timings(request_log.client(request))  # until it is known who that is
         began = time.perf_counter()
         outcome = cut_off()  # unless an answer comes
         try:
