@@ -12,7 +12,15 @@ PAGE = DOCS / "settings.md"
 COMMAND = "python -m scripts.settings_table"
 
 GROUPS = {
-    "The address": ("HOST", "PORT", "TLS_CERT", "TLS_KEY", "TRUSTED_PROXIES", "RECEIVE_S"),
+    "The address": ("HOST", "PORT", "TLS_CERT", "TLS_KEY", "TRUSTED_PROXIES"),
+    "How much at once": (
+        "MAX_CONNECTIONS",
+        "MAX_ADDRESS_CONNECTIONS",
+        "MAX_UPLOADS_BYTES",
+        "MAX_QUEUE",
+        "RECEIVE_S",
+        "SEND_S",
+    ),
     "The gallery in a folder": ("DATA",),
     "The gallery on a Qdrant server": (
         "QDRANT_URL",
@@ -28,7 +36,6 @@ GROUPS = {
     "Photos and faces": (
         "MAX_BYTES",
         "MAX_PIXELS",
-        "MAX_QUEUE",
         "PICTURE_SIDE",
         "SEARCH_SIDE",
         "MIN_FACE",

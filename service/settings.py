@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from service.variables import Allowed, Networks, Origins, Threshold, parse_all, refusal, variable
+from service.address_settings import CHECKED, AddressSettings
+from service.variables import Allowed, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -27,37 +28,13 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-@dataclass(
-    frozen=True,
-    slots=True,
-    kw_only=True,
-    config=ConfigDict(
-        strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re", hide_input_in_errors=True
-    ),
-)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
+class Settings(AddressSettings):
     """The service's settings; the variable of `max_bytes` is FACE_MAX_BYTES, and so on.
 
     A value of the wrong type or out of range raises InvalidSettings, in the constructor and in dataclasses.replace too.
     """
 
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104 - devices on the network must reach it
-    port: int = Field(default=5055, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    trusted_proxies: Networks = Field(
-        default=(),
-        description="Addresses and networks of the proxies whose X-Forwarded-For tells the client's address, "
-        "such as `127.0.0.1, 10.0.0.0/8`; empty believes none.",
-    )
-    tls_cert: Path | None = Field(
-        default=None,
-        description="The certificate in PEM, with those that lead to its root; with it the service speaks https only.",
-    )
-    tls_key: Path | None = Field(default=None, description="Its private key in PEM, without a passphrase.")
-    cors_origins: Origins = Field(
-        default=(),
-        description="Origins whose pages may ask from a browser, such as `https://desk.example, http://10.0.0.7:8080`; "
-        "`*` is all; empty is none.",
-    )
     data: Path = Field(default=Path("data"), description="Folder of the embedded gallery.")
     qdrant_url: Annotated[str | None, Allowed("`http://HOST:6333` or `https://HOST:6333`")] = Field(
         default=None,
@@ -180,9 +157,6 @@ class Settings:
         le=1024,
         description="Processor threads for the models; 0 is one for each processor that the service may use.",
     )
-    max_queue: int = Field(
-        default=256, ge=1, description="Faces that may wait for the embedder before requests are refused."
-    )
     delete_by_get: bool = Field(
         default=True, description="Whether `GET /get_registration_face?face_id=ID` deletes, as devices expect."
     )
@@ -209,12 +183,6 @@ class Settings:
         repr=False,
         description="A Redis where replicas share which nonces devices have used and how many requests they made; "
         "without it each remembers its own.",
-    )
-    receive_s: int = Field(
-        default=120,
-        ge=1,
-        le=3600,
-        description="Longest that a request may take to arrive, and a connection may stay idle, in seconds.",
     )
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")

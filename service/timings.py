@@ -1,4 +1,4 @@
-"""How long each stage of a request took, for its log line and the metrics."""
+"""Whose request it is and how long each of its stages took, for its log line, the metrics and the engine's turns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from contextlib import contextmanager
 
 
 class Timings(dict[str, float]):
-    """Milliseconds by stage, in the order in which they were first measured; times of the same stage add up."""
+    """Milliseconds by stage, in the order in which they were first measured; times of the same stage add up.
+
+    `caller` is the device, the key or the address that asks: among callers, the engine's workers are shared fairly.
+    """
+
+    def __init__(self, caller: str = "") -> None:
+        super().__init__()
+        self.caller = caller
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:

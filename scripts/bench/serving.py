@@ -150,7 +150,7 @@ async def _memory(settings: Settings, photos: Sequence[Path]) -> tuple[float, fl
                     await response.read()
 
             await asyncio.gather(*(send(next(resized)) for _ in range(count)))
-            measured.append(_resident_mb(pid))
+            measured.append(resident_mb(pid))
     return measured[0], measured[1]
 
 
@@ -165,7 +165,7 @@ def _random_sizes(photos: Sequence[Path]) -> Iterator[bytes]:
         yield out.getvalue()
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
     """A process and its children, from /proc (Linux)."""
     total = 0.0
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -23,6 +23,7 @@ from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import admit_anybody, authenticate
+from service.http.connection_limits import ConnectionLimits
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
 from service.http.device_api import DeviceApi
@@ -32,6 +33,7 @@ from service.http.health import Health
 from service.http.keys import (
     ACTIVE_REQUESTS,
     CERTIFICATE,
+    CONNECTION_LIMITS,
     GALLERIES,
     HEALTH,
     METRICS,
@@ -39,8 +41,11 @@ from service.http.keys import (
     PHOTO_READER,
     REMARK_CHARSET,
     REQUEST_LOG,
+    SEND_S,
     TRANSFER,
+    UPLOADS,
 )
+from service.http.listening import allow_open_files
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
@@ -50,6 +55,7 @@ from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
 from service.http.tls import open_certificate
+from service.http.uploads import Uploads
 from service.models.selection import ModelFiles
 from service.moving.transfer import Transfer
 from service.settings import Settings
@@ -80,7 +86,9 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.on_response_prepare.append(mark_answer)
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
-    app[REMARK_CHARSET] = settings.remark_charset
+    app[REMARK_CHARSET], app[SEND_S] = settings.remark_charset, float(settings.send_s)
+    app[UPLOADS], app[CONNECTION_LIMITS] = Uploads(settings.max_uploads_bytes), _connection_limits(settings)
+    metrics.show_crowd(app[CONNECTION_LIMITS], app[UPLOADS])
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
@@ -93,6 +101,18 @@ def create_app(settings: Settings) -> web.Application:
     _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
     app.cleanup_ctx.append(_open_gallery(settings))
     return app
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    """Those of the settings, as far as the system allows so many open files."""
+    at_once = allow_open_files(settings.max_connections)
+    if at_once < settings.max_connections:
+        log.info("At most %d connections: the system's limit of open files allows no more.", at_once)
+    return ConnectionLimits(
+        at_once=at_once,
+        by_address=min(settings.max_address_connections, max(1, at_once // 2)),
+        trusted=settings.trusted_proxies,
+    )
 
 
 def _ask_who_is_there(

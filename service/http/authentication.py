@@ -15,7 +15,7 @@ from service.devices.keys import KEY, KeyRegistry
 from service.devices.operations import OperationWord
 from service.errors import OperationDenied, Unauthenticated, UnknownDevice, UnknownKey
 from service.http import routes
-from service.http.callers import ANYBODY, Caller
+from service.http.callers import ANYBODY, Caller, count_for
 from service.http.keys import CALLER, NAMED_CALLER
 from service.http.rest_api.table import NEEDS
 from service.http.signed_requests import SignatureCheck
@@ -74,6 +74,7 @@ def _holder(request: web.Request, keys: KeyRegistry) -> Caller:
     request[NAMED_CALLER] = name
     if not key.enabled:
         raise UnknownKey(f"{name} is disabled; ask the service's operator to enable it.")
+    count_for(request, name)
     return Caller(name=name, operations=key.operations, galleries=key.galleries)
 
 

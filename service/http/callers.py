@@ -10,7 +10,7 @@ from aiohttp import web
 from service.devices.operations import OPERATIONS
 from service.errors import OperationDenied
 from service.gallery.gallery import Gallery
-from service.http.keys import CALLER, GALLERIES
+from service.http.keys import CALLER, GALLERIES, TIMINGS, UPLOAD
 from service.values import DEFAULT_GALLERY, GalleryEntry
 
 
@@ -33,6 +33,11 @@ class Caller:
 
 ANYBODY = Caller(name="anybody", operations=frozenset(OPERATIONS))
 """Whoever sends a request to a service that asks nobody who they are."""
+
+
+def count_for(request: web.Request, name: str) -> None:
+    """Share what there is among all who ask with this device or key, of which it is certain, and not by address."""
+    request[TIMINGS].caller = request[UPLOAD].caller = name
 
 
 def gallery_name(request: web.Request, named: str | None = None) -> str:

@@ -18,21 +18,21 @@ def client_address(*, peer: str | None, forwarded_for: Sequence[str], trusted: N
     address that it was asked from, so the list is read from its end, and only as far as trusted proxies wrote it:
     what stands before that, anybody may have made up. Where even the first address is trusted, it is the client's.
     """
-    address = _parse(peer or "")
+    address = parse(peer or "")
     if address is None:
         return UNKNOWN
     for text in reversed(",".join(forwarded_for).split(",")):
         if not any(address in network for network in trusted):
             break
-        named = _parse(text.strip())
+        named = parse(text.strip())
         if named is None:
             break
         address = named
     return str(address)
 
 
-def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    """An address; IPv4 that comes through an IPv6 socket is IPv4."""
+def parse(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, None where the text is none; IPv4 that comes through an IPv6 socket is IPv4."""
     try:
         address = ip_address(text)
     except ValueError:

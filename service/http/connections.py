@@ -14,7 +14,9 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
 
-from service.http.keys import REMARK_CHARSET, REQUEST_LOG
+from service.http.bounded_connections import BoundedConnection
+from service.http.connection_limits import ConnectionLimits
+from service.http.keys import CONNECTION_LIMITS, REMARK_CHARSET, REQUEST_LOG, SEND_S
 from service.http.refusals import EXPECTATION, refuse
 from service.http.request_heads import TOO_LONG, UNREADABLE, Head, HeadReader
 from service.http.request_log import RequestLog
@@ -29,24 +31,25 @@ _LINGER_S = 2.0
 
 
 class Runner(web.AppRunner):
-    """Runs an application that has its REQUEST_LOG and REMARK_CHARSET, on connections of this module."""
+    """Runs an application that has its REQUEST_LOG, REMARK_CHARSET and so on, on connections of this module."""
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self.app[REQUEST_LOG], self.app[REMARK_CHARSET])
+        return _Server(await super()._make_server(), self.app)
 
 
 class _Server(web.Server):
     """As the one that aiohttp made, but for its connections and for what URLs mean."""
 
-    def __init__(self, made: web.Server, request_log: RequestLog, charset: str) -> None:
+    def __init__(self, made: web.Server, app: web.Application) -> None:
         super().__init__(self._answer, request_factory=self._make)
         self._made = made
-        self._request_log = request_log
-        self._charset = charset
+        self._request_log = app[REQUEST_LOG]
+        self._charset = app[REMARK_CHARSET]
+        self._limits, self._send_s = app[CONNECTION_LIMITS], app[SEND_S]
 
     def __call__(self) -> web.RequestHandler:
         options = self._made._kwargs  # noqa: SLF001 - aiohttp keeps what a connection is made with nowhere else
-        return _Connection(self, self._request_log, **options)
+        return _Connection(self, self._request_log, self._limits, self._send_s, **options)
 
     def _make(self, message: Any, *rest: Any) -> web.BaseRequest:
         """The request, which keeps the target as it came (`raw_path`), for that is what devices sign."""
@@ -62,7 +65,7 @@ class _Server(web.Server):
             return refuse(request, plain_path(request.path), error.status, EXPECTATION, self._request_log)
 
 
-class _Connection(web.RequestHandler):
+class _Connection(BoundedConnection):
     """Hands aiohttp's parser one head at a time, mended, and its body as it is.
 
     Where a body ends, the head says by its length; of chunks only the parser knows it (`_left` is None then).
@@ -73,8 +76,10 @@ class _Connection(web.RequestHandler):
         *("_broken", "_ended", "_client_ended", "_request_log"),
     )
 
-    def __init__(self, server: web.Server, request_log: RequestLog, **options: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+    def __init__(
+        self, server: web.Server, request_log: RequestLog, limits: ConnectionLimits, send_s: float, **options: Any
+    ) -> None:
+        super().__init__(server, limits, send_s, **options)
         self._request_log = request_log
         self._heads = HeadReader()
         self._path, self._refusal = "/", ""  # of the head that was handed over last

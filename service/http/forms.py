@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,10 +12,11 @@ from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from service.errors import BadSignature, ImageTooLarge, InvalidRequest
-from service.http.keys import FORM, REMARK_CHARSET, SIGNED_BODY
+from service.http.keys import FORM, REMARK_CHARSET, SIGNED_BODY, UPLOAD
 from service.http.multipart import MAX_BOUNDARY, FormReader
 from service.http.part_contents import encoded_limit, may_be_base64, photo_of, text_of
 from service.http.part_heads import PartHead, boundary_of
+from service.http.uploads import Buffer
 from service.values import MAX_REMARK
 
 MAX_FIELD = 8 * MAX_REMARK
@@ -49,8 +50,8 @@ class Form:
 async def read_form(request: web.Request, limits: FormLimits, sha256: str | None = None) -> Form:
     """The parts `image` and `remark` of a multipart/form-data body; others are passed over. Asked again, the same form.
 
-    Raises InvalidRequest, ImageTooLarge as soon as too much of the image has come, and BadSignature where the digest of
-    the bytes of the image's part is not `sha256` (64 hex digits).
+    Raises InvalidRequest, ImageTooLarge as soon as too much of the image has come, Overloaded where too much is being
+    sent by all, and BadSignature where the digest of the bytes of the image's part is not `sha256` (64 hex digits).
     """
     if FORM not in request:
         if request.content_type != "multipart/form-data":
@@ -74,7 +75,7 @@ async def read_parts(
     """
     form = form_of(request)
     async with receiving(request, limits, MALFORMED):
-        came = await _read_parts(form, limits, names, texts, sha256)
+        came = await _read_parts(form, request[UPLOAD].buffer, limits, (names, texts), sha256)
     if not came.images.get(names[0]):
         raise InvalidRequest(_missing_photo(came))
     charset = request.app[REMARK_CHARSET]
@@ -156,9 +157,14 @@ class _Parts:
 
 
 async def _read_parts(
-    form: FormReader, limits: FormLimits, names: tuple[str, ...], texts: tuple[str, ...], sha256: str | None
+    form: FormReader,
+    buffer: Callable[[], Buffer],
+    limits: FormLimits,
+    wanted: tuple[tuple[str, ...], tuple[str, ...]],
+    sha256: str | None,
 ) -> _Parts:
-    came = _Parts()
+    """`wanted` are the names of images and of texts."""
+    (names, texts), came = wanted, _Parts()
     left = limits.max_body_bytes
     while (head := await form.next()) is not None:
         if len(came.heads) == _MAX_PARTS:
@@ -168,7 +174,7 @@ async def _read_parts(
         if head.name in names and not came.images.get(head.name):
             if head.is_multipart:
                 raise InvalidRequest(f"Send the photo itself in the part `{head.name}`, not a multipart body.")
-            content = await _read_image(form, limits.max_image_bytes, sha256)
+            content = await _read_image(form, buffer(), limits.max_image_bytes, sha256)
             left -= len(content)
             came.images[head.name] = photo_in(content, head, limits.max_image_bytes)
         elif head.name in texts and head.name not in came.texts:
@@ -190,24 +196,23 @@ def _missing_photo(came: _Parts) -> str:
     return f"There is no photo; send it in the part `image`. What came, empty or under another name: {parts}."
 
 
-async def _read_image(form: FormReader, max_image_bytes: int, sha256: str | None) -> bytes:
+async def _read_image(form: FormReader, read: Buffer, max_image_bytes: int, sha256: str | None) -> bytes:
     """The part's bytes as they were sent, whose digest is taken as they come where one is asked for.
 
     There may be as many as base64 needs for an image of the greatest size, if they begin like base64.
     """
     digest = None if sha256 is None else hashlib.sha256()
-    read = bytearray()
     while chunk := await form.chunk():
-        read += chunk
+        read.add(chunk)
         if len(read) > max_image_bytes and (
-            len(read) > encoded_limit(max_image_bytes) or not may_be_base64(bytes(read[:256]))
+            len(read) > encoded_limit(max_image_bytes) or not may_be_base64(read.begin(256))
         ):
             raise too_large(max_image_bytes)
         if digest is not None:
             digest.update(chunk)
     if digest is not None and sha256 is not None and digest.hexdigest() != sha256.lower():
         raise BadSignature("The image is not the one that was signed; X-Content-SHA256 is the digest of its bytes.")
-    return bytes(read)
+    return read.take()
 
 
 def photo_in(content: bytes, head: PartHead, max_image_bytes: int) -> bytes:

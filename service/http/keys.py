@@ -11,12 +11,14 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.gallery.photos import PhotoReader
     from service.http.active_requests import ActiveRequests
     from service.http.callers import Caller
+    from service.http.connection_limits import ConnectionLimits
     from service.http.forms import Form
     from service.http.health import Health
     from service.http.metrics import Metrics
     from service.http.overview import Overview
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
+    from service.http.uploads import Upload, Uploads
     from service.moving.transfer import Transfer
     from service.timings import Timings
 
@@ -28,6 +30,10 @@ OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
 ACTIVE_REQUESTS: web.AppKey[ActiveRequests] = web.AppKey("active_requests")
+CONNECTION_LIMITS: web.AppKey[ConnectionLimits] = web.AppKey("connection_limits")
+SEND_S = web.AppKey("send_s", float)
+"""Seconds in which a client must take some of its answer."""
+UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
 REMARK_CHARSET = web.AppKey("remark_charset", str)
@@ -35,6 +41,8 @@ REMARK_CHARSET = web.AppKey("remark_charset", str)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 TIMINGS: web.RequestKey[Timings] = web.RequestKey("timings")
+UPLOAD: web.RequestKey[Upload] = web.RequestKey("upload")
+"""What the request has in memory of its body."""
 NAMED_CALLER = web.RequestKey("named_caller", str)
 """For the log: the device that the request names, known or not, `?` for a name that no device can have; or the known
 key that it brings, as `key:` and its name."""

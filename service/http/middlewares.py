@@ -12,7 +12,7 @@ from service.errors import FaceServiceError
 from service.http import routes
 from service.http.active_requests import ActiveRequests
 from service.http.device_api import failure
-from service.http.keys import ANSWER_BEGUN, OUTCOME, REQUEST_ID, TIMINGS
+from service.http.keys import ANSWER_BEGUN, FORM, OUTCOME, REQUEST_ID, SIGNED_BODY, TIMINGS, UPLOAD, UPLOADS
 from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, cut_off, new_request_id
 from service.http.rest_api.problems import problem
 from service.timings import Timings
@@ -26,7 +26,9 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = new_request_id()
-        request[TIMINGS] = Timings()
+        client = request_log.client(request)  # who that is will be known later
+        request[TIMINGS] = Timings(client)
+        request[UPLOAD] = request.app[UPLOADS].begin(client)
         began = time.perf_counter()
         outcome = cut_off()  # unless an answer comes
         try:
@@ -37,6 +39,7 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
             outcome = response.get(OUTCOME) or Outcome(code=str(response.status))
             return response
         finally:
+            _forget_body(request)
             request_log.record(request, routes.path_of(request), outcome, time.perf_counter() - began)
 
     return middleware
@@ -50,17 +53,23 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """
     try:
         return await handler(request)
-    except Exception as error:
-        gone = request.transport is None or request.transport.is_closing()
-        if gone and isinstance(error, ConnectionError):  # nobody is left to answer
-            return _break_off(request, cut_off())
-        label = {"request_id": request[REQUEST_ID]}
-        if not isinstance(error, FaceServiceError | web.HTTPException):
-            log.exception("Unforeseen error.", extra=label)
-        if ANSWER_BEGUN in request:  # half an answer must not look like a whole one
-            log.error("The answer was broken off: %s", error, extra=label)
-            return _break_off(request, cut_off(str(error) if isinstance(error, FaceServiceError) else ""))
-        return problem(error, request) if routes.is_rest(request) else failure(error, request)
+    except Exception as error:  # noqa: BLE001 - each has an answer
+        answer = _answer(error, request)
+        _forget_frames(error)
+        return answer
+
+
+def _answer(error: Exception, request: web.Request) -> web.Response:
+    gone = request.transport is None or request.transport.is_closing()
+    if gone and isinstance(error, ConnectionError):  # nobody is left to answer
+        return _break_off(request, cut_off())
+    label = {"request_id": request[REQUEST_ID]}
+    if not isinstance(error, FaceServiceError | web.HTTPException):
+        log.error("Unforeseen error.", exc_info=error, extra=label)
+    if ANSWER_BEGUN in request:  # half an answer must not look like a whole one
+        log.error("The answer was broken off: %s", error, extra=label)
+        return _break_off(request, cut_off(str(error) if isinstance(error, FaceServiceError) else ""))
+    return problem(error, request) if routes.is_rest(request) else failure(error, request)
 
 
 async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
@@ -68,6 +77,20 @@ async def mark_answer(request: web.Request, response: web.StreamResponse) -> Non
     request[ANSWER_BEGUN] = True
     if REQUEST_ID in request:
         response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+
+
+def _forget_body(request: web.Request) -> None:
+    """Whatever still refers to the request, as the connection does for a while, keeps no photo with it."""
+    request[UPLOAD].end()
+    for key in (FORM, SIGNED_BODY):
+        request.pop(key, None)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """What was raised stays with the body that it was about, and would keep all that the functions had in hand."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _break_off(request: web.Request, outcome: Outcome) -> web.Response:

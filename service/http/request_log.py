@@ -54,11 +54,17 @@ class RequestLog:
         self._metrics = metrics
         self._trusted_proxies = trusted_proxies
 
+    def client(self, request: web.BaseRequest) -> str:
+        """Whose request it is: the client's address, `?` where it has none."""
+        # The head of a malformed request was not read: its headers are an empty dict.
+        forwarded_for = request.headers.getall("X-Forwarded-For", []) if request.headers else []
+        return client_address(peer=request.remote, forwarded_for=forwarded_for, trusted=self._trusted_proxies)
+
     def record(self, request: web.BaseRequest, route: str, outcome: Outcome, took_s: float) -> None:
         """Of one request, which has its REQUEST_ID; `took_s` is the time from its head to the end of its answer."""
         timings = request.get(TIMINGS, {})
         self._metrics.record(route, code=outcome.code, reason=outcome.reason, took_s=took_s, stages_ms=timings)
-        client = self._client(request)
+        client = self.client(request)
         if route not in OPEN_PATHS | CONSOLE_PATHS:
             self.recent.record(
                 name=_known(request),
@@ -83,11 +89,6 @@ class RequestLog:
         took = {stage: round(ms, 1) for stage, ms in {"total": took_s * 1000, **timings}.items()}
         level = logging.DEBUG if route in OPEN_PATHS else logging.INFO  # asked every few seconds by machines
         log.log(level, "request", extra={**fields, "ms": took})
-
-    def _client(self, request: web.BaseRequest) -> str:
-        # The head of a malformed request was not read: its headers are an empty dict.
-        forwarded_for = request.headers.getall("X-Forwarded-For", []) if request.headers else []
-        return client_address(peer=request.remote, forwarded_for=forwarded_for, trusted=self._trusted_proxies)
 
 
 def _known(request: web.BaseRequest) -> str | None:

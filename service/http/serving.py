@@ -15,7 +15,8 @@ from aiohttp import web
 
 from service.http.active_requests import ActiveRequests
 from service.http.connections import Runner
-from service.http.keys import ACTIVE_REQUESTS, CERTIFICATE
+from service.http.keys import ACTIVE_REQUESTS, CERTIFICATE, CONNECTION_LIMITS
+from service.http.listening import BACKLOG, listen
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,11 @@ async def serve(app: web.Application, host: str, port: int) -> None:
 async def _start(runner: web.AppRunner, host: str, port: int) -> None:
     await runner.setup()
     certificate = runner.app[CERTIFICATE]
-    site = web.TCPSite(runner, host, port, ssl_context=None if certificate is None else certificate.context)
-    await site.start()
-    log.info("Running on %s", site.name)
+    for each in await listen(host, port, runner.app[CONNECTION_LIMITS]):
+        context = None if certificate is None else certificate.context
+        site = web.SockSite(runner, each, ssl_context=context, backlog=BACKLOG)
+        await site.start()
+        log.info("Running on %s", site.name)
 
 
 async def _finish(active_requests: ActiveRequests) -> None:

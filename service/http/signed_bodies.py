@@ -10,23 +10,23 @@ from aiohttp.base_protocol import BaseProtocol
 
 from service.errors import BadSignature, UnsupportedBody
 from service.http.forms import FormLimits, receiving, too_large
-from service.http.keys import SIGNED_BODY
+from service.http.keys import SIGNED_BODY, UPLOAD
 
 
 async def read_signed_body(request: web.Request, limits: FormLimits, sha256: str) -> None:
     """Read the body, whose digest must be `sha256` (64 hex digits); forms.content_of gives it to who asks next.
 
-    Raises BadSignature, ImageTooLarge, UnsupportedBody for one in another encoding than was signed, and InvalidRequest
-    for one that is malformed or takes too long.
+    Raises BadSignature, ImageTooLarge, Overloaded, UnsupportedBody for one in another encoding than was signed, and
+    InvalidRequest for one that is malformed or takes too long.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedBody("Send a signed body as it is, without Content-Encoding.")
     if (request.content_length or 0) > limits.max_body_bytes:
         raise too_large(limits.max_image_bytes)
-    read, digest = bytearray(), hashlib.sha256()
+    read, digest = request[UPLOAD].buffer(), hashlib.sha256()
     async with receiving(request, limits, "The body is malformed; check that it is complete."):
         async for chunk in request.content.iter_any():
-            read += chunk
+            read.add(chunk)
             digest.update(chunk)
             if len(read) > limits.max_body_bytes:
                 raise too_large(limits.max_image_bytes)
@@ -34,7 +34,7 @@ async def read_signed_body(request: web.Request, limits: FormLimits, sha256: str
         raise BadSignature(
             "The body is not the one that was signed; below /v1, X-Content-SHA256 is the digest of the whole body."
         )
-    request[SIGNED_BODY] = _stream(bytes(read))
+    request[SIGNED_BODY] = _stream(read.take())
 
 
 def _stream(body: bytes) -> StreamReader:

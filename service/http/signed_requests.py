@@ -14,7 +14,7 @@ from service.devices.replay import ReplayMemory
 from service.devices.signatures import Claim
 from service.errors import BadSignature, InvalidRequest, UnknownDevice
 from service.http import routes
-from service.http.callers import Caller
+from service.http.callers import Caller, count_for
 from service.http.forms import FormLimits, read_form
 from service.http.keys import DEVICE_ID, NAMED_CALLER
 from service.http.signed_bodies import read_signed_body
@@ -47,6 +47,7 @@ class SignatureCheck:
             signature=signature,
             now=self.clock(),
         )
+        count_for(request, f"device:{device.id}")
         caller = Caller(
             name=device.id,
             operations=device.operations,

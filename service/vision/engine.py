@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.errors import Overloaded
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
@@ -19,6 +18,7 @@ from service.values import Embedding, Face, Rgb
 from service.vision.batcher import Batcher
 from service.vision.detector import Detector
 from service.vision.embedder import Embedder, open_embedder
+from service.vision.fair_queue import Turns
 from service.vision.preparation import Choice, Limits, Preparation, Prepared
 
 MAX_BATCH = 8
@@ -61,14 +61,13 @@ class Engine:
         """`on_batch` is called with the number of crops of each batch, just before the model gets it."""
         self._preparation = Preparation(detector, limits)
         self._embedder = embedder
-        self._max_queue = limits.max_queue
+        self._turns = Turns(workers, max_waiting=limits.max_queue)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
         self._batcher: Batcher[Rgb, Embedding] = Batcher(
             self._embed, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=limits.max_queue
         )
         self._on_batch = on_batch
-        self._waiting = 0
 
     async def observe(
         self, photo: bytes, choose: Choice, timings: Timings, *, picture_side: int | None = None
@@ -76,11 +75,14 @@ class Engine:
         """The faces of a photo that `choose` wants, and its picture of `picture_side` pixels where that is given.
 
         Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
-        much is waiting.
+        much is waiting. Who has many photos waiting takes turns with others (`timings.caller`).
         """
-        prepared = await self._prepare_in_worker(photo, choose, timings, picture_side)
+        async with self._turns.turn(timings.caller):
+            prepared = await self._prepare_in_worker(photo, choose, timings, picture_side)
+            # No other photo is begun until there is room for these, so that none that was looked at is refused.
+            entered = [await self._batcher.enter(each, timings.caller) for each in prepared.crops]
         with timings.measure("embed"):
-            embeddings = await asyncio.gather(*(self._batcher.submit(each) for each in prepared.crops))
+            embeddings = await asyncio.gather(*entered)
         faces = [Face(*each) for each in zip(prepared.detections, embeddings, prepared.qualities, strict=True)]
         return Observation(
             prepared.size, faces, prepared.picture, prepared.rotation, prepared.best_score, prepared.brightness
@@ -88,7 +90,8 @@ class Engine:
 
     async def detect(self, photo: bytes, choose: Choice, timings: Timings) -> Prepared:
         """The faces of a photo that `choose` wants, without embeddings; raises what `observe` raises."""
-        return await self._prepare_in_worker(photo, choose, timings, None)
+        async with self._turns.turn(timings.caller):
+            return await self._prepare_in_worker(photo, choose, timings, None)
 
     @property
     def min_face(self) -> int:
@@ -98,11 +101,11 @@ class Engine:
     @property
     def photos_waiting(self) -> int:
         """Photos that wait for a worker thread or are in one; at FACE_MAX_QUEUE more are refused."""
-        return self._waiting
+        return self._turns.waiting
 
     @property
     def crops_waiting(self) -> int:
-        """Crops that wait for a batch; at FACE_MAX_QUEUE more are refused."""
+        """Crops that wait for a batch; at FACE_MAX_QUEUE no more photos are begun."""
         return self._batcher.waiting
 
     async def warm(self) -> None:
@@ -112,20 +115,15 @@ class Engine:
     async def _prepare_in_worker(
         self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None
     ) -> Prepared:
-        """What takes milliseconds of processor time, in a worker. Raises Overloaded where too much waits."""
-        if self._waiting >= self._max_queue:
-            raise Overloaded("Too many photos are waiting; try again in a moment.")
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._workers, self._preparation.prepare, photo, choose, timings, picture_side
-            )
-        finally:
-            self._waiting -= 1
+        """What takes milliseconds of processor time, in a worker."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._workers, self._preparation.prepare, photo, choose, timings, picture_side
+        )
 
     async def close(self) -> None:
         """Fail what waits and let the threads finish what they do."""
+        self._turns.close()
         await self._batcher.close()
         self._workers.shutdown(cancel_futures=True)
         self._model_thread.shutdown()

@@ -142,8 +142,8 @@ async def test_too_few_results_are_an_error_for_all_and_not_an_answer_for_the_wr
         assert await outcomes(submitted(batcher, 6)) == [12]
 
 
-async def test_a_full_queue_refuses_at_once() -> None:
-    """And takes more when there is room again."""
+async def test_a_full_queue_has_callers_wait_and_refuses_nobody() -> None:
+    """What is to enter does so as soon as there is room."""
     model = Doubler()
     model.open.clear()
     async with batching(model, max_batch=2, max_queue=3) as batcher:
@@ -151,11 +151,39 @@ async def test_a_full_queue_refuses_at_once() -> None:
         await settle()  # these two are with the model
         tasks += submitted(batcher, 3, 4, 5)
         await settle()  # these fill the queue
-        with pytest.raises(Overloaded, match="try again"):
-            await asyncio.wait_for(batcher.submit(6), 0.5)
+        late = asyncio.create_task(batcher.enter(6))
+        await settle()
+        assert not late.done()
+        assert batcher.waiting == 3
         model.open.set()
+        assert await (await asyncio.wait_for(late, 5)) == 12
         assert await outcomes(tasks) == [2, 4, 6, 8, 10]
-        assert await outcomes(submitted(batcher, 6)) == [12]
+
+
+async def test_closing_fails_what_waits_for_room() -> None:
+    model = Doubler()
+    model.open.clear()
+    batcher = Batcher(model, max_batch=1, max_wait_s=0, max_queue=1)
+    tasks = submitted(batcher, 1)
+    await settle()
+    tasks += submitted(batcher, 2, 3, 4)
+    await settle()
+    await asyncio.wait_for(batcher.close(), 5)
+    assert all(isinstance(each, Overloaded) for each in await outcomes(tasks))
+
+
+async def test_callers_take_turns() -> None:
+    """Who has one item waiting is in the next batch, however many others somebody else has."""
+    model = Doubler()
+    model.open.clear()
+    async with batching(model, max_batch=2) as batcher:
+        tasks = [asyncio.create_task(batcher.submit(each, "importer")) for each in range(1, 9)]
+        await settle()
+        tasks.append(asyncio.create_task(batcher.submit(9, "door")))
+        await settle()
+        model.open.set()
+        await outcomes(tasks)
+    assert model.batches == [[1, 2], [3, 9], [4, 5], [6, 7], [8]]
 
 
 # Callers who leave

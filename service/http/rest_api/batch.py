@@ -23,6 +23,7 @@ from service.http.rest_api.gallery_answers import BatchRegistration, RefusedPhot
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.problems import described
 from service.http.rest_api.queries import BatchQuery
+from service.http.uploads import Buffer
 from service.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ async def register_batch(request: web.Request, query: BatchQuery, limits: FormLi
             if sent is None:
                 return BatchRegistration(outcomes=list(await asyncio.gather(*tasks)))
             task = asyncio.create_task(_outcome(request, query, gallery, sent))
-            task.add_done_callback(lambda _: slots.release())
+            task.add_done_callback(partial(_let_go, slots, form.photo_bytes))
             tasks.append(task)
     except asyncio.CancelledError:
         for task in tasks:
@@ -62,6 +63,12 @@ async def register_batch(request: web.Request, query: BatchQuery, limits: FormLi
         raise
     finally:  # what was begun is finished, also where the request fails as a whole
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _let_go(slots: asyncio.Semaphore, photo_bytes: Buffer, _: object) -> None:
+    """A photo of the request is done."""
+    photo_bytes.release()
+    slots.release()
 
 
 async def _outcome(request: web.Request, query: BatchQuery, gallery: Gallery, sent: Sent) -> PhotoOutcome:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from service.errors import FaceServiceError, ImageTooLarge, InvalidRequest, UnsupportedBody
+from service.errors import FaceServiceError, ImageTooLarge, InvalidRequest, Overloaded, UnsupportedBody
 from service.http.forms import (
     MALFORMED,
     MAX_FIELD,
@@ -18,13 +18,14 @@ from service.http.forms import (
     too_large,
     too_long,
 )
-from service.http.keys import REMARK_CHARSET
+from service.http.keys import REMARK_CHARSET, UPLOAD
 from service.http.multipart import FormReader
 from service.http.part_contents import encoded_limit, photo_of, text_of
 from service.http.part_heads import PartHead
 from service.http.rest_api.bodies import IMAGE, Registration
 from service.http.rest_api.fields import read_fields
 from service.http.rest_api.queries import KeptFields
+from service.http.uploads import Buffer, Upload
 
 MAX_PHOTOS = 64
 _TEXTS = frozenset(KeptFields.model_fields)
@@ -41,8 +42,11 @@ class BatchForm:
     A remark holds for the photos behind it until another one comes, all else for the next photo only.
     """
 
-    def __init__(self, form: FormReader, limits: FormLimits, charset: str) -> None:
+    def __init__(self, form: FormReader, upload: Upload, limits: FormLimits, charset: str) -> None:
         """`charset` is that of texts which are not UTF-8 and don't name another."""
+        self.photo_bytes = upload.buffer()
+        """Of the photo that was given last, to be released once that isn't needed any more."""
+        self._upload = upload
         self._form = form
         self._limits = limits
         self._charset = charset
@@ -59,7 +63,7 @@ class BatchForm:
             raise UnsupportedBody("Send the photos as multipart/form-data, each as a part `image`.")
         form = form_of(request)
         async with receiving(request, limits, MALFORMED):
-            return cls(form, limits, request.app[REMARK_CHARSET])
+            return cls(form, request[UPLOAD], limits, request.app[REMARK_CHARSET])
 
     async def next(self) -> Sent | None:
         """The next photo, None where there is none.
@@ -91,11 +95,19 @@ class BatchForm:
         self._photos += 1
         if self._photos > MAX_PHOTOS:
             raise InvalidRequest(f"There are more than {MAX_PHOTOS} photos; send the others in another request.")
-        content = await self._read(encoded_limit(self._limits.max_image_bytes))
+        self.photo_bytes = self._upload.buffer()
+        content: bytes | Overloaded | None
+        try:
+            content = await self._read(self.photo_bytes, encoded_limit(self._limits.max_image_bytes))
+        except Overloaded as error:
+            content = error
+            await self._read(None, 0)
         said: dict[str, str | InvalidRequest] = {**self._beside}
         if self._remark is not None:
             said[_REMARK] = self._remark
         self._beside = {}
+        if isinstance(content, Overloaded):
+            return content
         try:
             photo = photo_in(content or b"", head, self._limits.max_image_bytes)
             return _registration(photo, said) if content is not None else too_large(self._limits.max_image_bytes)
@@ -111,7 +123,7 @@ class BatchForm:
             raise InvalidRequest(f"There are more than {_MAX_TEXTS} parts of text; send each once before its photo.")
         text: str | InvalidRequest
         try:
-            text = self._text(name, head, await self._read(MAX_FIELD))
+            text = self._text(name, head, await self._read(self._upload.buffer(), MAX_FIELD))
         except InvalidRequest as error:
             text = error
         if name == _REMARK:
@@ -127,18 +139,21 @@ class BatchForm:
         plain = photo_of(content, is_base64=True) if head.is_base64 else content
         return text_of(plain, head.charset, self._charset, name=name)
 
-    async def _read(self, limit: int) -> bytes | None:
-        """The part's bytes, None where there are more than `limit`; then they are passed over."""
-        read: bytearray | None = bytearray()
+    async def _read(self, read: Buffer | None, limit: int) -> bytes | None:
+        """The part's bytes, None where there are more than `limit` or nobody wants them; these are passed over.
+
+        Raises Overloaded where there is no room for them.
+        """
         while chunk := await self._form.chunk():
             self._left -= len(chunk)
             if self._left < 0:
                 raise ImageTooLarge("The photos are too large together; send fewer in a request.")
             if read is not None:
-                read += chunk
+                read.add(chunk)
                 if len(read) > limit:
+                    read.release()
                     read = None
-        return None if read is None else bytes(read)
+        return None if read is None else read.take()
 
 
 def _registration(photo: bytes, said: Mapping[str, str | InvalidRequest]) -> Registration:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from service.errors import InvalidRequest, UnsupportedBody
 from service.http.forms import FormLimits, content_of, read_parts, receiving, too_large
+from service.http.keys import UPLOAD
 from service.http.rest_api.fields import Model, read_fields
 from service.http.rest_api.json_bodies import PhotoBody, RegisterBody, TwoPhotosBody, read_json
 from service.http.rest_api.queries import KeptFields
@@ -135,10 +136,10 @@ async def _read_content(request: web.Request, limits: FormLimits, limit: int) ->
     """The whole body, None where it has more than `limit` bytes."""
     if request.content_length is not None and request.content_length > limit:
         return None
-    read = bytearray()
+    read = request[UPLOAD].buffer()
     async with receiving(request, limits, "The body is malformed; check that it is complete."):
         async for chunk in content_of(request).iter_any():
-            read += chunk
+            read.add(chunk)
             if len(read) > limit:
                 return None
-    return bytes(read)
+    return read.take()

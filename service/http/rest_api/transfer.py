@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 
 from aiohttp import web
 from pydantic import Field
 
 from service import errors
-from service.errors import InvalidRequest
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
@@ -21,8 +19,6 @@ from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import GalleryQuery
 
 CONTENT_TYPE = "application/x-ndjson"
-STALL_LIMIT_S = 120.0
-"""An export whose reader takes nothing for so long is broken off."""
 
 
 class ImportedFaces(Answer):
@@ -46,17 +42,9 @@ async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> we
         await response.prepare(request)
         await response.write(first)
         async for some in lines:
-            await _write(response, some)
+            await response.write(some)
     await response.write_eof()
     return response
-
-
-async def _write(response: web.StreamResponse, lines: bytes) -> None:
-    try:
-        async with asyncio.timeout(STALL_LIMIT_S):
-            await response.write(lines)
-    except TimeoutError:
-        raise InvalidRequest(f"The export's reader took nothing for {STALL_LIMIT_S:g} s; begin it anew.") from None
 
 
 async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:

@@ -1,0 +1,69 @@
+"""Connections that count, make room when they are idle, and end where the client doesn't take its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from service.http.connection_limits import ConnectionLimits
+from service.http.unread_answers import ReaderWatch
+
+
+class BoundedConnection(web.RequestHandler):
+    """aiohttp's connection within limits."""
+
+    __slots__ = ("_limits", "_peer", "_send_s", "_watch")
+
+    def __init__(self, server: web.Server, limits: ConnectionLimits, send_s: float, **options: Any) -> None:
+        """`send_s` is the time in seconds in which the client must take some of its answer; see ReaderWatch."""
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._limits, self._send_s, self._peer = limits, send_s, ""
+        self._watch: ReaderWatch | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered; its head may have begun."""
+        return self._waiter is not None and not self._messages
+
+    def drop(self) -> None:
+        """Close it at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.Transport):
+            self._watch = ReaderWatch(transport, self._send_s, self._limits.gave_up)
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._limits.opened(self._peer, self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection has ended."""
+        self._limits.closed(self._peer, self)
+        if self._watch is not None:
+            self._watch.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes no more at the moment."""
+        super().pause_writing()
+        if self._watch is not None:
+            self._watch.begin()
+
+    def resume_writing(self) -> None:
+        """It has taken all that there was."""
+        super().resume_writing()
+        if self._watch is not None:
+            self._watch.end()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """As aiohttp; but no further request is answered before the client has taken this answer."""
+        finished = await super().finish_response(request, resp, start_time)
+        if self.writing_paused:
+            await self._drain_helper()
+        return finished

@@ -1,0 +1,138 @@
+"""How many connections there may be, in all and from one address, and which of them make room for another."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Protocol
+
+from service.http.client_address import parse
+from service.variables import Networks
+
+log = logging.getLogger(__name__)
+
+SAY_EVERY_S = 60.0
+"""That connections are refused is logged no more often."""
+_IPV6_PREFIX = 64
+"""Bits of an IPv6 address that one client can't choose: it may have all addresses below them."""
+
+
+class Connection(Protocol):
+    """What is asked of an open connection."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered on it."""
+
+    def drop(self) -> None:
+        """Close it at once."""
+
+
+class ConnectionLimits:
+    """Counts sockets by address from their acceptance to their end, and knows the connections on them."""
+
+    def __init__(
+        self, *, at_once: int, by_address: int, trusted: Networks, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`trusted` addresses speak for many clients, and may have `at_once`."""
+        self.closed_by_reason: Counter[str] = Counter(dict.fromkeys((*_SENTENCES, "idle", "unread"), 0))
+        """Connections closed as they came (`all`, `address`, `files`), to make room (`idle`), or because nobody took
+        the answer (`unread`)."""
+        self._at_once = at_once
+        self._by_address = by_address
+        self._trusted = trusted
+        self._clock = clock
+        self._sockets: Counter[str] = Counter()
+        self._open: dict[str, dict[Connection, None]] = {}  # the oldest first
+        self._said_at = -SAY_EVERY_S
+
+    @property
+    def count(self) -> int:
+        """Of all sockets."""
+        return self._sockets.total()
+
+    def admit(self, peer: str) -> bool:
+        """Count a socket from that address, unless it is one too many; then an idle connection may have made room.
+
+        Where the address has too many it is one of its own, where there are too many in all one of whose address has
+        most.
+        """
+        address = self._group(peer)
+        if address and self._sockets[address] >= self._by_address and not self._make_room(address):
+            return self._refuse("address")
+        if self.count >= self._at_once and not self._make_room(self._greatest()):
+            return self._refuse("all")
+        self._sockets[address] += 1
+        return True
+
+    def leave(self, peer: str) -> None:
+        """A socket that was counted is closed."""
+        address = self._group(peer)
+        self._sockets[address] -= 1
+        if not self._sockets[address]:
+            del self._sockets[address]
+
+    def opened(self, peer: str, connection: Connection) -> None:
+        """HTTP may begin on a socket that was admitted."""
+        self._open.setdefault(self._group(peer), {})[connection] = None
+
+    def closed(self, peer: str, connection: Connection) -> None:
+        """It has ended."""
+        address = self._group(peer)
+        connections = self._open.get(address, {})
+        connections.pop(connection, None)
+        if not connections:
+            self._open.pop(address, None)
+
+    def out_of_files(self) -> None:
+        """The process can't open another file: some idle connections end, so that it can again."""
+        self._make_room(self._greatest())
+        self._refuse("files")
+
+    def gave_up(self) -> None:
+        """A connection ends whose client doesn't take its answer."""
+        self.closed_by_reason["unread"] += 1
+
+    def _refuse(self, why: str) -> bool:
+        self.closed_by_reason[why] += 1
+        if self._clock() - self._said_at >= SAY_EVERY_S:
+            self._said_at = self._clock()
+            log.warning("%s", _SENTENCES[why])
+        return False
+
+    def _greatest(self) -> str:
+        """The address with most connections."""
+        return max(self._open, key=lambda each: len(self._open[each]), default="")
+
+    def _make_room(self, address: str) -> bool:
+        """Whether the connection of the address that has been open longest of the idle ones could be closed."""
+        for each in self._open.get(address, ()):
+            if each.is_idle:
+                del self._open[address][each]
+                self.closed_by_reason["idle"] += 1
+                each.drop()
+                return True
+        return False
+
+    def _group(self, peer: str) -> str:
+        """What is counted together; empty for addresses that are not limited."""
+        address = parse(peer)
+        if address is None or any(address in network for network in self._trusted):
+            return ""
+        return _network_of(address)
+
+
+def _network_of(address: IPv4Address | IPv6Address) -> str:
+    if address.version == 4:  # noqa: PLR2004 - of IP
+        return str(address)
+    return str(ip_network((address, _IPV6_PREFIX), strict=False))
+
+
+_SENTENCES = {
+    "all": "Connections are refused: there are as many as FACE_MAX_CONNECTIONS, or the limit of open files, allows.",
+    "address": "Connections are refused: an address has as many as FACE_MAX_ADDRESS_CONNECTIONS allows.",
+    "files": "Connections are refused: the process has as many open files as it may; raise its limit (LimitNOFILE).",
+}
