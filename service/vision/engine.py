@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar, TypeVarTuple, Unpack, cast
 
 import numpy as np
@@ -144,7 +144,7 @@ class Engine:
         finally:
             self._waiting -= 1
 
-    async def _in_worker(self, work: Callable[[Unpack[Arguments]], Result], *arguments: Unpack[Arguments]) -> Result:
+    async def _in_worker(self, work: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
 
     async def close(self) -> None:
@@ -202,16 +202,23 @@ async def open_engine(
     files: ModelFiles,
     on_batch: Callable[[int], None] = lambda _: None,
     on_stopped: Callable[[Reason], None] = lambda _: None,
+    *,
+    decoding_processes: int | None = None,
 ) -> Engine:
     """The engine that the settings ask for, its networks loaded; for `on_batch` and `on_stopped` see Engine.
 
+    `decoding_processes` is how many photos that aren't ordinary are decoded at once, where it isn't as usual.
+
     Raises what load_networks raises.
     """
+    limits = Limits.of(settings)
+    if decoding_processes is not None:
+        limits = replace(limits, decoding_processes=decoding_processes)
     networks = await asyncio.to_thread(load_networks, settings, files)
     engine = Engine(
         networks.detector,
         networks.embedder,
-        Limits.of(settings),
+        limits,
         workers=model_threads(settings),
         max_batch=MAX_BATCH,
         max_wait_s=MAX_WAIT_S,

@@ -130,7 +130,7 @@ def require_bytes(photo: bytes, max_bytes: int) -> None:
 
 
 def upright_size(size: tuple[int, int], decoded: Image.Image) -> tuple[int, int]:
-    """Width and height at full size, upright, of the photo whose head has `size`, and which was decoded to a picture."""
+    """Width and height at full size, upright, of a photo whose head has `size` and which was decoded to a picture."""
     width, height = size
     turned = (decoded.width > decoded.height) != (width > height)
     return (height, width) if turned else (width, height)

@@ -80,7 +80,7 @@ class Prepared(NamedTuple):
 
 
 class Undecoded(NamedTuple):
-    """A photo that isn't decoded here, and how it is wanted: reduced to a longer side, or by `reduction` where known."""
+    """How a photo is wanted that isn't decoded here: reduced to a longer side, or by a known `reduction`."""
 
     side: int
     reduction: int = 0

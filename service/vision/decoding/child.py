@@ -12,6 +12,7 @@ import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -53,11 +54,11 @@ class DecodingChild:
     async def start(cls, processor_s: float) -> DecodingChild:
         """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError."""
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        ours.setblocking(False)  # noqa: FBT003 - as asyncio wants it
         with theirs:
             run = command("service.vision.decoding.process", str(theirs.fileno()), str(os.getpid()), str(processor_s))
             # Nothing of the service's environment, which has its secrets.
-            path = os.pathsep.join(each for each in sys.path if os.path.isabs(each))
+            path = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
             environment = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -108,6 +109,10 @@ class DecodingChild:
         """Have it end at once; a call of `ask` raises EOFError then."""
         with suppress(ProcessLookupError):
             self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait until it has ended."""
+        await self._process.wait()
 
     async def kill(self) -> int:
         """End it in any case, while nothing is asked of it; how it ended."""

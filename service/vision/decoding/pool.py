@@ -54,7 +54,7 @@ class DecodingPool:
         """The photo as the order wants it.
 
         Raises what images.decode raises, and DecodingStopped where it took too long or killed its process; Overloaded
-        where the pool is closed.
+        where the pool is closed or no process can be had.
         """
         async with self._free:
             child = await self._take()
@@ -82,8 +82,7 @@ class DecodingPool:
             starting.cancel()
         for child in self._busy:
             child.terminate()
-        while self._busy:  # who asked them notices, and buries them
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*(child.gone() for child in self._busy))  # who asked them closes what is left
         await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(child.kill() for child in self._idle))
         self._idle.clear()
@@ -109,7 +108,7 @@ class DecodingPool:
             raise
         except OSError as error:
             log.error("A process for decoding photos can't be started: %s", error)
-            raise DecodingStopped("The image can't be decoded now; try again in a moment.") from None
+            raise Overloaded("The image can't be decoded now; try again in a moment.") from None
 
     async def _replace(self, child: DecodingChild, reason: Reason | None) -> DecodingStopped | Overloaded:
         """End and replace a process that can't go on; the error of the photo that it had."""
