@@ -6,6 +6,8 @@ FaceServiceError
 ├── ContractMismatch        the gallery was made with another model
 ├── InvalidImage            bytes that are not a usable picture
 │   ├── ImageTooLarge       more bytes or pixels than allowed
+│   ├── ImplausibleImage    a file such as no camera or program writes, which would take long
+│   ├── DecodingStopped     decoding took too long, or its process died
 │   └── UnsupportedFormat   a file that Pillow can't read
 ├── FaceNotFound            a picture without a face
 │   └── TooSmall            a picture with fewer pixels than a face needs
@@ -72,6 +74,14 @@ class InvalidImage(FaceServiceError):
 
 class ImageTooLarge(InvalidImage):
     code = "image_too_large"
+
+
+class ImplausibleImage(InvalidImage):
+    code = "implausible_image"
+
+
+class DecodingStopped(InvalidImage):
+    code = "decoding_stopped"
 
 
 class UnsupportedFormat(InvalidImage):

@@ -90,6 +90,9 @@ class Settings(AddressSettings):
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="Largest photo accepted, in pixels, checked before decoding."
     )
+    decode_s: int = Field(
+        default=5, ge=1, le=600, description="Longest that decoding a photo may take, in seconds of processor time."
+    )
     picture_side: int = Field(
         default=480, ge=16, le=4096, description="Longer side of the pictures kept and returned, in pixels."
     )

@@ -39,7 +39,8 @@ def in_flight(threads: int) -> int:
 @asynccontextmanager
 async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Observe, int]]:
     """A pipeline's Observe with an engine in this process, and for how many photos at once; `faces` is of FACES."""
-    engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files)
+    threads = model_threads(settings)
+    engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files, decoding_processes=threads)
     choose = FACES[faces](settings)
 
     async def observe(content: bytes, _: str) -> Candidate:
@@ -49,6 +50,6 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
 
     try:
         await engine.warm()
-        yield observe, in_flight(model_threads(settings))
+        yield observe, in_flight(threads)
     finally:
         await engine.close()

@@ -237,7 +237,7 @@ def _warnings(settings: Settings) -> list[str]:
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:
     """Open the engine with the model that the gallery was made with, and tell the metrics of it."""
-    engine = await open_engine(settings, files, metrics.record_batch)
+    engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
     return engine

@@ -15,6 +15,8 @@ _STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _BATCH_BUCKETS = tuple(range(1, 9))
 
+DECODING_STOPPED = ("deadline", "crash", "left")
+
 
 class Metrics:
     """The samples of /metrics; the methods `show_…` add what is known only once models and gallery are open."""
@@ -45,6 +47,15 @@ class Metrics:
         self._batches = Histogram(
             "face_batch_size", "Crops in each batch of the embedder.", buckets=_BATCH_BUCKETS, registry=self._registry
         )
+        self._decodings_stopped = Counter(
+            "face_decodings_stopped",
+            "Photos whose decoding was cut off: it took too long (deadline), its process died (crash), nobody waited any "
+            "more (left).",
+            ["reason"],
+            registry=self._registry,
+        )
+        for reason in DECODING_STOPPED:
+            self._decodings_stopped.labels(reason)
         self._gallery_size: GallerySize | None = None
 
     def record(self, route: str, *, code: str, reason: str, took_s: float, stages_ms: Mapping[str, float]) -> None:
@@ -57,6 +68,10 @@ class Metrics:
     def record_batch(self, size: int) -> None:
         """One batch that the embedder got, of so many crops."""
         self._batches.observe(size)
+
+    def record_stopped_decoding(self, reason: str) -> None:
+        """One photo whose decoding was cut off; the reason is of DECODING_STOPPED."""
+        self._decodings_stopped.labels(reason).inc()
 
     def show_build(self, *, version: str, model: str, precision: str) -> None:
         """What runs here: the program's version, the model's name and FACE_PRECISION."""

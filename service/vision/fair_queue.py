@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
 
 from service.errors import Overloaded
@@ -51,6 +51,28 @@ class FairQueue(Generic[Item]):
         return waiting.pop()  # something is left, for there were two
 
 
+class Turn:
+    """One caller's turn of some Turns, which may be given to others for a while."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.is_held = True
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Let others work while the block waits for something else; behind it the turn comes back before new ones.
+
+        Raises Overloaded only where the turns are closed meanwhile.
+        """
+        self.is_held = False
+        try:
+            with self._turns.lending():
+                yield
+        finally:
+            await self._turns.take_back()
+            self.is_held = True
+
+
 class Turns:
     """Lets a few work at a time, in the order of a FairQueue; others wait."""
 
@@ -60,15 +82,17 @@ class Turns:
         self._at_once = at_once
         self._max_waiting = max_waiting
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._returning: deque[asyncio.Future[None]] = deque()
+        self._lent = 0
         self._closed = False
 
     @property
     def waiting(self) -> int:
-        """How many wait or work."""
-        return len(self._queue) + self._at_once - self._free
+        """How many wait or work, those with them who have lent their turn."""
+        return len(self._queue) + len(self._returning) + self._lent + self._at_once - self._free
 
     @asynccontextmanager
-    async def turn(self, caller: str) -> AsyncIterator[None]:
+    async def turn(self, caller: str) -> AsyncIterator[Turn]:
         """Have the block run when it is its turn.
 
         Raises Overloaded at once where too much waits, and later where another caller needs the room, of whom much less
@@ -78,18 +102,45 @@ class Turns:
             raise stopping()
         if self.waiting >= self._max_waiting and not self._shed(caller):
             raise busy()
-        if not self._free or self._queue:
-            await self._wait(caller)
+        if not self._free or self._queue or self._returning:
+            self._queue.put(caller, mine := self._future())
+            await self._given(mine)
         else:
             self._free -= 1
+        turn = Turn(self)
+        try:
+            yield turn
+        finally:
+            if turn.is_held:
+                self._pass_on()
+
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """A turn's part of `lent`: whoever waits has it within the block."""
+        self._lent += 1
+        self._pass_on()
         try:
             yield
         finally:
-            self._pass_on()
+            self._lent -= 1
+
+    async def take_back(self) -> None:
+        """The rest of it: a turn again, before those who wait for their first."""
+        if self._closed:
+            raise stopping()
+        if self._free:
+            self._free -= 1
+        else:
+            self._returning.append(mine := self._future())
+            await self._given(mine)
 
     def close(self) -> None:
         """Whoever still waits, and whoever comes, gets Overloaded."""
         self._closed = True
+        while self._returning:
+            returning = self._returning.popleft()
+            if not returning.done():
+                returning.set_exception(stopping())
         while self._queue:
             waiting = self._queue.pop()
             if not waiting.done():
@@ -104,9 +155,12 @@ class Turns:
             shed.set_exception(busy())
         return True
 
-    async def _wait(self, caller: str) -> None:
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(caller, mine)
+    @staticmethod
+    def _future() -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
+
+    async def _given(self, mine: asyncio.Future[None]) -> None:
+        """Wait until it is done: a turn was given."""
         try:
             await mine
         except asyncio.CancelledError:
@@ -115,8 +169,8 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        while self._queue:
-            following = self._queue.pop()
+        while self._returning or self._queue:
+            following = self._returning.popleft() if self._returning else self._queue.pop()
             if not following.done():
                 following.set_result(None)
                 return

@@ -16,6 +16,7 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
+from service.vision.containers.pixels import require_pixels
 from service.vision.file_kinds import is_photo, refusal
 from service.vision.messages import silence
 from service.vision.repairs import repaired
@@ -84,12 +85,6 @@ class Photo:
         """In pixels."""
         return max(self.size)
 
-    def upright_size(self, decoded: Image.Image) -> tuple[int, int]:
-        """Width and height at full size of the photo that was decoded to this picture, whatever its reduction."""
-        width, height = self.size
-        turned = (decoded.width > decoded.height) != (width > height)
-        return (height, width) if turned else (width, height)
-
     def reduction_to(self, longer_side: int) -> int:
         """By how much to reduce the photo to have at most so many pixels on the longer side: 1, 2, 4 or 8 times.
 
@@ -120,14 +115,25 @@ def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str,
     Raises ImageTooLarge beyond `max_bytes` or `max_pixels`, UnsupportedFormat for what is not in `formats`,
     InvalidImage for an empty or damaged file.
     """
+    require_bytes(photo, max_bytes)
+    size = _repaired_if_damaged(photo, lambda content: _open(content, formats).size)
+    require_pixels(size, max_pixels)
+    return Photo(photo, formats, size)
+
+
+def require_bytes(photo: bytes, max_bytes: int) -> None:
+    """Raises InvalidImage for no bytes at all, ImageTooLarge for too many."""
     if not photo:
         raise InvalidImage("The image is empty; send the bytes of a photo.")
     if len(photo) > max_bytes:
         raise ImageTooLarge(f"The image has more than {max_bytes} bytes; send a smaller one.")
-    width, height = _repaired_if_damaged(photo, lambda content: _open(content, formats).size)
-    if width * height > max_pixels:
-        raise ImageTooLarge(f"The image has {width}×{height} pixels, more than {max_pixels}; send a smaller one.")
-    return Photo(photo, formats, (width, height))
+
+
+def upright_size(size: tuple[int, int], decoded: Image.Image) -> tuple[int, int]:
+    """Width and height at full size, upright, of a photo whose head has `size` and which was decoded to a picture."""
+    width, height = size
+    turned = (decoded.width > decoded.height) != (width > height)
+    return (height, width) if turned else (width, height)
 
 
 def decode(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:

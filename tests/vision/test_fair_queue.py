@@ -165,3 +165,58 @@ class TestTurns:
         work.go_on.set()
         tasks += work.begin("c")
         assert [type(each) for each in await outcomes(tasks)] == [type(None)] + [Overloaded] * 3
+
+
+class TestALentTurn:
+    async def test_others_work_meanwhile_and_it_comes_back_before_new_ones(self) -> None:
+        turns, order = Turns(1, max_waiting=10), []
+        decoded = asyncio.Event()
+
+        async def unusual() -> None:
+            async with turns.turn("camera") as turn:
+                async with turn.lent():
+                    await decoded.wait()
+                order.append("unusual")
+
+        async def door(name: str) -> None:
+            async with turns.turn("door"):
+                order.append(name)
+                decoded.set()
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(asyncio.gather(unusual(), door("first"), door("second")), 5)
+        assert order == ["first", "unusual", "second"]
+        assert turns.waiting == 0
+
+    async def test_it_counts_as_waiting(self) -> None:
+        turns = Turns(1, max_waiting=1)
+        async with turns.turn("camera") as turn, turn.lent():
+            assert turns.waiting == 1
+            with pytest.raises(Overloaded):
+                async with turns.turn("door"):
+                    pass
+
+    async def test_one_who_gives_up_meanwhile_leaves_no_turn_taken_nor_given_twice(self) -> None:
+        turns = Turns(1, max_waiting=10)
+
+        async def unusual(forever: asyncio.Event) -> None:
+            async with turns.turn("camera") as turn, turn.lent():
+                await forever.wait()
+
+        task = asyncio.create_task(unusual(asyncio.Event()))
+        await asyncio.sleep(0)
+        async with turns.turn("door"):
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert turns.waiting == 0
+        async with turns.turn("door"):
+            assert turns.waiting == 1
+
+    async def test_closing_refuses_who_wants_it_back(self) -> None:
+        turns = Turns(1, max_waiting=10)
+        with pytest.raises(Overloaded):
+            async with turns.turn("camera") as turn, turn.lent():
+                turns.close()
+        assert turns.waiting == 0

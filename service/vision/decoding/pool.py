@@ -1,0 +1,139 @@
+"""Decodes in processes what could keep a worker busy: few, started early, replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from typing import Literal
+
+from service.errors import DecodingStopped, ImageTooLarge, ImplausibleImage, InvalidImage, Overloaded, UnsupportedFormat
+from service.vision.decoding.child import Decoded, DecodingChild, was_out_of_time
+from service.vision.decoding.frames import Answer, Order
+
+log = logging.getLogger(__name__)
+
+CLOCK_TIMES = 4
+"""How much longer decoding may take by the clock than of processor time: other work goes first."""
+
+Reason = Literal["deadline", "crash", "left"]
+"""Why decoding was stopped: too long, the process died by itself, or nobody waits for the photo any more."""
+
+_ERRORS: dict[str, type[InvalidImage]] = {
+    each.__name__: each for each in (InvalidImage, ImageTooLarge, ImplausibleImage, UnsupportedFormat)
+}
+
+
+class DecodingPool:
+    """Up to `processes` of them; made inside a running event loop, and closed there.
+
+    A photo has `limit_s` seconds of processor time, and four times that by the clock. `on_stopped` is called with the
+    reason for each decoding that was cut off.
+    """
+
+    def __init__(self, processes: int, limit_s: float, on_stopped: Callable[[Reason], None] = lambda _: None) -> None:
+        self._limit_s = limit_s
+        self._on_stopped = on_stopped
+        self._free = asyncio.Semaphore(processes)
+        self._starting: list[asyncio.Task[DecodingChild]] = []
+        self._idle: list[DecodingChild] = []
+        self._busy: set[DecodingChild] = set()
+        self._closed = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that are ready or decode."""
+        return [child.pid for child in (*self._idle, *self._busy)]
+
+    def start(self) -> None:
+        """Have one more process started, beside everything else."""
+        self._starting.append(asyncio.create_task(DecodingChild.start(self._limit_s), name="decoding process"))
+
+    async def decode(self, photo: bytes, order: Order) -> Decoded:
+        """The photo as the order wants it.
+
+        Raises what images.decode raises, and DecodingStopped where it took too long or killed its process; Overloaded
+        where the pool is closed or no process can be had.
+        """
+        async with self._free:
+            child = await self._take()
+            self._busy.add(child)
+            try:
+                async with asyncio.timeout(self._limit_s * CLOCK_TIMES):
+                    answer, decoded = await child.ask(photo, order)
+            except TimeoutError:
+                raise await self._replace(child, "deadline") from None
+            except (EOFError, OSError, ValueError):
+                raise await self._replace(child, None) from None
+            except asyncio.CancelledError:
+                await asyncio.shield(self._replace(child, "left"))
+                raise
+            self._busy.discard(child)
+            self._idle.append(child)
+        if decoded is None:
+            raise _error(answer)
+        return decoded
+
+    async def close(self) -> None:
+        """Kill the processes; who still waits for one gets Overloaded."""
+        self._closed = True
+        for starting in self._starting:
+            starting.cancel()
+        for child in self._busy:
+            child.terminate()
+        await asyncio.gather(*(child.gone() for child in self._busy))  # who asked them closes what is left
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        await asyncio.gather(*(child.kill() for child in self._idle))
+        self._idle.clear()
+
+    async def _take(self) -> DecodingChild:
+        """A process that is ready; a new one where none waits for work."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.runs:
+                return child
+            await child.kill()
+        if self._closed:
+            raise _stopping()
+        if not self._starting:
+            self.start()
+        starting = self._starting.pop()
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._starting.append(starting)
+            if self._closed:
+                raise _stopping() from None
+            raise
+        except OSError as error:
+            log.error("A process for decoding photos can't be started: %s", error)
+            raise Overloaded("The image can't be decoded now; try again in a moment.") from None
+
+    async def _replace(self, child: DecodingChild, reason: Reason | None) -> DecodingStopped | Overloaded:
+        """End and replace a process that can't go on; the error of the photo that it had."""
+        status = await (child.kill() if reason else child.ended())
+        self._busy.discard(child)
+        if self._closed:
+            return _stopping()
+        self.start()
+        reason = reason or ("deadline" if was_out_of_time(status) else "crash")
+        self._on_stopped(reason)
+        if reason == "crash":
+            how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+            log.error("The process %d that decoded a photo ended %s", child.pid, how)
+            return DecodingStopped("The image made its reader fail; save it anew as JPEG.")
+        if reason == "deadline":
+            log.warning("Decoding a photo took more than %g s and was stopped", self._limit_s)
+        return DecodingStopped(f"Decoding the image took more than {self._limit_s:g} s; save it anew as JPEG.")
+
+
+def _stopping() -> Overloaded:
+    return Overloaded("The service is stopping; try again in a moment.")
+
+
+def _error(answer: Answer) -> InvalidImage:
+    if answer.error in _ERRORS:
+        return _ERRORS[answer.error](answer.sentence)
+    log.error("A photo could not be decoded for a reason that nobody foresaw: %s", answer.sentence)
+    return InvalidImage("The image is damaged; send it again.")
