@@ -27,6 +27,9 @@ COMMANDS = {
         "indexer.commands.stats",
         "Say how many faces and remarks a gallery holds, on how much disk, of which model.",
     ),
+    "list": ("indexer.commands.list_", "List the faces of a gallery, as a table or as JSON."),
+    "show": ("indexer.commands.show", "Show all that is kept of a face or of a person, and write the picture."),
+    "remove": ("indexer.commands.remove", "Remove a face, or all faces of a person, for good."),
     "calibrate": (
         "indexer.commands.calibrate",
         "Measure a gallery's error rates with its own faces, and propose a threshold.",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import aiohttp
+from yarl import URL
 
 from service.errors import FaceServiceError, InvalidSettings, StoreUnavailable
 
@@ -50,9 +54,22 @@ class ServiceAccess:
         """Where it listens, without a slash at its end."""
         return self._url
 
-    async def get(self, path: str, gallery: str | None = None) -> dict[str, Any]:
-        """The JSON object that GET answers."""
-        return await self._ask("GET", path, gallery)
+    async def get(
+        self, path: str, gallery: str | None = None, query: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """The JSON object that GET answers; the path is percent-encoded."""
+        return await self._ask("GET", path, gallery, query=query)
+
+    async def delete(self, path: str, gallery: str | None = None) -> dict[str, Any]:
+        """The JSON object that DELETE answers, an empty one for an answer without content."""
+        return await self._ask("DELETE", path, gallery)
+
+    def required(self, answer: Mapping[str, Any], member: str, kind: type) -> Any:
+        """A member of an answer. Raises StoreUnavailable where it isn't there, or of another kind."""
+        value = answer.get(member)
+        if not isinstance(value, kind):
+            raise self._foreign()
+        return value
 
     async def send(self, path: str, gallery: str | None, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """The JSON object that POST answers to a body that is sent as it comes."""
@@ -74,7 +91,7 @@ class ServiceAccess:
     async def _ask(self, method: str, path: str, gallery: str | None, **options: Any) -> dict[str, Any]:
         async with self._answer(method, path, gallery, **options) as response:
             try:
-                answer = json.loads(await response.read())
+                answer = {} if response.status == HTTPStatus.NO_CONTENT else json.loads(await response.read())
             except ValueError:
                 answer = None
         if not isinstance(answer, dict):
@@ -83,15 +100,22 @@ class ServiceAccess:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, path: str, gallery: str | None, **options: Any
+        self,
+        method: str,
+        path: str,
+        gallery: str | None,
+        query: Mapping[str, str] = MappingProxyType({}),
+        **options: Any,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        query = {} if gallery is None else {"gallery": gallery}
+        asked = {**query, **({} if gallery is None else {"gallery": gallery})}
+        target = f"{self._url}{path}{'?' if asked else ''}{urlencode(asked, quote_via=quote)}"
         try:
-            async with self._session.request(method, self._url + path, params=query, **options) as response:
+            # As it is: a remark may be `..` or have a slash.
+            async with self._session.request(method, URL(target, encoded=True), **options) as response:
                 if not response.ok:
                     raise self._problem(await response.read())
                 yield response
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):
             raise InvalidSettings(f"--service {self._url} is no address; write http://HOST:PORT.") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise StoreUnavailable(

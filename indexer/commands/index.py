@@ -18,6 +18,7 @@ from pathlib import Path
 
 from indexer.commands.optimize import build_index
 from indexer.importing.local_engine import FACES
+from indexer.importing.names import UTF8, Names, known_encoding
 from indexer.importing.photo_files import REMARKS, Item, Photo, find_photos
 from indexer.importing.pipeline import Pipeline
 from indexer.importing.report import Report
@@ -51,6 +52,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a photo's remark: the name of its folder (default), the file's own without suffix, or its path",
     )
     parser.add_argument(
+        "--encoding",
+        type=_encoding,
+        default=UTF8,
+        metavar="NAME",
+        help="what names of files and folders and the CSV file are written in, as gbk, big5 or shift_jis; else UTF-8",
+    )
+    parser.add_argument(
         "--faces",
         choices=list(FACES),
         default="one",
@@ -77,6 +85,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _encoding(text: str) -> str:
+    try:
+        return known_encoding(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _gallery(text: str) -> str:
     if not GALLERY.fullmatch(text):
         raise argparse.ArgumentTypeError("must have up to 64 of a to z, 0 to 9, - and _, the first a letter or digit")
@@ -88,9 +103,9 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     _check(arguments)
     if arguments.workers and not arguments.ray:
         settings = replace(settings, threads=arguments.workers)
-    find = find_photos(arguments.source, arguments.remark)
+    find = find_photos(arguments.source, arguments.remark, arguments.encoding)
     async with open_target(settings, arguments) as opened_target:
-        with Report(arguments.report or _report_path(settings)) as report:
+        with Report(arguments.report or _report_path(settings), Names(arguments.encoding)) as report:
             try:
                 stopped = await _import(find, opened_target, report, arguments)
                 if not stopped and settings.qdrant_url is None and opened_target.added():

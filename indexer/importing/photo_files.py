@@ -6,25 +6,20 @@ import csv
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
+from indexer.importing.names import UTF8, Names, UnreadableName, is_text, not_of
 from indexer.importing.outcomes import Line, Outcome
-from service.errors import FaceServiceError
+from indexer.importing.tables import BadRow, Table, UnreadableSource
 from service.values import MAX_REMARK
 
 SORTED_AT_ONCE = 4096
 """Names of a folder that are in memory together, and sorted; a larger folder comes in as many pieces as it takes."""
 
 REMARKS = ("folder", "file", "path")
-
-
-class UnreadableSource(FaceServiceError):
-    """There is no such folder or CSV file, or it can't be read."""
-
-    code = "bad_source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +37,21 @@ Item = Photo | Line
 """A photo to import, or a line about what can't be one."""
 
 
-def find_photos(source: Path, remark: str) -> Callable[[], Iterator[Item]]:
+def find_photos(source: Path, remark: str, encoding: str = UTF8) -> Callable[[], Iterator[Item]]:
     """How to go through a folder, whose photos have a `remark` of REMARKS, or through a CSV file.
 
-    Raises UnreadableSource where there is neither, or the CSV's first line isn't `path,remark`.
+    Names are written in `encoding`, and the CSV file too, unless its first bytes say another. Raises UnreadableSource
+    where there is neither, or the CSV's first line doesn't name the columns `path` and `remark`.
     """
+    names = Names(encoding)
     try:
         if source.is_dir():
             with os.scandir(source):
-                return lambda: _Walk(source, remark).items()
-        with _open_table(source) as file:
-            if [name.strip().lower() for name in next(csv.reader(file), [])] != ["path", "remark"]:
-                raise UnreadableSource(
-                    f"{source} is no folder, and its first line is not `path,remark` as in a CSV file."
-                )
+                return lambda: _Walk(source, remark, names).items()
+        table = Table.of(source, encoding)
     except (OSError, csv.Error) as error:
         raise UnreadableSource(f"{source} can't be read ({error}); name a folder of photos or a CSV file.") from None
-    return lambda: _listed(source)
+    return lambda: _listed(table, names)
 
 
 Place = tuple[int, int]
@@ -76,8 +69,9 @@ class _Folder:
 class _Walk:
     """One way through a folder, depth first; remembers which links it followed."""
 
-    def __init__(self, root: Path, remark: str) -> None:
+    def __init__(self, root: Path, remark: str, names: Names) -> None:
         self._root = root
+        self._names = names
         self._real_root = root.resolve()
         self._remark = remark
         self._followed: set[Place] = set()
@@ -110,7 +104,10 @@ class _Walk:
         except OSError as error:
             return Line(str(path), Outcome.UNREADABLE, reason=_sentence(error))
         if not stat.S_ISDIR(found.st_mode):
-            return _photo(path, self._remark_of(path), found)
+            try:
+                return _photo(path, self._remark_of(path), found)
+            except UnreadableName as error:
+                return Line(str(path), Outcome.REFUSED, reason=str(error))
         if path.is_symlink() and (reason := self._why_not_follow(path, _place(found), above)):
             return Line(str(path), Outcome.LINK, reason=reason)
         return _Folder(path, _place(found))
@@ -127,9 +124,15 @@ class _Walk:
         return ""
 
     def _remark_of(self, path: Path) -> str:
+        """Raises UnreadableName."""
         if self._remark == "folder":
-            return _text((self._real_root if path.parent == self._root else path.parent).name)
-        return _text(path.stem if self._remark == "file" else str(path.relative_to(self._root)))
+            if path.parent == self._root:
+                return self._names.root(self._real_root.name)
+            return self._names.text(path.parent.name, "The name of its folder")
+        if self._remark == "file":
+            return self._names.text(path.stem, "Its name")
+        parts = path.relative_to(self._root).parts  # no encoding may take the slash for a part of a letter
+        return "/".join(self._names.text(part, "Its path") for part in parts)
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -143,30 +146,31 @@ def _place(folder: os.stat_result) -> Place:
     return folder.st_dev, folder.st_ino
 
 
-def _listed(table: Path) -> Iterator[Item]:
+def _listed(table: Table, names: Names) -> Iterator[Item]:
     """The rows of a CSV file; paths are relative to its folder."""
-    with _open_table(table) as file:
-        rows = csv.reader(file)
-        next(rows, None)
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield _bad_row(table, rows.line_num, f"can't be read ({error})")
-                continue
-            match row:
-                case []:
-                    pass
-                case [path, remark] if path and "\0" not in path:
-                    yield _stat(table.parent / path, _text(remark))
-                case _:
-                    yield _bad_row(table, rows.line_num, "is not `path,remark`")
+    for row in table.rows():
+        if isinstance(row, BadRow):
+            yield _bad_row(table, row.number, row.problem)
+            continue
+        if is_text(row.remark):
+            yield _stat(_path_on_disk(table, row.path, names), row.remark)
+        else:
+            reason = not_of(table.encoding, f"The remark in line {row.number} of the CSV file")
+            yield Line(str(table.file), Outcome.REFUSED, reason=reason)
 
 
-def _bad_row(table: Path, number: int, problem: str) -> Line:
-    return Line(str(table), Outcome.REFUSED, reason=f"Line {number} of the CSV file {problem}; correct it.")
+def _path_on_disk(table: Table, path: str, names: Names) -> Path:
+    """The name may be written on the disk as in the table, or in the encoding of all names there, or in UTF-8."""
+    for encoding in dict.fromkeys((table.encoding, names.encoding)):
+        with suppress(UnicodeError, OSError):
+            there = table.file.parent / os.fsdecode(path.encode(encoding, "surrogateescape"))
+            if there.exists():
+                return there
+    return table.file.parent / path
+
+
+def _bad_row(table: Table, number: int, problem: str) -> Line:
+    return Line(str(table.file), Outcome.REFUSED, reason=f"Line {number} of the CSV file {problem}; correct it.")
 
 
 def _stat(path: Path, remark: str) -> Item:
@@ -186,16 +190,6 @@ def _photo(path: Path, remark: str, found: os.stat_result) -> Item:
         reason = f"Its remark is longer than {MAX_REMARK} characters; shorten it."
         return Line(str(path), Outcome.REFUSED, reason=reason)
     return Photo(path, remark, size=found.st_size, modified_ns=found.st_mtime_ns)
-
-
-def _open_table(table: Path) -> TextIO:
-    # Bytes that aren't UTF-8 are kept for paths, which may hold anything.
-    return table.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _text(name: str) -> str:
-    """A remark must be Unicode; bytes of a file's name that aren't UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _sentence(error: OSError) -> str:

@@ -11,8 +11,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Self
 
+from indexer.importing.names import Names, printable
 from indexer.importing.outcomes import Line, Outcome
 from service.errors import FaceServiceError
+
+SHOWN = 5
+"""Failures that the summary names; the report has all."""
 
 
 class ReportUnavailable(FaceServiceError):
@@ -24,9 +28,11 @@ class ReportUnavailable(FaceServiceError):
 class Report:
     """A file of JSON lines, or CSV where its name ends so; and the summary."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin the file; one that is there is replaced. Raises ReportUnavailable."""
+    def __init__(self, path: Path, names: Names | None = None) -> None:
+        """Begin the file; one that is there is replaced. `names` shows paths to people. Raises ReportUnavailable."""
         self.path = path
+        self._names = names or Names()
+        self._first_failed: list[Line] = []
         self.counts: Counter[Outcome] = Counter()
         self._is_csv = path.suffix.lower() == ".csv"
         try:
@@ -49,6 +55,8 @@ class Report:
     def add(self, line: Line) -> None:
         """Count and write one. Raises ReportUnavailable."""
         self.counts[line.outcome] += 1
+        if line.outcome.is_failure and len(self._first_failed) < SHOWN:
+            self._first_failed.append(line)
         row = {**asdict(line), "outcome": line.outcome.value, "milliseconds": round(line.milliseconds, 1)}
         with self._explained():
             if self._is_csv:
@@ -67,9 +75,18 @@ class Report:
         return sum(count for outcome, count in self.counts.items() if outcome.is_failure)
 
     def summary(self) -> str:
-        """A line for each outcome there was, and where the report is."""
+        """A line for each outcome there was, the first failures with their reasons, and where the report is."""
         rows = [f"{self.counts[each]:>12,}  {each.value}" for each in Outcome if self.counts[each]]
-        return "\n".join([*(rows or ["Nothing to import was found."]), f"Report: {self.path}"])
+        report = f"Report: {self.path}"
+        if self._first_failed:
+            rows += ["Not imported:", *map(self._shown, self._first_failed)]
+            if more := self.failed - len(self._first_failed):
+                report = f"and {more:,} more in the report: {self.path}"
+        return "\n".join([*(rows or ["Nothing to import was found."]), report])
+
+    def _shown(self, line: Line) -> str:
+        reason = printable(" ".join(line.reason.split())) or f"It is {line.outcome.value}."
+        return f"  {self._names.shown(line.path)}: {reason}"
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The commands `python -m service devices …`: add, list, disable, enable and rotate devices in their file."""
+"""The commands `python -m service devices …`: add, list, disable, enable, rotate and remove devices in their file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from service.devices.editing import (
     gallery_name,
     list_of,
     printable,
+    remove_entry,
     run_command,
     set_enabled,
+    tell_what_is_granted,
 )
 from service.devices.operations import DEVICE_OPERATIONS
 from service.devices.registry import DEVICES, ID, MAX_SECRETS, read_devices
@@ -28,7 +30,7 @@ _SECRET_BYTES = 32
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `devices` its commands."""
-    commands = parser.add_subparsers(dest="action", required=True, metavar="add|list|disable|enable|rotate")
+    commands = parser.add_subparsers(dest="action", required=True, metavar="add|list|disable|enable|rotate|remove")
     add = commands.add_parser("add", help="make a device and its secret; makes the file where there is none")
     add.add_argument(
         "--operations",
@@ -43,15 +45,19 @@ def describe(parser: argparse.ArgumentParser) -> None:
     enable = commands.add_parser("enable", help="let it in again")
     rotate = commands.add_parser("rotate", help="make a new secret; the one before it works until the next --finish")
     rotate.add_argument("--finish", action="store_true", help="make none, but forget the older of two secrets")
+    remove = commands.add_parser("remove", help="forget a device and its secrets")
     for command in (add, rotate):
         add_secret_out(command)
-    for command in (add, disable, enable, rotate):
+    for command in (add, disable, enable, rotate, remove):
         command.add_argument("id", help="the device's X-Device-Id")
 
 
 def run(options: argparse.Namespace, path: Path | None) -> int:
     """Do what the options of `describe` ask for to the file at `path` (FACE_DEVICES); the exit status."""
-    return run_command(options, path, DEVICES, show=_list, edit=_EDITS.get(options.action, _rotate))
+    status = run_command(options, path, DEVICES, show=_list, edit=_EDITS.get(options.action, remove_entry(DEVICES)))
+    if status == 0:
+        tell_what_is_granted(options, DEVICES, DEVICE_OPERATIONS)
+    return status
 
 
 def _list(path: Path) -> None:
@@ -98,4 +104,5 @@ _EDITS: dict[str, Edit] = {
     "disable": set_enabled(DEVICES),
     "enable": set_enabled(DEVICES),
     "rotate": _rotate,
+    "remove": remove_entry(DEVICES),
 }

@@ -143,6 +143,31 @@ def set_enabled(kind: Kind[Any]) -> Edit:
     return edit
 
 
+def remove_entry(kind: Kind[Any]) -> Edit:
+    """The edit of `remove`. The only entry stays: a file of none would let nobody in, and is no good file."""
+
+    def edit(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> None:
+        entry_of(document, options.id, kind)
+        if len(document) == 1:
+            variable = f"FACE_{kind.noun.upper()}S"
+            raise kind.error(
+                f"{options.id} is the only {kind.noun}; disable it, or unset {variable} and delete the file."
+            )
+        document.remove(options.id)
+
+    return edit
+
+
+def tell_what_is_granted(options: argparse.Namespace, kind: Kind[Any], operations: Collection[str]) -> None:
+    """Say what an entry may do that was added without saying what."""
+    if options.action == "add" and options.operations is None:
+        print(
+            f"WARNING: the {kind.noun} {options.id} may do everything ({', '.join(operations)}), as --operations "
+            "wasn't given. Name what it needs, as in --operations recognise.",
+            file=sys.stderr,
+        )
+
+
 def printable(note: str) -> str:
     """A note on one line of a terminal."""
     return "".join(each if each.isprintable() else "?" for each in note)

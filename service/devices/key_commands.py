@@ -11,12 +11,13 @@ import tomlkit
 from service.devices.editing import (
     Edit,
     add_secret_out,
-    entry_of,
     gallery_names,
     list_of,
     printable,
+    remove_entry,
     run_command,
     set_enabled,
+    tell_what_is_granted,
 )
 from service.devices.keys import KEYS, NAME, digest_of, new_key, read_keys
 from service.devices.operations import OPERATIONS
@@ -43,7 +44,10 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, path: Path | None) -> int:
     """Do what the options of `describe` ask for to the file at `path` (FACE_KEYS); the exit status."""
-    return run_command(options, path, KEYS, show=_list, edit=_EDITS.get(options.action, _remove))
+    status = run_command(options, path, KEYS, show=_list, edit=_EDITS.get(options.action, remove_entry(KEYS)))
+    if status == 0:
+        tell_what_is_granted(options, KEYS, OPERATIONS)
+    return status
 
 
 def _list(path: Path) -> None:
@@ -73,16 +77,9 @@ def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
     return key
 
 
-def _remove(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> None:
-    entry_of(document, options.id, KEYS)
-    if len(document) == 1:
-        raise InvalidKeys(f"{options.id} is the only key; disable it, or unset FACE_KEYS and delete the file.")
-    document.remove(options.id)
-
-
 _EDITS: dict[str, Edit] = {
     "add": _add,
     "disable": set_enabled(KEYS),
     "enable": set_enabled(KEYS),
-    "remove": _remove,
+    "remove": remove_entry(KEYS),
 }

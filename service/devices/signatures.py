@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from service.errors import BadSignature
@@ -122,7 +123,10 @@ def verify(*, secrets: Sequence[str], method: str, target: str, claim: Claim, si
     ahead = int(claim.timestamp) - now
     if abs(ahead) > WINDOW_S:
         offset = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
-        raise BadSignature(f"X-Timestamp is {offset} the service's clock; set the device's clock by the header Date.")
+        raise BadSignature(
+            f"X-Timestamp is {offset} the service's clock, which is at {int(now)} ({_utc(now)}); set the device's "
+            "clock by that or by the header Date."
+        )
     if not holds(secrets, canonical(method=method, target=target, claim=claim), signature):
         raise BadSignature("The signature does not match; check the secret and what is signed.")
 
@@ -133,6 +137,10 @@ def holds(secrets: Sequence[str], message: bytes, signature: str) -> bool:
     for secret in secrets:
         matches |= hmac.compare_digest(_hmac(secret, message), signature)
     return matches
+
+
+def _utc(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _percent_encoded(text: bytes) -> str:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from service.models import selection
 from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.stores.opening import open_store
+from service.stores.opening import may_be_there, open_store
 from service.stores.store import Store
 from service.values import ModelContract
 
@@ -34,6 +34,9 @@ async def open_existing(settings: Settings) -> AsyncIterator[tuple[Store, ModelC
     Raises GalleryInUse while a service has the embedded gallery open, StoreUnavailable.
     """
     store = open_store(settings)
+    if not may_be_there(settings):
+        yield store, None
+        return
     try:
         contract = await store.open()
         if contract is not None:

@@ -26,6 +26,15 @@ def open_store(settings: Settings) -> Store:
     return QdrantStore(connect, settings.qdrant_collection, collection_settings=collection_settings)
 
 
+def may_be_there(settings: Settings) -> bool:
+    """Whether opening the store may find a gallery; where it can't, opening it would leave an empty folder behind."""
+    if settings.qdrant_url is not None:
+        return True
+    from service.stores.edge.folder import is_there
+
+    return is_there(settings.data / "gallery")
+
+
 def open_migration(settings: Settings) -> Migration:
     """For the store that the settings ask for, not yet opened."""
     if settings.qdrant_url is None:

@@ -315,6 +315,29 @@ class TestCommands:
         assert not other.exists()
 
     @pytest.mark.slow
+    def test_a_device_is_forgotten(self, path: Path) -> None:
+        """With its secrets, and nothing else is; the only one can't be, nor one that isn't there."""
+        before = read_devices(path)
+        assert command(path, "remove", "door-7").returncode == 0
+        left = read_devices(path)
+        assert left == {name: each for name, each in before.items() if name != "door-7"}
+        assert "[door-7]" not in path.read_text()
+        assert "no device door-7" in failed(path, "remove", "door-7")
+        for name in list(left)[1:]:
+            assert command(path, "remove", name).returncode == 0
+        [last] = read_devices(path)
+        assert "is the only device; disable it, or unset FACE_DEVICES" in failed(path, "remove", last)
+
+    @pytest.mark.slow
+    def test_what_is_granted_unasked_is_said(self, path: Path) -> None:
+        """To whoever adds a device without naming its operations, and to nobody else."""
+        said = command(path, "add", "door-8").stderr
+        assert "WARNING: the device door-8 may do everything (register, recognise, list, delete)" in said
+        for words in (("add", "door-9", "--operations", "list"), ("disable", "door-8"), ("list",)):
+            assert "WARNING" not in command(path, *words).stderr
+        assert "WARNING" not in failed(path, "add", "door-8")
+
+    @pytest.mark.slow
     def test_what_it_writes_is_toml(self, tmp_path: Path) -> None:
         """Whatever the note."""
         path = tmp_path / "devices.toml"

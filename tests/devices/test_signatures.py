@@ -187,6 +187,15 @@ class TestVerify:
         with pytest.raises(BadSignature, match=f"{said}.*Date"):
             checked(ahead_s)
 
+    def test_a_clock_that_is_off_is_told_the_service_s_time(self) -> None:
+        """In seconds, as a device sends it, and as people read it; nothing else that is expected is told."""
+        claim = Claim(
+            device_id="door-7", timestamp="1700000000", nonce="n" * 16, content_sha256=signatures.EMPTY_SHA256
+        )
+        with pytest.raises(BadSignature, match=r"clock, which is at 1800000000 \(2027-01-15T08:00:00Z\); set") as told:
+            verify(secrets=[SECRET], method="GET", target="/", claim=claim, signature="0" * 64, now=1800000000.9)
+        assert sign(secret=SECRET, method="GET", target="/", claim=claim) not in str(told.value)
+
     def test_either_of_two_secrets(self) -> None:
         """While a device is given a new one, both are right, and no third."""
         checked(0, [SECRET, OLD_SECRET], signed_with=SECRET)

@@ -229,6 +229,25 @@ class TestOutcome:
         assert await run(settings, album / "people.csv") == 0
         assert sorted(face.remark for face, _ in (await faces(settings.data)).values()) == ["Barack", "Joe"]
 
+    async def test_names_in_another_encoding_are_imported_once_it_is_said(
+        self, settings: Settings, album: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Without it they are failures that say so; with it a second run, and a report in CSV, find all known."""
+        folder = Path(os.fsdecode(os.fsencode(album) + "/张三".encode("gbk")))
+        (album / "obama").rename(folder)
+        assert await run(settings, album) == 1
+        assert "The name of its folder isn't UTF-8; say what it is written in" in capsys.readouterr().out
+        before = await faces(settings.data)
+        assert await run(settings, album, "--encoding", "GBK") == 0
+        after = await faces(settings.data)
+        new = {face.remark for face_id, (face, _) in after.items() if face_id not in before}
+        assert (new, len(after)) == ({"张三"}, 4)
+        report = settings.data / "report.csv"
+        assert await run(settings, album, "--encoding", "gbk", "--report", report) == 0
+        assert report.read_text("utf-8", "surrogateescape").count("already known") == 4
+        assert os.fsencode(folder) in report.read_bytes()
+        assert (await faces(settings.data)).keys() == after.keys()
+
     async def test_a_gallery_that_was_deleted_is_filled_again(self, settings: Settings, album: Path) -> None:
         """Its journal goes with it."""
         await run(settings, album)
@@ -461,7 +480,8 @@ class TestTerminal:
         seen = await asyncio.to_thread(_all_of, ours)
         assert await process.wait() == 1
         assert re.search(r"100%\|█+\| 65/65 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ files/s, 1 failed\]", seen), seen
-        assert re.search(r"64  registered\r?\n +1  unreadable\r?\nReport: ", seen)
+        assert re.search(r"64  registered\r?\n +1  unreadable\r?\nNot imported:\r?\n  /.+", seen)
+        assert re.search(r"\r?\nReport: ", seen)
 
 
 def _all_of(descriptor: int) -> str:

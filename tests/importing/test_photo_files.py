@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import tracemalloc
 from itertools import islice
 from pathlib import Path
@@ -11,15 +13,25 @@ import pytest
 
 from indexer.importing import photo_files
 from indexer.importing.outcomes import Line, Outcome
-from indexer.importing.photo_files import Photo, UnreadableSource, find_photos
+from indexer.importing.photo_files import REMARKS, Photo, find_photos
+from indexer.importing.tables import UnreadableSource
 
 
-def found(folder: Path, remark: str = "folder") -> dict[str, str | Outcome]:
+def found(folder: Path, remark: str = "folder", encoding: str = "utf-8") -> dict[str, str | Outcome]:
     """By its path: a photo's remark, or the outcome of what isn't one."""
     return {
         str(each.path): each.remark if isinstance(each, Photo) else each.outcome
-        for each in find_photos(folder, remark)()
+        for each in find_photos(folder, remark, encoding)()
     }
+
+
+NAMES = (("gbk", "张三"), ("gb18030", "㐂𠮷"), ("big5", "陳大文"), ("shift_jis", "表示ソ"), ("euc_kr", "김철수"))
+"""Letters whose second byte is a backslash in some of them."""
+
+
+def touch_bytes(folder: Path, name: bytes) -> Path:
+    """A file whose name has these bytes on the disk."""
+    return touch(Path(os.fsdecode(os.fsencode(folder) + b"/" + name)))
 
 
 def touch(path: Path) -> Path:
@@ -106,12 +118,46 @@ class TestFolder:
         os.mkfifo(tmp_path / "pipe.jpg")
         assert found(tmp_path) == {str(tmp_path / "pipe.jpg"): Outcome.NOT_A_PHOTO}
 
-    def test_names_that_are_not_utf8_become_remarks(self, tmp_path: Path) -> None:
-        """The photo is found under its own name; its remark is Unicode all the same."""
-        folder = os.fsencode(tmp_path) + b"/J\xf6rg"
-        os.mkdir(folder)  # noqa: PTH102 - bytes, as the disk has them
-        path = touch(Path(os.fsdecode(folder)) / "1.jpg")
-        assert found(tmp_path) == {str(path): "J�rg"}
+    @pytest.mark.parametrize("remark", REMARKS)
+    @pytest.mark.parametrize(("encoding", "name"), NAMES)
+    def test_names_are_read_in_the_encoding_that_is_said(
+        self, tmp_path: Path, remark: str, encoding: str, name: str
+    ) -> None:
+        """Of folders and of files; the photo is found under its own name."""
+        path = touch_bytes(tmp_path, f"{name}/{name}.jpg".encode(encoding))
+        expected = {"folder": name, "file": name, "path": f"{name}/{name}.jpg"}[remark]
+        assert found(tmp_path, remark, encoding) == {str(path): expected}
+
+    @pytest.mark.parametrize("remark", REMARKS)
+    @pytest.mark.parametrize(("encoding", "name"), NAMES)
+    def test_names_that_are_not_utf8_are_failures_that_name_the_option(
+        self, tmp_path: Path, remark: str, encoding: str, name: str
+    ) -> None:
+        """Nobody is registered under signs that nobody wrote; the photos beside them are found."""
+        path = touch_bytes(tmp_path, f"{name}/{name}.jpg".encode(encoding))
+        good = touch(tmp_path / "安" / "1.jpg")
+        lines = {str(each.path): each for each in find_photos(tmp_path, remark)()}
+        line = lines[str(path)]
+        assert isinstance(line, Line)
+        assert line.outcome is Outcome.REFUSED
+        assert line.reason.endswith("isn't UTF-8; say what it is written in, as with --encoding gbk.")
+        assert isinstance(lines[str(good)], Photo)
+
+    def test_names_of_another_encoding_than_said_are_failures(self, tmp_path: Path) -> None:
+        touch_bytes(tmp_path, b"\x81\xff/1.jpg")
+        [line] = find_photos(tmp_path, "folder", "gbk")()
+        assert isinstance(line, Line)
+        assert line.reason == "The name of its folder isn't gbk; correct --encoding, or what is written there."
+
+    def test_only_the_name_that_is_the_remark_is_read(self, tmp_path: Path) -> None:
+        path = touch_bytes(tmp_path, b"\xff/Ann.jpg")
+        assert found(tmp_path, "file") == {str(path): "Ann"}
+
+    def test_the_folder_that_a_person_named_may_be_of_utf8_all_the_same(self, tmp_path: Path) -> None:
+        root = tmp_path / "照片"
+        above = touch(root / "1.jpg")
+        below = touch_bytes(root, "张三/2.jpg".encode("gbk"))
+        assert found(root, encoding="gbk") == {str(above): "照片", str(below): "张三"}
 
     def test_a_remark_that_the_gallery_refuses_is_said_here(self, tmp_path: Path) -> None:
         folder = tmp_path
@@ -189,13 +235,73 @@ class TestCsv:
         )
         assert lines[-1].path == good
 
-    @pytest.mark.parametrize("first", ["", "path;remark", "1.jpg,Ann", "\xff\xd8\xff"])
+    @pytest.mark.parametrize("first", ["", "1.jpg,Ann", "\xff\xd8\xff", "\xff\xfe\x00"])
     def test_a_file_without_the_heading_is_refused(self, tmp_path: Path, first: str) -> None:
         """Also a photo that is named by mistake."""
         table = tmp_path / "people.csv"
         table.write_bytes(first.encode("latin-1") + b"\n1.jpg,Ann\n")
         with pytest.raises(UnreadableSource, match="its first line is not `path,remark`"):
             find_photos(table, "folder")
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_what_spreadsheets_save_is_read(self, tmp_path: Path, separator: str, encoding: str) -> None:
+        """Whichever sign separates, whatever begins the file, further columns in any order, and empty rows."""
+        photo = touch(tmp_path / "安.jpg")
+        rows = (("No", "Remark", "Path", "Age"), ("1", "张三, A;B", "安.jpg", "50"), ("", "", "", ""))
+        table = tmp_path / "people.csv"
+        with table.open("w", encoding=encoding, newline="") as file:
+            csv.writer(file, delimiter=separator).writerows(rows)
+        assert found(table) == {str(photo): "张三, A;B"}
+
+    @pytest.mark.parametrize(
+        ("heading", "problem"),
+        [
+            ("path,name", "has no column `remark`, only path, name; correct it."),
+            ("file;remark;age", "has no column `path`, only file, remark, age; correct it."),
+            ("path,remark,remark", "has more than one column `remark`, only path, remark, remark; correct it."),
+        ],
+    )
+    def test_a_column_that_is_missing_or_there_twice_is_named(self, tmp_path: Path, heading: str, problem: str) -> None:
+        table = tmp_path / "people.csv"
+        table.write_text(f"{heading}\n1.jpg,Ann\n")
+        with pytest.raises(UnreadableSource, match=re.escape(problem)):
+            find_photos(table, "folder")
+
+    @pytest.mark.parametrize("on_disk", ["utf-8", "gbk"])
+    def test_a_table_is_read_in_the_encoding_that_is_said(self, tmp_path: Path, on_disk: str) -> None:
+        """Its paths are those of files whose names are written as in the table, or in UTF-8."""
+        photo = touch_bytes(tmp_path, "张三/1.jpg".encode(on_disk))
+        table = tmp_path / "people.csv"
+        table.write_bytes("path,remark\n张三/1.jpg,张三\n".encode("gbk"))
+        assert found(table, encoding="gbk") == {str(photo): "张三"}
+
+    def test_a_table_of_utf8_may_list_files_with_names_in_another_encoding(self, tmp_path: Path) -> None:
+        photo = touch_bytes(tmp_path, "张三.jpg".encode("gbk"))
+        table = tmp_path / "people.csv"
+        table.write_text("\ufeffpath,remark\n张三.jpg,张三\n", "utf-8")
+        assert found(table, encoding="gbk") == {str(photo): "张三"}
+
+    def test_remarks_that_are_not_utf8_are_failures_that_name_the_option(self, tmp_path: Path) -> None:
+        """Line by line; the bytes of a path are its file's name, whatever they are."""
+        touch(tmp_path / "1.jpg")
+        photo = touch_bytes(tmp_path, "张三.jpg".encode("gbk"))
+        table = tmp_path / "people.csv"
+        table.write_bytes(b"path,remark\n1.jpg,%b\n%b.jpg,Ann\n" % ("张三".encode("gbk"), "张三".encode("gbk")))
+        bad, good = find_photos(table, "folder")()
+        assert isinstance(bad, Line)
+        assert bad.reason == (
+            "The remark in line 2 of the CSV file isn't UTF-8; say what it is written in, as with --encoding gbk."
+        )
+        assert (good.path, getattr(good, "remark", None)) == (photo, "Ann")
+
+    def test_a_table_that_breaks_off_within_a_letter_is_read_up_to_there(self, tmp_path: Path) -> None:
+        touch(tmp_path / "1.jpg")
+        table = tmp_path / "people.csv"
+        table.write_bytes("path,remark\n1.jpg,Ann\n1.jpg,B".encode("utf-16") + b"o")
+        items = list(find_photos(table, "folder")())
+        assert isinstance(items[-1], Line)
+        assert items[-1].reason.endswith("aren't utf-16; correct it.")
 
     def test_rows_are_read_as_they_are_needed(self, tmp_path: Path) -> None:
         """The first of a million comes before the second was looked for."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.importing.names import Names
 from indexer.importing.outcomes import Line, Outcome
 from indexer.importing.report import Report, ReportUnavailable
 
@@ -56,9 +57,24 @@ def test_the_summary_counts_each_outcome(tmp_path: Path) -> None:
     report = written(tmp_path / "report.jsonl")
     assert report.summary().splitlines() == [
         *("           1  registered", "           1  unreadable", "           1  hidden"),
+        *("Not imported:", '  /photos/\ufffd.jpg: It is "damaged", in two lines.'),
         f"Report: {tmp_path / 'report.jsonl'}",
     ]
     assert report.failed == 1
+
+
+def test_the_summary_names_the_first_failures(tmp_path: Path) -> None:
+    """In letters, where --encoding says which; the report has the others."""
+    with Report(tmp_path / "report.jsonl", Names("gbk")) as report:
+        for number in range(1, 1008):
+            path = os.fsdecode(f"/照片/{number}\x1b.jpg".encode("gbk"))
+            report.add(Line(path, Outcome.DARK if number % 2 else Outcome.NO_FACE, reason="" if number % 2 else "Why."))
+    assert report.summary().splitlines()[2:] == [
+        "Not imported:",
+        *("  /照片/1\\x1b.jpg: It is dark.", "  /照片/2\\x1b.jpg: Why.", "  /照片/3\\x1b.jpg: It is dark."),
+        *("  /照片/4\\x1b.jpg: Why.", "  /照片/5\\x1b.jpg: It is dark."),
+        f"and 1,002 more in the report: {tmp_path / 'report.jsonl'}",
+    ]
 
 
 def test_lines_are_there_once_flushed(tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ LOCK_LIMIT_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
 
 
+def is_there(folder: Path) -> bool:
+    """Whether a gallery is in the folder, or is about to take its place; opening it makes one otherwise."""
+    return folder.is_dir() or _staged(folder).is_dir()
+
+
 def acquire(folder: Path) -> int:
     """The descriptor of the folder's lock; the system gives it up when this process ends, however it ends.
 

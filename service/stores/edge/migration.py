@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from service.stores.edge.folder import replace_gallery, undo_replacement
+from service.stores.edge.folder import is_there, replace_gallery, undo_replacement
 from service.stores.edge.store import EdgeStore
 from service.values import ModelContract
 
@@ -25,6 +25,8 @@ class EdgeMigration:
 
     async def open(self) -> ModelContract | None:
         """See Migration.open; also raises GalleryInUse while a service runs."""
+        if not is_there(self._folder):
+            return None
         kept = await self.old.open()
         if kept is not None:
             await self.old.bind(kept)
