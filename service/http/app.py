@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from service import __version__
 from service.devices.keys import KeyRegistry
@@ -59,13 +60,17 @@ from service.vision.engine import Engine, open_engine
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> web.Application:
+def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     """The application, for connections.Runner; models and gallery are opened and warmed before its socket is.
+
+    `collectors` count what the metrics tell beside the application's own.
 
     Raises InvalidDevices, InvalidKeys or InvalidSettings at once where nobody could be let in. Its start-up raises
     ModelUnavailable, ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, active_requests = Metrics(), ActiveRequests()
+    for each in collectors:
+        metrics.show(each)
     request_log = RequestLog(metrics, settings.trusted_proxies)
     limits = FormLimits(max_image_bytes=settings.max_bytes, receive_s=settings.receive_s)
     app = web.Application(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from service.http.gallery_size import GallerySize
 
@@ -67,6 +68,10 @@ class Metrics:
             ("face_crops_waiting", "Crops that wait for a batch of the embedder.", crops),
         ):
             Gauge(name, text, registry=self._registry).set_function(waiting)
+
+    def show(self, collector: Collector) -> None:
+        """What another part of the program counts by itself."""
+        self._registry.register(collector)
 
     def show_gallery_size(self, size: GallerySize) -> None:
         """How many faces the gallery has, asked for at each scrape."""

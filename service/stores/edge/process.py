@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.errors import FaceServiceError, StoreUnavailable
+from service.log_writer import LogWriter
 from service.stores.edge.frames import FrameReader, pack
 from service.stores.edge.requests import Request
 
@@ -83,7 +84,8 @@ def main(folder: Path) -> None:
     # Ctrl-C and a service manager's stop reach the whole group; when to leave is for the service to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Through a thread, as the service's own: a log that nobody reads must not hold up the gallery.
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", handlers=[LogWriter()])
     # Whatever a library prints must not land among the frames.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
