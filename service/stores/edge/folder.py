@@ -14,8 +14,8 @@ from service.files import fsync, lock, open_lock, rename_durably, replace_file
 from service.stores.contracts import from_mapping, to_mapping
 from service.values import MAX_FACE_ID, ModelContract
 
-FIELDS = 2
-"""The version of a face's fields: the first knew neither galleries nor people."""
+FIELDS, LEDGER = 2, 3
+"""Versions of the contract: before FIELDS faces had neither galleries nor people, before LEDGER there was none."""
 
 LOCK_LIMIT_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
@@ -42,7 +42,7 @@ def acquire(folder: Path) -> int:
 class FolderContract:
     """What `contract.json` says: the model, how large numbers of faces are, and which fields the faces have.
 
-    `fields` counts the versions of that; it is less than FIELDS where the faces are still to be brought up to date.
+    `fields` counts the versions of that; it is less than LEDGER where the gallery is still to be brought up to date.
     """
 
     model: ModelContract

@@ -48,7 +48,9 @@ class EdgeLink:
     a call after a pause that grows with each failure.
     """
 
-    def __init__(self, folder: Path, *, request_limit_s: float) -> None:
+    def __init__(self, folder: Path, *, request_limit_s: float, opening: str = "first") -> None:
+        """`opening` is an integrity.Opening: how the gallery is opened the first time."""
+        self._opening = opening
         self._folder = folder.absolute()
         self._limit = request_limit_s
         self._process: _EdgeProcess | None = None
@@ -63,7 +65,7 @@ class EdgeLink:
 
         Raises GalleryInUse or StoreUnavailable.
         """
-        process = await _EdgeProcess.start(self._folder)
+        process = await _EdgeProcess.start(self._folder, self._opening)
         self._use(process)
         self._contract = process.contract
         return process.contract
@@ -119,7 +121,7 @@ class EdgeLink:
 
     async def _restart(self) -> None:
         try:
-            process = await _EdgeProcess.start(self._folder)
+            process = await _EdgeProcess.start(self._folder, "again")
             if self._contract not in (None, process.contract):
                 await process.stop()
                 raise StoreUnavailable("The gallery's folder was replaced while the service ran; restart the service.")
@@ -152,11 +154,11 @@ class _EdgeProcess:
         """Done once the process is gone."""
 
     @classmethod
-    async def start(cls, folder: Path) -> _EdgeProcess:
+    async def start(cls, folder: Path, opening: str) -> _EdgeProcess:
         """Start one and wait until it has opened the gallery."""
         root = Path(__file__).parents[3]
         module = "service.stores.edge.process"
-        command = (sys.executable, "-P", "-c", _RUN_MODULE, str(root), module, str(folder))
+        command = (sys.executable, "-P", "-c", _RUN_MODULE, str(root), module, str(folder), opening)
         self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
         try:
             async with asyncio.timeout(START_LIMIT_S):
