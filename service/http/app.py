@@ -183,10 +183,13 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                     "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
                 )
                 warming = asyncio.create_task(engine.warm())
+                app[HEALTH].watch_warming(warming)
                 async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
                     yield
-                await warming
+                await asyncio.wait([warming])
             finally:
+                if HEALTH in app:
+                    await app[HEALTH].close()
                 await size.close()
                 await engine.close()
         finally:

@@ -12,6 +12,7 @@ import qdrant_edge as qdrant
 
 from service.errors import GalleryDamaged, GalleryInUse, StoreUnavailable
 from service.files import fsync_files, rename_durably
+from service.stores.edge.folder import Place
 from service.stores.edge.ledger import Ledger
 from service.stores.edge.verification import digests_now
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
@@ -52,6 +53,7 @@ class DurableShard:
         """`folder` gets `shard/`, and adding stops where its disk has less left than the reserve."""
         self._folder = folder
         self._reserve = disk_reserve_bytes
+        self._place: Place | None = None
         self._edge: qdrant.EdgeShard | None = None
         self._ledger: Ledger | None = None
         self._unsettled: set[int] = set()
@@ -80,6 +82,7 @@ class DurableShard:
         Raises GalleryInUse where another program has it, GalleryDamaged where it can't be loaded.
         """
         path = self._folder / "shard"
+        self._place = Place(self._folder)
         if not path.exists():
             _create(path, dimension)
         try:
@@ -105,6 +108,8 @@ class DurableShard:
 
         What only `adds` may be unannounced after a power cut: nobody was told of it.
         """
+        if self._place is not None:
+            self._place.require()
         if self._ledger is not None and touched:
             self._ledger.announce(touched, durably=not adds)
             self._unsettled.update(touched)
@@ -121,6 +126,8 @@ class DurableShard:
 
     def require_room(self) -> None:
         """Raise StoreUnavailable where the disk is too full to add anything."""
+        if self._place is not None:
+            self._place.require()
         free = shutil.disk_usage(self._folder).free
         if free < self._reserve:
             raise StoreUnavailable(
@@ -152,6 +159,12 @@ class DurableShard:
         """Build the index over what isn't indexed yet."""
         self.edge.optimize()
         self.flush()
+
+    def abandon(self) -> None:
+        """Let go of one that is damaged."""
+        if self._edge is not None:
+            self._edge.close()
+            self._edge = None
 
     def close(self) -> bool:
         """Flush, and let go of it; whether everything is on disk and settled."""

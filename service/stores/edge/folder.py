@@ -38,6 +38,30 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
+class Place:
+    """Where a folder was when it was opened: its files stay open when it is moved or deleted, and nobody finds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._was = _identity(folder)
+
+    def require(self) -> None:
+        """Raise StoreUnavailable where the folder is gone, or another one is in its place."""
+        if _identity(self._folder) != self._was:
+            raise StoreUnavailable(
+                f"The gallery's folder {self._folder} was deleted or moved while the service ran; put it back, and "
+                "restart the service."
+            )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContract:
     """What `contract.json` says: the model, how large numbers of faces are, and which fields the faces have.

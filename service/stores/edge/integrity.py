@@ -51,20 +51,27 @@ def load(folder: Path, shard: DurableShard, dimension: int, opening: Opening) ->
         _refuse(findings)
         seal.break_seal(folder)
     ledger = Ledger(folder / NAME)
-    if not ledger.knows_text(GALLERIES, read_text(folder)):
-        findings.files.append(f"{GALLERIES} is not as it was written, or missing")
-    shard.load(dimension)
-    if opening is Opening.AGAIN:
-        _refuse(verify_ids(shard.edge, ledger))
-    elif broken is None or opening is Opening.INSPECTING:
-        found = verify_all(shard.edge, ledger)
-        found.files = findings.files
-        findings = found
-    else:
-        ledger.note_boot()
-    if opening is not Opening.INSPECTING:
-        _refuse(findings)
+    try:
+        if not ledger.knows_text(GALLERIES, read_text(folder)):
+            findings.files.append(f"{GALLERIES} is not as it was written, or missing")
+        shard.load(dimension)
+        findings.add(_compare(shard, ledger, opening, sealed=broken is not None))
+        if opening is not Opening.INSPECTING:
+            _refuse(findings)
+    except BaseException:
+        shard.abandon()
+        ledger.close()
+        raise
     return ledger, findings
+
+
+def _compare(shard: DurableShard, ledger: Ledger, opening: Opening, *, sealed: bool) -> Findings:
+    if opening is Opening.AGAIN:
+        return verify_ids(shard.edge, ledger)
+    if opening is Opening.INSPECTING or not sealed:
+        return verify_all(shard.edge, ledger)
+    ledger.note_boot()
+    return Findings(faces=ledger.count(), expected=ledger.count())
 
 
 def _shard_gone(folder: Path, shard: DurableShard) -> Ledger | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from service.errors import GalleryDamaged, StoreUnavailable
+from service.files import replace_file
 from service.stores.contracts import require
 from service.stores.edge import filters, integrity, upgrade
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
@@ -15,6 +16,7 @@ from service.stores.edge.folder import (
     FIELDS,
     LEDGER,
     FolderContract,
+    Place,
     acquire,
     finish_replacement,
     read_contract,
@@ -52,6 +54,7 @@ class Shard:
         finish_replacement(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = acquire(folder)
+        self._place = Place(folder)
         self._ledger: Ledger | None = None
         try:
             self._load(opening)
@@ -135,6 +138,12 @@ class Shard:
             self._keep({other: entry for other, entry in self._galleries.items() if other != name})
         return True
 
+    def probe_write(self) -> None:
+        """See Store.probe_write."""
+        self._place.require()
+        self._shard.require_room()
+        replace_file(self._folder / "probe", "")
+
     def optimize(self) -> None:
         """See Store.optimize."""
         self._shard.optimize()
@@ -157,7 +166,11 @@ class Shard:
             if whole:
                 write_seal(self._folder)
         finally:
-            os.close(self._lock)
+            self.close_lock()
+
+    def close_lock(self) -> None:
+        """Give the folder up as it is."""
+        os.close(self._lock)
 
     def _new_ledger(self) -> Ledger:
         try:

@@ -38,6 +38,14 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self.files or self.damaged or self.missing or self.indexes)
 
+    def add(self, other: Findings) -> None:
+        """What was found about the faces, beside what was found about files."""
+        self.faces, self.expected = other.faces, other.expected
+        self.files += other.files
+        self.damaged |= other.damaged
+        self.missing += other.missing
+        self.indexes += other.indexes
+
     def in_words(self) -> str:
         """For the end of a sentence."""
         parts = list(self.files[:3])
@@ -153,7 +161,7 @@ def _wrong_indexes(edge: qdrant.EdgeShard, tally: _Tally, seen: set[int]) -> lis
     wrong = []
     for name, counter in tally.values.items():
         hits: list[Any] = edge.facet(qdrant.FacetRequest(name, len(counter) + 1, exact=True)).hits
-        if {hit.value: hit.count for hit in hits} != counter:
+        if {hit.value: hit.count for hit in hits if hit.count} != counter:  # what was removed may still be named
             wrong.append(f"the index of {name} doesn't find what the faces say")
     order = qdrant.OrderBy(REGISTERED_AT, qdrant.Direction.Asc, None)
     request = qdrant.ScrollRequest(limit=len(seen) + 1, with_payload=False, with_vector=False, order_by=order)
