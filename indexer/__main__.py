@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of every cluster that it starts
     try:
         settings = Settings.from_env(os.environ)
-        configure(settings.log_format, settings.log_level)
+        configure(settings.log_format, settings.log_level, logging.StreamHandler())
         return asyncio.run(_until_told(import_module(COMMANDS[arguments.command][0]).run(settings, arguments)))
     except FaceServiceError as error:
         print(error, file=sys.stderr)

@@ -17,6 +17,7 @@ from service.devices import key_commands
 from service.errors import FaceServiceError
 from service.http.app import create_app
 from service.http.serving import serve
+from service.log_writer import DroppedLines, LogWriter
 from service.logs import configure
 from service.manual import manual
 from service.memory import return_memory
@@ -68,20 +69,22 @@ def _serve() -> int:
     return_memory()
     try:
         settings = Settings.from_env(os.environ)
-        configure(settings.log_format, settings.log_level)
+    except FaceServiceError as error:
+        print(f"The service can't start: {error}", file=sys.stderr)
+        return 1
+    log_writer = LogWriter()
+    configure(settings.log_format, settings.log_level, log_writer)
+    try:
         log.info(
             "Face service %s, Python %s, OpenVINO %s, %s %s.",
             *(__version__, platform.python_version(), openvino_version(), platform.system(), platform.machine()),
         )
-        asyncio.run(serve(create_app(settings), settings.host, settings.port))
+        asyncio.run(serve(create_app(settings, DroppedLines(log_writer)), settings.host, settings.port))
     except FaceServiceError as error:
-        print(f"The service can't start: {error}", file=sys.stderr)
+        log_writer.say(f"The service can't start: {error}")
         return 1
     except OSError as error:
-        print(
-            f"The service can't start: {error.strerror or error}; FACE_HOST and FACE_PORT set the address.",
-            file=sys.stderr,
-        )
+        log_writer.say(f"The service can't start: {error.strerror or error}; FACE_HOST and FACE_PORT set the address.")
         return 1
     return 0
 

@@ -41,7 +41,8 @@ FaceServiceError
 ├── Overloaded              more work waiting than the queue holds
 ├── NotReady                no inference and query succeeded lately
 └── StoreUnavailable        the gallery can't be reached or opened
-    └── GalleryInUse        another process has the embedded gallery open
+    ├── GalleryInUse        another process has the embedded gallery open
+    └── GalleryDamaged      the embedded gallery's files are not as they were written
 """
 
 from __future__ import annotations
@@ -218,3 +219,7 @@ class StoreUnavailable(FaceServiceError):
 
 class GalleryInUse(StoreUnavailable):
     code = "gallery_in_use"
+
+
+class GalleryDamaged(StoreUnavailable):
+    code = "gallery_damaged"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -24,9 +23,8 @@ class TextFormatter(logging.Formatter):
         return " ".join([super().formatMessage(record), *fields, *took, *detail])
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send every record of `level` and above to standard error, as `text` or `json`."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(log_format: str, level: str, handler: logging.Handler) -> None:
+    """Send every record of `level` and above to the handler, as `text` or `json`."""
     if log_format == "json":
         names = {"asctime": "time", "levelname": "level", "name": "logger"}
         handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{", rename_fields=names))

@@ -27,6 +27,7 @@ from service.http.middlewares import answer_errors, record_requests
 from service.http.request_log import RequestLog
 from service.http.rest_api.openapi import codes_of
 from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
+from service.log_writer import DroppedLines, LogWriter
 from service.settings import Settings
 from tests.support.code_texts import ANY, slugs_of_errors, texts
 from tests.support.markdown import anchors, code, links, rows, words
@@ -228,6 +229,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gallery_size(size)
+    metrics.show(DroppedLines(LogWriter()))
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
     for family in text_string_to_metric_families((await metrics.render()).decode()):

@@ -26,6 +26,7 @@ SLUGS = {
     "face_small",
     "face_turned",
     "face_uncertain",
+    "gallery_damaged",
     "gallery_in_use",
     "image_too_large",
     "image_too_small",

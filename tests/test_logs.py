@@ -19,7 +19,8 @@ REQUEST = """
 
 def written(log_format: str, level: str, script: str) -> list[str]:
     """The lines that a script writes whose `log` is a logger of the service."""
-    head = f"import logging\nfrom service.logs import configure\nconfigure({log_format!r}, {level!r})\n"
+    head = "import logging\nfrom service.log_writer import LogWriter\nfrom service.logs import configure\n"
+    head += f"configure({log_format!r}, {level!r}, LogWriter())\n"
     head += "log = logging.getLogger('service.x')\n"
     command = [sys.executable, "-c", head + dedent(script)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from service import __version__
 from service.devices.keys import KeyRegistry
@@ -26,6 +27,7 @@ from service.http.authentication import admit_anybody, authenticate
 from service.http.connection_limits import ConnectionLimits
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
+from service.http.crowd_metrics import CrowdMetrics
 from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
 from service.http.gallery_size import GallerySize
@@ -65,13 +67,17 @@ from service.vision.engine import Engine, open_engine
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> web.Application:
+def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     """The application, for connections.Runner; models and gallery are opened and warmed before its socket is.
+
+    `collectors` count what the metrics tell beside the application's own.
 
     Raises InvalidDevices, InvalidKeys or InvalidSettings at once where nobody could be let in. Its start-up raises
     ModelUnavailable, ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
     metrics, active_requests = Metrics(), ActiveRequests()
+    for each in collectors:
+        metrics.show(each)
     request_log = RequestLog(metrics, settings.trusted_proxies)
     limits = FormLimits(max_image_bytes=settings.max_bytes, receive_s=settings.receive_s)
     app = web.Application(
@@ -88,7 +94,7 @@ def create_app(settings: Settings) -> web.Application:
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
     app[REMARK_CHARSET], app[SEND_S] = settings.remark_charset, float(settings.send_s)
     app[UPLOADS], app[CONNECTION_LIMITS] = Uploads(settings.max_uploads_bytes), _connection_limits(settings)
-    metrics.show_crowd(app[CONNECTION_LIMITS], app[UPLOADS])
+    metrics.show(CrowdMetrics(app[CONNECTION_LIMITS], app[UPLOADS]))
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
@@ -198,10 +204,13 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                     "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
                 )
                 warming = asyncio.create_task(engine.warm())
+                app[HEALTH].watch_warming(warming)
                 async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
                     yield
-                await warming
+                await asyncio.wait([warming])
             finally:
+                if HEALTH in app:
+                    await app[HEALTH].close()
                 await size.close()
                 await engine.close()
         finally:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
-from service.http.connection_limits import ConnectionLimits
-from service.http.crowd_metrics import CrowdMetrics
 from service.http.gallery_size import GallerySize
-from service.http.uploads import Uploads
 
 _STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -86,9 +84,9 @@ class Metrics:
         ):
             Gauge(name, text, registry=self._registry).set_function(waiting)
 
-    def show_crowd(self, limits: ConnectionLimits, uploads: Uploads) -> None:
-        """How many connections and bytes of photos there are, and what was too much, asked at each scrape."""
-        self._registry.register(CrowdMetrics(limits, uploads))
+    def show(self, collector: Collector) -> None:
+        """What another part of the program counts by itself."""
+        self._registry.register(collector)
 
     def show_gallery_size(self, size: GallerySize) -> None:
         """How many faces the gallery has, asked for at each scrape."""

@@ -147,6 +147,9 @@ class Store(Protocol):
     async def figures(self) -> Figures:
         """Faces and remarks exactly, what the index covers about; may take seconds."""
 
+    async def probe_write(self) -> None:
+        """Raise StoreUnavailable where it is known that nothing could be registered now; nothing stays written."""
+
     async def optimize(self) -> None:
         """Make searching fast after many faces were added, where the engine doesn't do so by itself.
 

@@ -215,10 +215,10 @@ def test_nothing_of_what_libraries_say_reaches_standard_error(tmp_path: Path, po
         encode(portrait, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40)
     )
     script = (
-        "import sys; from pathlib import Path\n"
+        "import logging, sys; from pathlib import Path\n"
         "from service.errors import InvalidImage; from service.logs import configure\n"
         "from service.vision.images import decode\n"
-        "configure('text', 'DEBUG')\n"
+        "configure('text', 'DEBUG', logging.StreamHandler())\n"
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
         "    try:\n"
         "        decode(path.read_bytes(), max_bytes=10**6, max_pixels=10**6)\n"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import qdrant_edge as qdrant
 
-from service.errors import GalleryInUse, StoreUnavailable
+from service.errors import GalleryDamaged, GalleryInUse, StoreUnavailable
 from service.files import fsync_files, rename_durably
+from service.stores.edge.folder import Place
+from service.stores.edge.ledger import Ledger
+from service.stores.edge.verification import digests_now
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
 
@@ -48,7 +53,10 @@ class DurableShard:
         """`folder` gets `shard/`, and adding stops where its disk has less left than the reserve."""
         self._folder = folder
         self._reserve = disk_reserve_bytes
+        self._place: Place | None = None
         self._edge: qdrant.EdgeShard | None = None
+        self._ledger: Ledger | None = None
+        self._unsettled: set[int] = set()
         self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
         self._unflushed = 0
 
@@ -64,12 +72,17 @@ class DurableShard:
         """Whether there are writes that only the log of writes holds."""
         return self._unflushed > 0
 
+    def exists(self) -> bool:
+        """Whether there is one to be loaded."""
+        return (self._folder / "shard").exists()
+
     def load(self, dimension: int) -> None:
         """Load the shard, or make it where there is none, or a service was killed before it could.
 
-        Raises GalleryInUse where another program has it, StoreUnavailable where it is damaged.
+        Raises GalleryInUse where another program has it, GalleryDamaged where it can't be loaded.
         """
         path = self._folder / "shard"
+        self._place = Place(self._folder)
         if not path.exists():
             _create(path, dimension)
         try:
@@ -79,19 +92,42 @@ class DurableShard:
             if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
                 raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
             log.exception("Qdrant Edge can't load %s", path)
-            raise StoreUnavailable(
-                f"The gallery in {self._folder} is damaged and can't be opened; restore the folder from a backup, or "
-                "point FACE_DATA at a new one and register the faces again."
-            ) from error
+            raise GalleryDamaged(f"Qdrant Edge can't load {path}: {error!s:.200}") from error
+        except BaseException as panic:
+            if isinstance(panic, (KeyboardInterrupt, SystemExit)):
+                raise
+            # Edge's panics are no Exceptions. This one comes before anything was answered, so it can be told.
+            raise GalleryDamaged(f"Qdrant Edge can't load {path}: {panic!s:.200}") from panic
 
-    def update(self, operation: qdrant.UpdateOperation, *, points: int) -> None:
-        """Write something about so many points; on disk once `sync` has returned."""
-        self.edge.update(operation)
+    def keep_ledger(self, ledger: Ledger) -> None:
+        """From now on, every write is announced there and settled by `sync`."""
+        self._ledger = ledger
+
+    def update(self, operation: qdrant.UpdateOperation, *, touched: Sequence[int] = (), adds: bool = False) -> None:
+        """Write something about faces of these numbers; on disk once `sync` has returned.
+
+        What only `adds` may be unannounced after a power cut: nobody was told of it.
+        """
+        if self._place is not None:
+            self._place.require()
+        if self._ledger is not None and touched:
+            self._ledger.announce(touched, durably=not adds)
+            self._unsettled.update(touched)
         self._unsynced = True
-        self._unflushed += points
+        self._unflushed += max(1, len(touched))
+        self.edge.update(operation)
+
+    def matching(self, which: qdrant.Filter) -> list[int]:
+        """The numbers of all faces that a filter lets through."""
+        found = self.edge.count(qdrant.CountRequest(exact=True, filter=which))
+        request = qdrant.ScrollRequest(limit=max(1, found), filter=which, with_payload=False, with_vector=False)
+        records: list[Any] = self.edge.scroll(request)[0]
+        return [each.id for each in records]
 
     def require_room(self) -> None:
         """Raise StoreUnavailable where the disk is too full to add anything."""
+        if self._place is not None:
+            self._place.require()
         free = shutil.disk_usage(self._folder).free
         if free < self._reserve:
             raise StoreUnavailable(
@@ -107,6 +143,9 @@ class DurableShard:
         if not self._unsynced:
             return
         fsync_files(self._folder / "shard" / "wal")
+        if self._ledger is not None and self._unsettled:
+            self._ledger.settle(digests_now(self.edge, sorted(self._unsettled)))
+            self._unsettled.clear()
         self._unsynced = False
         if self._unflushed >= FLUSH_EVERY:
             self.flush()
@@ -121,11 +160,20 @@ class DurableShard:
         self.edge.optimize()
         self.flush()
 
-    def close(self) -> None:
-        """Flush, and let go of it."""
+    def abandon(self) -> None:
+        """Let go of one that is damaged."""
         if self._edge is not None:
-            self._edge.flush()
             self._edge.close()
+            self._edge = None
+
+    def close(self) -> bool:
+        """Flush, and let go of it; whether everything is on disk and settled."""
+        if self._edge is None:
+            return False
+        self.sync()
+        self._edge.flush()
+        self._edge.close()
+        return not self._unsettled
 
 
 def _config(dimension: int) -> qdrant.EdgeConfig:

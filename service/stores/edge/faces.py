@@ -26,6 +26,8 @@ from service.stores.payload import (
 from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
 from service.values import Embedding, FaceChanges, Nearest, StoredFace
 
+REMOVED_AT_ONCE = 10_000
+
 
 class Faces:
     """See service.stores.store.Store; what is written is on disk once the shard's `sync` has returned."""
@@ -39,16 +41,17 @@ class Faces:
             [face.face_id for face, _ in faces], list(IDENTITY), with_vector=False
         )
         owners = {record.id: record.payload for record in records}
-        outcomes, points = [], []
+        outcomes, points, new = [], [], list[int]()
         for face, embedding in faces:
             payload = to_payload(face)
             outcomes.append(outcome(payload, owners.get(face.face_id)))
             if outcomes[-1] is Added.NEW:
                 owners[face.face_id] = payload  # the same face may come twice
+                new.append(face.face_id)
                 points.append(qdrant.Point(face.face_id, embedding.tolist(), payload))
         if points:
             self._shard.require_room()
-            self._shard.update(qdrant.UpdateOperation.upsert_points(points), points=len(points))
+            self._shard.update(qdrant.UpdateOperation.upsert_points(points), touched=new, adds=True)
         return outcomes
 
     def search(
@@ -121,14 +124,14 @@ class Faces:
         payload = to_changes(changes, gallery=gallery)
         if not self._has(face_id, gallery):
             return False
-        self._shard.update(qdrant.UpdateOperation.set_payload([face_id], payload), points=1)
+        self._shard.update(qdrant.UpdateOperation.set_payload([face_id], payload), touched=[face_id])
         return True
 
     def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove."""
         if not self._has(face_id, gallery):
             return False
-        self._shard.update(qdrant.UpdateOperation.delete_points([face_id]), points=1)
+        self._shard.update(qdrant.UpdateOperation.delete_points([face_id]), touched=[face_id])
         return True
 
     def remove_expired(self, now: datetime) -> int:
@@ -137,10 +140,11 @@ class Faces:
 
     def remove_all(self, which: qdrant.Filter) -> int:
         """Forget all faces that a filter lets through; how many there were."""
-        found = self._shard.edge.count(qdrant.CountRequest(exact=True, filter=which))
-        if found:
-            self._shard.update(qdrant.UpdateOperation.delete_points_by_filter(which), points=found)
-        return found
+        found = self._shard.matching(which)
+        for begin in range(0, len(found), REMOVED_AT_ONCE):
+            some = found[begin : begin + REMOVED_AT_ONCE]
+            self._shard.update(qdrant.UpdateOperation.delete_points([*some]), touched=some)
+        return len(found)
 
     def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""

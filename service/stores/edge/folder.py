@@ -14,8 +14,8 @@ from service.files import fsync, lock, open_lock, rename_durably, replace_file
 from service.stores.contracts import from_mapping, to_mapping
 from service.values import MAX_FACE_ID, ModelContract
 
-FIELDS = 2
-"""The version of a face's fields: the first knew neither galleries nor people."""
+FIELDS, LEDGER = 2, 3
+"""Versions of the contract: before FIELDS faces had neither galleries nor people, before LEDGER there was none."""
 
 LOCK_LIMIT_S = 3.0
 """A service that was just killed needs a moment to leave before its successor finds the folder free."""
@@ -43,11 +43,35 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
+class Place:
+    """Where a folder was when it was opened: its files stay open when it is moved or deleted, and nobody finds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._was = _identity(folder)
+
+    def require(self) -> None:
+        """Raise StoreUnavailable where the folder is gone, or another one is in its place."""
+        if _identity(self._folder) != self._was:
+            raise StoreUnavailable(
+                f"The gallery's folder {self._folder} was deleted or moved while the service ran; put it back, and "
+                "restart the service."
+            )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContract:
     """What `contract.json` says: the model, how large numbers of faces are, and which fields the faces have.
 
-    `fields` counts the versions of that; it is less than FIELDS where the faces are still to be brought up to date.
+    `fields` counts the versions of that; it is less than LEDGER where the gallery is still to be brought up to date.
     """
 
     model: ModelContract

@@ -50,10 +50,10 @@ class People:
     def rename(self, remark: str, new: str, *, gallery: str) -> int:
         """See Store.rename_person."""
         which, payload = filters.only(gallery, remark=remark), to_renaming(new, gallery=gallery)
-        found = self._shard.edge.count(qdrant.CountRequest(exact=True, filter=which))
+        found = self._shard.matching(which)
         if found and new != remark:
-            self._shard.update(qdrant.UpdateOperation.set_payload_by_filter(which, payload), points=found)
-        return found
+            self._shard.update(qdrant.UpdateOperation.set_payload([*found], payload), touched=found)
+        return len(found)
 
     def remove(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""

@@ -1,4 +1,4 @@
-"""The process that owns the embedded gallery, run as `python -m service.stores.edge.process FOLDER`.
+"""The process that owns the embedded gallery, run as `python -m service.stores.edge.process FOLDER OPENING`.
 
 Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests (number,
 requests.Request) come in on stdin and are carried out one after another; answers (number, whether it went well, value
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.errors import FaceServiceError, StoreUnavailable
+from service.log_writer import LogWriter
 from service.stores.edge.frames import FrameReader, pack
 from service.stores.edge.requests import Request
 
@@ -78,12 +79,13 @@ def _sync_and_send(shard: Shard, unsynced: list[Answer], send: Callable[[Answer]
     unsynced.clear()
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, opening: str) -> None:
     """Open the gallery, say so, serve until stdin ends, close."""
     # Ctrl-C and a service manager's stop reach the whole group; when to leave is for the service to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Through a thread, as the service's own: a log that nobody reads must not hold up the gallery.
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", handlers=[LogWriter()])
     # Whatever a library prints must not land among the frames.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -93,22 +95,25 @@ def main(folder: Path) -> None:
         while rest:
             rest = rest[answers.write(rest) :]
 
+    from service.stores.edge.integrity import Opening
     from service.stores.edge.shard import Shard
 
     try:
-        shard = Shard(folder)
+        shard = Shard(folder, opening=Opening(opening))
     except (FaceServiceError, OSError) as error:
         reason = error if isinstance(error, FaceServiceError) else StoreUnavailable(f"{folder} can't be used: {error}.")
         send((0, False, reason))
         return
+    whole = False  # what Edge left when it panicked is compared face by face at the next start
     try:
         send((0, True, shard.contract))
         serve(shard, FrameReader(0), send)
+        whole = True
     except BrokenPipeError:
-        pass  # the service is gone; what was written is on disk
+        whole = True  # the service is gone; what was written is on disk
     finally:
-        shard.close()
+        shard.close(seal=whole)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

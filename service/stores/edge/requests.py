@@ -212,6 +212,15 @@ class ReadFigures(Request[Figures]):
 
 
 @dataclass(frozen=True)
+class ProbeWrite(Request[None]):
+    """See Store.probe_write."""
+
+    def carry_out(self, shard: Shard) -> None:
+        """See Request."""
+        shard.probe_write()
+
+
+@dataclass(frozen=True)
 class Optimize(Request[None]):
     """See Store.optimize."""
 

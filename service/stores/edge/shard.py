@@ -6,34 +6,47 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from service.errors import GalleryDamaged, StoreUnavailable
+from service.files import replace_file
 from service.stores.contracts import require
-from service.stores.edge import filters, upgrade
+from service.stores.edge import filters, integrity, upgrade
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
 from service.stores.edge.faces import Faces
 from service.stores.edge.folder import (
     FIELDS,
+    LEDGER,
     FolderContract,
+    Place,
     acquire,
     finish_replacement,
     read_contract,
     write_contract,
 )
+from service.stores.edge.integrity import Opening
+from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.people import People
 from service.stores.edge.registry import listed, read_galleries, write_galleries
+from service.stores.edge.seal import note_links, write_seal
+from service.stores.edge.verification import Findings
 from service.values import DEFAULT_GALLERY, GalleryEntry, ModelContract
 
 
 class Shard:
     """Holds the folder's lock from the constructor until `close`.
 
-    `folder` gets `lock`, `contract.json`, `galleries.json` and `shard/`. Nothing here may be called from two threads.
+    `folder` gets `lock`, `contract.json`, `galleries.json`, `ledger.sqlite`, `seal.json`, `links.json` and `shard/`.
+    Nothing here may be called from two threads.
     """
 
-    def __init__(self, folder: Path, disk_reserve_bytes: int = DISK_RESERVE_BYTES) -> None:
-        """Take the lock, and load what is there.
+    def __init__(
+        self, folder: Path, disk_reserve_bytes: int = DISK_RESERVE_BYTES, opening: Opening = Opening.FIRST
+    ) -> None:
+        """Take the lock, load what is there, and compare it with what was left.
 
-        Raises GalleryInUse, or StoreUnavailable for a folder that can't be read or is damaged.
+        Raises GalleryInUse, GalleryDamaged, or StoreUnavailable for a folder that can't be read.
         """
+        self.findings = Findings()
+        """What is wrong with a gallery that is opened for INSPECTING."""
         self._folder = folder
         self._shard = DurableShard(folder, disk_reserve_bytes)
         self.faces = Faces(self._shard)
@@ -41,10 +54,35 @@ class Shard:
         finish_replacement(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = acquire(folder)
-        self._kept = read_contract(folder)
-        self._galleries = read_galleries(folder)
-        if self._kept is not None:
-            self._shard.load(self._kept.model.dimension)
+        self._place = Place(folder)
+        self._ledger: Ledger | None = None
+        try:
+            self._load(opening)
+        except GalleryDamaged as error:
+            os.close(self._lock)
+            raise self._damaged(error) from error
+
+    def _load(self, opening: Opening) -> None:
+        self._kept = read_contract(self._folder)
+        self._galleries = read_galleries(self._folder)
+        if self._kept is None:
+            return
+        dimension = self._kept.model.dimension
+        if self._kept.fields < LEDGER and not (self._folder / NAME).exists():
+            self._shard.load(dimension)  # an older version's, of which nothing is known
+            return
+        ledger, self.findings = integrity.load(self._folder, self._shard, dimension, opening)
+        self._use(ledger)
+
+    def _use(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._shard.keep_ledger(ledger)
+
+    def _damaged(self, error: GalleryDamaged) -> GalleryDamaged:
+        return GalleryDamaged(
+            f"The gallery in {self._folder} is damaged: {error}; restore the folder from a backup, or see what is left "
+            "of it with `python -m indexer check`."
+        )
 
     @property
     def contract(self) -> ModelContract | None:
@@ -59,15 +97,20 @@ class Shard:
     def bind(self, contract: ModelContract, *, face_id_bits: int) -> int:
         """See Store.bind; the bits that hold."""
         if self._kept is None:
-            # The contract comes first: a shard without one would be vectors of nobody knows which model.
-            kept = FolderContract(model=contract, face_id_bits=face_id_bits, fields=FIELDS)
+            # First what counts the faces, then whose they are: a shard without these would be vectors of nobody knows
+            # which model, or how many.
+            self._use(self._new_ledger())
+            kept = FolderContract(model=contract, face_id_bits=face_id_bits, fields=LEDGER)
             write_contract(self._folder, kept)
             self._shard.load(contract.dimension)
             self._kept = kept
         require(self._kept.model, contract, elsewhere="point FACE_DATA at a new folder")
-        if self._kept.fields < FIELDS:
-            upgrade.bring_up_to_date(self._shard)
-            self._kept = FolderContract(model=contract, face_id_bits=self._kept.face_id_bits, fields=FIELDS)
+        if self._kept.fields < LEDGER:
+            if self._kept.fields < FIELDS:
+                upgrade.bring_up_to_date(self._shard)
+            if self._ledger is None:
+                self._use(integrity.build_ledger(self._folder, self._shard))
+            self._kept = FolderContract(model=contract, face_id_bits=self._kept.face_id_bits, fields=LEDGER)
             write_contract(self._folder, self._kept)
         return self._kept.face_id_bits
 
@@ -95,9 +138,16 @@ class Shard:
             self._keep({other: entry for other, entry in self._galleries.items() if other != name})
         return True
 
+    def probe_write(self) -> None:
+        """See Store.probe_write."""
+        self._place.require()
+        self._shard.require_room()
+        replace_file(self._folder / "probe", "")
+
     def optimize(self) -> None:
         """See Store.optimize."""
         self._shard.optimize()
+        note_links(self._folder)
 
     def sync(self) -> None:
         """Bring every write so far to the disk."""
@@ -107,15 +157,36 @@ class Shard:
         """Bring the segments up to date on disk, so that the log of writes shrinks and the next start is quick."""
         self._shard.flush()
 
-    def close(self) -> None:
-        """Flush, and give the folder up."""
-        self._shard.close()
+    def close(self, *, seal: bool = True) -> None:
+        """Flush, seal the gallery unless it is damaged, and give the folder up."""
+        try:
+            whole = self._shard.close() and seal and not self.findings and self._ledger is not None
+            if self._ledger is not None:
+                self._ledger.close()
+            if whole:
+                write_seal(self._folder)
+        finally:
+            self.close_lock()
+
+    def close_lock(self) -> None:
+        """Give the folder up as it is."""
         os.close(self._lock)
+
+    def _new_ledger(self) -> Ledger:
+        try:
+            return integrity.new_ledger(self._folder)
+        except GalleryDamaged as error:
+            raise self._damaged(error) from error
 
     def _remove_faces(self, gallery: str) -> None:
         self.faces.remove_all(filters.only(gallery))
         self._shard.sync()
 
     def _keep(self, galleries: dict[str, GalleryEntry]) -> None:
-        write_galleries(self._folder, galleries)
+        write_galleries(self._folder, galleries, self._bound())
         self._galleries = galleries
+
+    def _bound(self) -> Ledger:
+        if self._ledger is None:
+            raise StoreUnavailable("The gallery has not been bound to a model yet.")
+        return self._ledger

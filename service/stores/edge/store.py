@@ -11,14 +11,17 @@ import numpy as np
 from service.errors import StoreUnavailable
 from service.stores import listing
 from service.stores.edge import people_requests, requests
-from service.stores.edge.link import EdgeLink
+from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.listing import Key
 from service.stores.people import PeopleReader, PersonKey, Sighting, name_of, page
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
-REQUEST_LIMIT_S = 30.0
-"""After this long without an answer a request fails."""
+REQUEST_LIMIT_S = 4.5
+"""After this long without an answer a request fails, within the 5 seconds that a probe of readiness takes at most."""
+
+FIGURES_LIMIT_S = 60.0
+"""Counting the remarks of 100,000 faces takes some seconds."""
 
 MANY_FACES_LIMIT_S = 900.0
 """Removing a gallery takes about 0.1 s for 1,000 faces."""
@@ -33,8 +36,11 @@ OPTIMIZE_LIMIT_S = 24 * 3600.0
 class EdgeStore:
     """See service.stores.store.Store; the answers come from `service.stores.edge.process`."""
 
-    def __init__(self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S) -> None:
-        self._link = EdgeLink(folder, request_limit_s=request_limit_s)
+    def __init__(
+        self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S, hang_limit_s: float = HANG_LIMIT_S
+    ) -> None:
+        """A process that answers nothing for `hang_limit_s` is replaced."""
+        self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s)
         self._face_id_bits: int | None = None
 
     async def open(self) -> ModelContract | None:
@@ -153,7 +159,11 @@ class EdgeStore:
 
     async def figures(self) -> Figures:
         """See Store.figures."""
-        return await self._link.call(requests.ReadFigures())
+        return await self._link.call(requests.ReadFigures(), FIGURES_LIMIT_S)
+
+    async def probe_write(self) -> None:
+        """See Store.probe_write; the folder must still be in its place, and something be written there."""
+        await self._link.call(requests.ProbeWrite())
 
     async def optimize(self) -> None:
         """See Store.optimize; no other call is answered meanwhile."""
@@ -162,6 +172,10 @@ class EdgeStore:
     async def close(self) -> None:
         """See Store.close."""
         await self._link.close()
+
+    async def kill(self) -> None:
+        """End the process at once, as a crash does, and start no other."""
+        await self._link.kill()
 
     def _face_reader(self, gallery: str, remark: str | None) -> listing.FaceReader:
         async def keys_from(microseconds: int | None, limit: int) -> list[Key]:

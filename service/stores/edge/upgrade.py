@@ -47,7 +47,7 @@ def complete(shard: DurableShard, records: list[Any]) -> int:
             lacking[each.payload[REMARK]].append(each.id)
     for remark, face_ids in lacking.items():
         fields = {GALLERY: DEFAULT_GALLERY, **person_fields(remark, gallery=DEFAULT_GALLERY)}
-        shard.update(qdrant.UpdateOperation.set_payload([*face_ids], fields), points=len(face_ids))
+        shard.update(qdrant.UpdateOperation.set_payload([*face_ids], fields))
     shard.sync()
     return sum(map(len, lacking.values()))
 
@@ -56,6 +56,6 @@ def make_indexes(shard: DurableShard) -> None:
     """Make those that are missing; the former ones stay as they are."""
     for name, schema in INDEXES.items():
         if name not in shard.edge.info().payload_schema:
-            shard.update(qdrant.UpdateOperation.create_field_index(name, schema), points=1)
+            shard.update(qdrant.UpdateOperation.create_field_index(name, schema))
     shard.sync()
     shard.flush()

@@ -193,6 +193,9 @@ class QdrantStore:
         """See Store.figures."""
         return await reading.figures(self.requests)
 
+    async def probe_write(self) -> None:
+        """See Store.probe_write; a server refuses what it can't write, and is probed by its operator."""
+
     async def optimize(self) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from service.errors import StoreUnavailable
 from service.stores.edge.store import EdgeStore
 from service.stores.store import Added
 from service.values import DEFAULT_GALLERY
-from tests.support.availability import recovers
+from tests.support.availability import fails, recovers
 from tests.support.processes import ROOT
 from tests.support.stored_faces import CONTRACT, embedding, face, fill, numbers
 
@@ -77,6 +78,52 @@ class TestKilledProcess:
         assert await store.add(face(1), embedding(1)) in (Added.NEW, Added.KNOWN)
         assert await store.count() == 1
         await store.close()
+
+    @pytest.mark.slow
+    async def test_a_process_that_hangs_is_replaced(self, folder: Path) -> None:
+        """Requests to it fail soon, those that follow at once, none is answered twice, and what was kept stays."""
+        store = EdgeStore(folder, request_limit_s=0.5, hang_limit_s=1.5)
+        await store.open()
+        await recovers(lambda: store.bind(CONTRACT))
+        await recovers(lambda: store.add(face(1), embedding(1)))
+        number = process_of(store)
+        os.kill(number, signal.SIGSTOP)
+        assert await fails(store.count(), r"within 0\.5 s") < 1
+        assert await fails(store.count(), "is replaced soon") < 0.2
+        await recovers(store.count)
+        assert process_of(store) != number
+        assert await store.count() == 1
+        await store.close()
+
+    @pytest.mark.slow
+    async def test_long_work_is_no_hanging(self, edge: EdgeStore) -> None:
+        """A process that works at what takes long is left to it, though others give up meanwhile."""
+        link = edge._link
+        link._limit, link._hang_limit_s = 0.2, 0.4
+        number = process_of(edge)
+        os.kill(number, signal.SIGSTOP)
+        optimizing = asyncio.create_task(edge.optimize())
+        await asyncio.sleep(0)
+        for _ in range(4):
+            assert await fails(edge.count()) < 1
+        os.kill(number, signal.SIGCONT)
+        await optimizing
+        await recovers(edge.count)
+        assert process_of(edge) == number
+
+    @pytest.mark.slow
+    async def test_a_process_that_dies_at_once_is_not_started_over_and_over(self, edge: EdgeStore) -> None:
+        """Its successor starts at once; those that die soon after their start are followed after growing pauses."""
+        seen: set[int] = set()
+        begin = time.monotonic()
+        while time.monotonic() - begin < 4:
+            with suppress(StoreUnavailable):
+                await edge.count()
+                seen.add(process_of(edge))
+                os.kill(process_of(edge), signal.SIGKILL)
+            await asyncio.sleep(0.01)
+        assert 2 <= len(seen) <= 6
+        assert await recovers(edge.count, within_s=20) < 15
 
     @pytest.mark.slow
     async def test_failing_starts_back_off_and_never_hang(

@@ -82,7 +82,7 @@ async def test_it_is_brought_up_to_date_as_it_is_opened(tmp_path: Path) -> None:
     assert json.loads((folder / "contract.json").read_text()) == {
         **to_mapping(CONTRACT),
         "face_id_bits": 53,
-        "fields": 2,
+        "fields": 3,
     }
 
 
