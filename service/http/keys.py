@@ -30,6 +30,8 @@ REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
 ACTIVE_REQUESTS: web.AppKey[ActiveRequests] = web.AppKey("active_requests")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
+COMPREFACE = web.AppKey("compreface", bool)
+"""Whether the service speaks CompreFace's API, too."""
 REMARK_CHARSET = web.AppKey("remark_charset", str)
 """In which remarks are read that are neither UTF-8 nor say what they are."""
 
