@@ -117,7 +117,7 @@ def is_rest_path(path: str) -> bool:
 
 def is_compreface(request: web.Request) -> bool:
     """Whether the request is for CompreFace's API, which must be on, where there are such a path and method or not."""
-    return request.app[COMPREFACE] and is_compreface_path(request.path)
+    return request.app.get(COMPREFACE, False) and is_compreface_path(request.path)
 
 
 def is_compreface_path(path: str) -> bool:
