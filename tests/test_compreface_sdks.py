@@ -156,8 +156,8 @@ async def test_it_finds_all_that_it_looks_for(client: list[str], running: Runnin
     assert face["subjects"][0]["subject"] == name
     assert 0.5 < face["subjects"][0]["similarity"] < 1
     assert told["recognized"]["plugins_versions"]["calculator"] == "facenet.casia-webface"
-    assert told["compared"]["result"][0]["similarity"] > 0.6635
-    assert told["verified"]["result"][0]["face_matches"][0]["similarity"] > 0.6635
+    assert told["compared"]["result"][0]["similarity"] > 0.5
+    assert told["verified"]["result"][0]["face_matches"][0]["similarity"] > 0.5
     assert len(told["detected"]["result"]) == 1
     assert told["none"]["code"] == 28
     assert told["new"] == {"subject": "Cat"}

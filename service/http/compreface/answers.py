@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from service.http.compreface.queries import FacesQuery
@@ -10,6 +11,9 @@ from service.values import Detection, Embedding
 
 PLACES = 5
 """Decimals of probabilities and similarities."""
+
+_STEEPNESS = 8.0
+"""With it a score of 0.2 beyond the threshold, as two good photos of a person have, is 0.96."""
 
 
 def face(
@@ -45,9 +49,13 @@ def plugins_versions(query: FacesQuery, model: str) -> dict[str, Any]:
     return {"plugins_versions": {"detector": "facenet.MTCNN", "calculator": f"facenet.{model}"}}
 
 
-def similarity(score: float) -> float:
-    """A score, or a cosine, as CompreFace has similarities: 0 to 1."""
-    return round(min(1.0, max(0.0, score)), PLACES)
+def similarity(score: float, threshold: float) -> float:
+    """A score, or a cosine, as CompreFace has similarities: 0 to 1, and 0.5 at the threshold of a match.
+
+    It is a curve of CompreFace's kind, a hyperbolic tangent around the threshold. So clients keep thresholds such as
+    0.5, which mean the same here, though ours differ by model and by the gallery's size.
+    """
+    return round((math.tanh((score - threshold) * _STEEPNESS) + 1) / 2, PLACES)
 
 
 def _box(detection: Detection, size: tuple[int, int]) -> dict[str, Any]:

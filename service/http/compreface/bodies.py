@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StrictStr, ValidationError
 
 from service.errors import UnsupportedBody
-from service.http.compreface.failures import EMPTY_FIELD, MISSING_PART, refuse_as, refused
+from service.http.compreface.failures import CONSTRAINT, EMPTY_FIELD, MISSING_PART, refuse_as, refused
 from service.http.forms import FormLimits, read_parts, too_large
 from service.http.part_contents import photo_of
 from service.http.rest_api.bodies import read_content, read_photo_json
@@ -83,6 +83,7 @@ async def _read_photos(
     if request.content_type == "multipart/form-data":
         refuse_as(request, MISSING_PART)
         photos, _ = await read_parts(request, limits, names)
+        refuse_as(request, CONSTRAINT)
         missing = MISSING_PART
     elif request.content_type == "application/json":
         content = await read_photo_json(request, limits, photos=len(names))

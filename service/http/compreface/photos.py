@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.errors import FaceNotFound, MultipleFaces
 from service.gallery.photos import PhotoReader, Terms, cosine
+from service.gallery.thresholds import NO_THRESHOLD
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.compreface import answers
@@ -23,18 +24,22 @@ from service.vision.engine import Observation
 
 Found = TypeVar("Found")
 
+UNMEASURED_SCORE, UNMEASURED_COSINE = 0.5, 0.7
+"""What is taken for the thresholds of a model that nobody measured: near those of the measured ones."""
+
 
 async def recognize(request: web.Request, limits: FormLimits) -> dict[str, Any]:
-    """Who the faces of a photo are most like, whatever the similarity: it is the client's threshold that decides."""
+    """Who the faces of a photo are most like, whatever the similarity: it is the client that decides."""
     query, count = read_recognition(request)
     reader, timings = request.app[PHOTO_READER], request[TIMINGS]
     terms = Terms(gallery=(await gallery_of(request)).name, limit=count, group_by_remark=True)
     found = await reader.identify(await read_photo(request, limits), terms, timings)
     clear = [each for each in found.faces if reader.problem(each.face.quality) is None]
+    threshold = found.threshold if found.threshold != NO_THRESHOLD else UNMEASURED_SCORE
     result = []
     for each in _chosen(clear, query, lambda identified: identified.face.detection):
         subjects = [
-            {"subject": neighbour.remark, "similarity": answers.similarity(score)}
+            {"subject": neighbour.remark, "similarity": answers.similarity(score, threshold)}
             for neighbour, score in each.candidates
         ]
         result.append({**_told(each.face, query, found.observation, request), "subjects": subjects})
@@ -105,13 +110,16 @@ def _clear(seen: Observation, reader: PhotoReader) -> list[Face]:
 
 
 def _compared(seen: Observation, known: Embedding, query: FacesQuery, request: web.Request) -> list[dict[str, Any]]:
-    """The faces of a photo, each with its similarity to a known face, the most similar first."""
-    faces = _chosen(_clear(seen, request.app[PHOTO_READER]), query, lambda face: face.detection)
-    told = [
-        {**_told(each, query, seen, request), "similarity": answers.similarity(cosine(each.embedding, known))}
-        for each in faces
+    """The faces of a photo, the largest first, each with its similarity to a known face."""
+    reader = request.app[PHOTO_READER]
+    threshold = reader.verification_threshold or UNMEASURED_COSINE
+    return [
+        {
+            **_told(each, query, seen, request),
+            "similarity": answers.similarity(cosine(each.embedding, known), threshold),
+        }
+        for each in _chosen(_clear(seen, reader), query, lambda face: face.detection)
     ]
-    return sorted(told, key=lambda each: -each["similarity"])
 
 
 def _told(face: Face, query: FacesQuery, seen: Observation, request: web.Request) -> dict[str, Any]:

@@ -47,7 +47,7 @@ async def test_every_operation(fresh: CompreFace, portraits: dict[str, bytes]) -
     assert (compared["subject"], compared["similarity"] > 0.99) == ("Bob", True)
     photos = {"source_image": portraits["obama"], "target_image": portraits["biden"]}
     [told] = (await fresh.ask("POST", VERIFY, data=form(**photos)))["result"]
-    assert told["face_matches"][0]["similarity"] < 0.6635
+    assert told["face_matches"][0]["similarity"] < 0.5
     assert len((await fresh.about(portraits["obama"], DETECT))["result"]) == 1
     for path in (f"{FACES}/{first}/img", f"/api/v1/static/any/images/{first}"):
         assert (await fresh.ask("GET", path)).startswith(b"\xff\xd8")
