@@ -18,7 +18,7 @@ from service.http.compreface.bodies import read_photo, read_source_and_target
 from service.http.compreface.operations import Operation
 from service.http.compreface.queries import FacesQuery, read, read_image_id, read_recognition
 from service.http.forms import FormLimits
-from service.http.keys import PHOTO_READER, TIMINGS
+from service.http.keys import GALLERIES, PHOTO_READER, TIMINGS
 from service.values import Detection, Embedding, Face
 from service.vision.engine import Observation
 
@@ -35,7 +35,7 @@ async def recognize(request: web.Request, limits: FormLimits) -> dict[str, Any]:
     terms = Terms(gallery=(await gallery_of(request)).name, limit=count, group_by_remark=True)
     found = await reader.identify(await read_photo(request, limits), terms, timings)
     clear = [each for each in found.faces if reader.problem(each.face.quality) is None]
-    threshold = found.threshold if found.threshold != NO_THRESHOLD else UNMEASURED_SCORE
+    threshold = _threshold(found.threshold, request)
     result = []
     for each in _chosen(clear, query, lambda identified: identified.face.detection):
         subjects = [
@@ -102,6 +102,13 @@ def _chosen(faces: Iterable[Found], query: FacesQuery, detection: Callable[[Foun
     if not sure:
         raise FaceNotFound("No face is clear enough in the photo; send one where a face is large, sharp and well lit.")
     return sure[: query.limit] if query.limit else sure
+
+
+def _threshold(known: float, request: web.Request) -> float:
+    """The score that stands for a match: the known one, or one that is near where there is none."""
+    if known != NO_THRESHOLD:
+        return known
+    return UNMEASURED_COSINE if request.app[GALLERIES].rules.score == "cosine" else UNMEASURED_SCORE
 
 
 def _clear(seen: Observation, reader: PhotoReader) -> list[Face]:

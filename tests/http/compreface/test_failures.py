@@ -110,7 +110,8 @@ class TestSubjects:
     async def test_a_name_must_be_usable(self, compreface: CompreFace) -> None:
         """A text of 1 to 1,024 characters, not all blank, in a body or in a path."""
         for method, path in (("POST", SUBJECTS), ("PUT", f"{SUBJECTS}/Ann")):
-            for body in ({}, {"subject": None}, {"subject": 7}, {"subject": ["x"]}, [], "x"):
+            bodies: list[Any] = [{}, {"subject": None}, {"subject": 7}, {"subject": ["x"]}, [], "x"]
+            for body in bodies:
                 await compreface.fails(400, 5, method, path, json=body)
             for name in ("", "  ", "x" * 1025):
                 await compreface.fails(400, 26, method, path, json={"subject": name})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageFilter
 
 from service.http.compreface import answers
+from service.settings import Settings
+from tests.conftest import MODELS, Start
 from tests.http.compreface.conftest import (
     DETECT,
     FACES,
@@ -56,18 +60,18 @@ class TestRecognize:
         """So clients may keep 0.5, whatever the model and the size of the gallery; more similar is more."""
         await compreface.add(portraits["obama"], "Ann")
         await compreface.add(portraits["astronaut"], "Bob")
-        told = []
+        told, threshold = [], 0.0
         for name in ("obama", "obama2", "obama3", "biden"):
             [face] = (await compreface.about(portraits[name], RECOGNIZE))["result"]
             headers = {"Content-Type": "image/jpeg"}
             async with compreface.http.post("/v1/identify", data=portraits[name], headers=headers) as response:
                 answer = await response.json()
-            [same] = answer["faces"]
+            threshold, [same] = answer["threshold"], answer["faces"]
             assert (face["subjects"][0]["similarity"] >= 0.5) == same["matched"]
             told.append((same["matches"][0]["score"], face["subjects"][0]["similarity"]))
         assert sorted(told) == sorted(told, key=lambda each: each[1])
         assert [similarity > 0.5 for _, similarity in told] == [True, True, True, False]
-        assert answers.similarity(answer["threshold"], answer["threshold"]) == 0.5
+        assert answers.similarity(threshold, threshold) == 0.5
 
     async def test_parameters_say_how_much_is_told(
         self, compreface: CompreFace, portraits: dict[str, bytes], two: bytes
@@ -115,6 +119,25 @@ class TestRecognize:
             smear = jpeg(photo.filter(ImageFilter.GaussianBlur(9)))
         for image, query in ((no_face, ""), (smear, "")):
             await compreface.fails(400, 28, "POST", f"{RECOGNIZE}{query}", data=form(file=image))
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.parametrize(("threshold", "half"), [(-1.0, 0.7), (0.4, 0.4)])
+async def test_where_nothing_was_measured_half_is_a_usual_threshold(
+    start: Start, tmp_path: Path, portraits: dict[str, bytes], threshold: float, half: float
+) -> None:
+    """Of bare cosines, for one; unless the operator sets one."""
+    settings = Settings(data=tmp_path, model_dir=MODELS, model="casia-webface", score="cosine", threshold=threshold)
+    compreface = CompreFace(await start(replace(settings, compreface=True)))
+    await compreface.add(portraits["obama"], "Ann")
+    [face] = (await compreface.about(portraits["obama2"], RECOGNIZE))["result"]
+    async with compreface.http.post(
+        "/v1/identify", data=portraits["obama2"], headers={"Content-Type": "image/jpeg"}
+    ) as response:
+        [same] = (await response.json())["faces"]
+    expected = answers.similarity(same["matches"][0]["similarity"], half)
+    assert face["subjects"][0]["similarity"] == pytest.approx(expected, abs=1e-3)
 
 
 class TestVerify:
