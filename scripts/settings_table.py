@@ -49,6 +49,7 @@ GROUPS = {
     ),
     "Answers": ("THRESHOLD", "FPIR", "SCORE", "ID_BITS", "REMARK_CHARSET", "DELETE_BY_GET"),
     "The console": ("CONSOLE",),
+    "Other programs' APIs": ("COMPREFACE",),
     "Who may ask": ("DEVICES", "DEVICE_RATE", "NONCES_URL", "KEYS", "CORS_ORIGINS"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }

@@ -168,6 +168,7 @@ class Settings(AddressSettings):
         description="How remarks are read that are not UTF-8 and don't say what they are: firmware in China often "
         "sends `gbk`.",
     )
+    compreface: bool = Field(default=False, description="Whether CompreFace's API is there, too (docs/compreface.md).")
     console: bool = Field(default=True, description="Whether `/` is the console, where operators see the gallery.")
     devices: Path | None = Field(
         default=None,

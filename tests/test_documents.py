@@ -21,6 +21,8 @@ from service.errors import FaceServiceError
 from service.http import device_api, routes
 from service.http.active_requests import ActiveRequests
 from service.http.app import create_app
+from service.http.compreface.failures import told_as
+from service.http.compreface.table import NEEDS
 from service.http.gallery_size import GallerySize
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, record_requests
@@ -36,7 +38,7 @@ from tests.support.processes import ROOT
 DOCS = ROOT / "docs"
 REST_API = DOCS / "rest-api.md"
 DEVICE_API, OPERATING = DOCS / "device-api.md", DOCS / "operating.md"
-CONSOLE = DOCS / "console.md"
+CONSOLE, COMPREFACE = DOCS / "console.md", DOCS / "compreface.md"
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 OF_CLIENTS = {"FACE_ID", "FACE_URL", "FACE_KEY"}
@@ -59,6 +61,30 @@ class TestTables:
         assert set(requests_in(DEVICE_API)) == answered - operators - rest - console
         assert set(requests_in(REST_API)) == rest - {("GET", routes.DOCS_STYLE)}
         assert set(requests_in(OPERATING)) == operators
+
+    def test_requests_of_compreface(self) -> None:
+        """Each with what a key must be allowed to do."""
+        assert set(requests_in(COMPREFACE)) == set(NEEDS)
+        needed = [words(row[1]) for row in rows(COMPREFACE, "Request")]
+        assert needed == [[NEEDS[request]] for request in requests_in(COMPREFACE)]
+
+    def test_failures_of_compreface(self) -> None:
+        """Every reason that can be answered there, with its number and status."""
+        told = {
+            reason: (numbers, statuses)
+            for numbers, statuses, reasons, *_ in rows(COMPREFACE, "Code")
+            for reason in words(reasons)
+        }
+        found = [each for each in vars(errors).values() if isinstance(each, type)]
+        classes = {each.code: each for each in found if issubclass(each, FaceServiceError)}
+        of_devices = {"unknown_device", "bad_signature"}
+        for reason in set(slugs_of_errors()) & set(classes) - of_devices:
+            status, number = told_as(classes[reason])
+            if status != 500:
+                numbers, statuses = told.pop(reason)
+                assert str(number) in numbers.split(", ")
+                assert str(status) in statuses.split(", ")
+        assert set(told) == {"unforeseen", *HTTP_CODES.values()}
 
     def test_codes(self) -> None:
         """The numbers and names of the contract."""

@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_DUPLICATE": "allow",
     "FACE_MIRROR": False,
     "FACE_DELETE_BY_GET": True,
+    "FACE_COMPREFACE": False,
     "FACE_CONSOLE": True,
     "FACE_TLS_CERT": None,
     "FACE_TLS_KEY": None,
@@ -97,6 +98,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_ID_BITS": {"31": 31, "53": 53},
     "FACE_THREADS": {"0": 0, "1024": 1024},
     "FACE_MAX_QUEUE": {"1": 1, "100000": 100_000},
+    "FACE_COMPREFACE": {"on": True, "off": False},
     "FACE_CONSOLE": {"off": False, "on": True, "no": False, "yes": True},
     "FACE_DELETE_BY_GET": {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True},
     "FACE_TLS_CERT": {"cert.pem": Path("cert.pem")},
@@ -151,6 +153,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_PRECISION": ["fp16", "F32"],
     "FACE_THREADS": ["-1", "1025", "two"],
     "FACE_MAX_QUEUE": ["0", "x"],
+    "FACE_COMPREFACE": ["8000"],
     "FACE_CONSOLE": ["/console"],
     "FACE_DELETE_BY_GET": ["maybe", "2"],
     "FACE_CORS_ORIGINS": [

@@ -195,10 +195,10 @@ class Gallery:
         return await self._store.count(gallery=self.name)
 
     async def list(
-        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None
+        self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
     ) -> AsyncIterator[StoredFace]:
-        """Every known face, those behind a key only, oldest first; `offset` are skipped, `limit` given at most."""
-        async for face in self._store.scan(offset, limit, gallery=self.name, after=after):
+        """Every known face, those behind a key or of a remark only, oldest first; for the rest see Store.scan."""
+        async for face in self._store.scan(offset, limit, gallery=self.name, after=after, remark=remark):
             if not face.is_expired(self._clock()):
                 yield face
 

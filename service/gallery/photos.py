@@ -134,7 +134,7 @@ class PhotoReader:
         """Whether two photos are about one person. Raises what `verify_remark` raises but UnknownPerson."""
         threshold = self._verification(threshold)
         first, second = await asyncio.gather(self._embedding(photo, timings), self._embedding(other, timings))
-        return Verified(similarity=_cosine(first, second), threshold=threshold)
+        return Verified(similarity=cosine(first, second), threshold=threshold)
 
     async def verify_remark(
         self, photo: bytes, remark: str, threshold: float | None, timings: Timings, *, gallery: str
@@ -159,11 +159,16 @@ class PhotoReader:
         threshold = self._verification(threshold)
         embedding = await self._embedding(photo, timings)
         with timings.measure("search"):
-            faces = await self._store.fetch([face_id], gallery=gallery)
-            known = await self._store.embeddings([face_id], gallery=gallery)
+            known = await self.known_embedding(face_id, gallery=gallery)
+        return Verified(similarity=cosine(embedding, known), threshold=threshold)
+
+    async def known_embedding(self, face_id: int, *, gallery: str) -> Embedding:
+        """That of a known face. Raises UnknownFace or StoreUnavailable."""
+        faces = await self._store.fetch([face_id], gallery=gallery)
+        known = await self._store.embeddings([face_id], gallery=gallery)
         if face_id not in known or face_id not in faces or faces[face_id].is_expired(datetime.now(UTC)):
             raise UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")
-        return Verified(similarity=_cosine(embedding, known[face_id]), threshold=threshold)
+        return known[face_id]
 
     async def _embedding(self, photo: bytes, timings: Timings) -> Embedding:
         """Of the one face that a photo is about."""
@@ -200,5 +205,6 @@ class PhotoReader:
         return found
 
 
-def _cosine(one: Embedding, other: Embedding) -> float:
+def cosine(one: Embedding, other: Embedding) -> float:
+    """The similarity of two embeddings (512,), -1 to 1."""
     return min(1.0, max(-1.0, float(one @ other)))

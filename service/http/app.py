@@ -24,6 +24,7 @@ from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import admit_anybody, authenticate
+from service.http.compreface.table import compreface_routes
 from service.http.connection_limits import ConnectionLimits
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
@@ -35,6 +36,7 @@ from service.http.health import Health
 from service.http.keys import (
     ACTIVE_REQUESTS,
     CERTIFICATE,
+    COMPREFACE,
     CONNECTION_LIMITS,
     GALLERIES,
     HEALTH,
@@ -98,6 +100,9 @@ def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
+    app[COMPREFACE] = settings.compreface
+    if settings.compreface:
+        app.add_routes(compreface_routes(limits))
     if settings.console:
         app.add_routes(console_routes())
     if settings.cors_origins:

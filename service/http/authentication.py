@@ -6,6 +6,7 @@ Every path asks who is there but those of routes.is_open, also one that nobody h
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -16,6 +17,7 @@ from service.devices.operations import OperationWord
 from service.errors import OperationDenied, Unauthenticated, UnknownDevice, UnknownKey
 from service.http import routes
 from service.http.callers import ANYBODY, Caller, count_for
+from service.http.compreface.table import NEEDS as COMPREFACE_NEEDS
 from service.http.keys import CALLER, NAMED_CALLER
 from service.http.rest_api.table import NEEDS
 from service.http.signed_requests import SignatureCheck
@@ -33,8 +35,8 @@ async def admit_anybody(request: web.Request, handler: Handler) -> web.StreamRes
 def authenticate(devices: SignatureCheck | None, keys: KeyRegistry | None) -> Middleware:
     """A middleware, inside the one that answers errors; without devices, or without keys, nobody comes in that way.
 
-    A request that names a device is that device's, whatever else it brings. Raises Unauthenticated, what
-    SignatureCheck.admit raises, and OperationDenied.
+    A request that names a device is that device's, whatever else it brings; CompreFace's API takes keys only. Raises
+    Unauthenticated, what SignatureCheck.admit raises, and OperationDenied.
     """
 
     @web.middleware
@@ -47,6 +49,10 @@ def authenticate(devices: SignatureCheck | None, keys: KeyRegistry | None) -> Mi
 
 
 async def _caller(request: web.Request, devices: SignatureCheck | None, keys: KeyRegistry | None) -> Caller:
+    if routes.is_compreface(request):
+        caller = _in_own_gallery(_compreface_holder(request, keys))
+        _permitted(request, caller)
+        return caller
     if devices is not None and signatures.DEVICE_ID in request.headers:
         return await devices.admit(request, lambda device: _permitted(request, device))
     if keys is not None and "Authorization" in request.headers:
@@ -67,7 +73,32 @@ def _holder(request: web.Request, keys: KeyRegistry) -> Caller:
     presented = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
     if presented is None:
         raise UnknownKey("This is no key; send it once, in the header `Authorization: Bearer KEY`.")
-    key = keys.find(presented[1])
+    return _known(request, keys, presented[1])
+
+
+def _compreface_holder(request: web.Request, keys: KeyRegistry | None) -> Caller:
+    """Whose key a client of CompreFace's API brings: in the path of a picture, else in a header of its own."""
+    in_path = request.match_info.get("api_key")
+    sent = [in_path] if in_path is not None else request.headers.getall(routes.API_KEY, [])
+    if keys is None or not sent:
+        raise Unauthenticated(
+            f"Say who asks: send a key of the file FACE_KEYS in the header {routes.API_KEY}; see docs/compreface.md."
+        )
+    if len(sent) > 1 or not KEY.fullmatch(sent[0]):
+        raise UnknownKey(f"This is no key; send it once, in the header {routes.API_KEY}.")
+    return _known(request, keys, sent[0])
+
+
+def _in_own_gallery(caller: Caller) -> Caller:
+    """The caller, whose requests are about the one gallery that its key is limited to, if that is one only."""
+    if caller.galleries is None or len(caller.galleries) != 1:
+        return caller
+    return replace(caller, gallery=next(iter(caller.galleries)))
+
+
+def _known(request: web.Request, keys: KeyRegistry, presented: str) -> Caller:
+    """Whose key it is. Raises UnknownKey."""
+    key = keys.find(presented)
     if key is None:
         raise UnknownKey("This key is not known here; ask the service's operator for another one.")
     name = f"key:{key.name}"
@@ -85,7 +116,8 @@ def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
     """
     if request.match_info.http_exception is not None:
         return None
-    operation = routes.operation(request) or NEEDS.get((request.method, routes.path_of(request)))
+    asked = request.method, routes.path_of(request)
+    operation = routes.operation(request) or NEEDS.get(asked) or COMPREFACE_NEEDS.get(asked)
     if operation is None:
         raise OperationDenied("Nobody may use this path; see the API's document for those that one may.")
     if operation not in caller.operations:

@@ -6,13 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service.devices import signatures
-from service.http.routes import OPEN_PATHS
+from service.http.routes import API_KEY, OPEN_PATHS
 from service.variables import Origins
 
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS = ", ".join(
     (
-        *("Authorization", "Content-Type", "If-None-Match"),
+        *("Authorization", "Content-Type", "If-None-Match", API_KEY),
         *(signatures.DEVICE_ID, signatures.TIMESTAMP, signatures.NONCE),
         *(signatures.CONTENT_SHA256, signatures.SIGNATURE),
     )

@@ -77,7 +77,7 @@ async def read_parts(
     async with receiving(request, limits, MALFORMED):
         came = await _read_parts(form, request[UPLOAD].buffer, limits, (names, texts), sha256)
     if not came.images.get(names[0]):
-        raise InvalidRequest(_missing_photo(came))
+        raise InvalidRequest(_missing_photo(came, names[0]))
     charset = request.app[REMARK_CHARSET]
     return came.images, {name: came.text(name, charset) for name in came.texts}
 
@@ -186,14 +186,14 @@ async def _read_parts(
     return came
 
 
-def _missing_photo(came: _Parts) -> str:
-    """In a sentence, with what came instead."""
+def _missing_photo(came: _Parts, name: str) -> str:
+    """In a sentence, with what came instead of the part of that name."""
     if came.too_many:
-        return f"There is no photo in the first {_MAX_PARTS} parts of the form; send it in the part `image`, alone."
+        return f"There is no photo in the first {_MAX_PARTS} parts of the form; send it in the part `{name}`, alone."
     if not came.heads:
-        return "There is no photo, and the form has no parts at all; send it in the part `image`."
+        return f"There is no photo, and the form has no parts at all; send it in the part `{name}`."
     parts = ", ".join(dict.fromkeys(head.described for head in came.heads[:_TOLD_PARTS]))
-    return f"There is no photo; send it in the part `image`. What came, empty or under another name: {parts}."
+    return f"There is no photo; send it in the part `{name}`. What came, empty or under another name: {parts}."
 
 
 async def _read_image(form: FormReader, read: Buffer, max_image_bytes: int, sha256: str | None) -> bytes:

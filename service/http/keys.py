@@ -36,6 +36,8 @@ SEND_S = web.AppKey("send_s", float)
 UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
+COMPREFACE = web.AppKey("compreface", bool)
+"""Whether the service speaks CompreFace's API, too."""
 REMARK_CHARSET = web.AppKey("remark_charset", str)
 """In which remarks are read that are neither UTF-8 nor say what they are."""
 

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from service.errors import FaceServiceError
 from service.http import routes
 from service.http.active_requests import ActiveRequests
+from service.http.compreface.failures import failure as compreface_failure
 from service.http.device_api import failure
 from service.http.keys import ANSWER_BEGUN, FORM, OUTCOME, REQUEST_ID, SIGNED_BODY, TIMINGS, UPLOAD, UPLOADS
 from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, cut_off, new_request_id
@@ -47,7 +48,7 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn exceptions into envelopes, below /v1 into problems.
+    """Turn exceptions into envelopes, below /v1 into problems, and into failures as CompreFace has them on its paths.
 
     What is unforeseen is logged with its traceback and answered without detail.
     """
@@ -69,6 +70,8 @@ def _answer(error: Exception, request: web.Request) -> web.Response:
     if ANSWER_BEGUN in request:  # half an answer must not look like a whole one
         log.error("The answer was broken off: %s", error, extra=label)
         return _break_off(request, cut_off(str(error) if isinstance(error, FaceServiceError) else ""))
+    if routes.is_compreface(request):
+        return compreface_failure(error, request)
     return problem(error, request) if routes.is_rest(request) else failure(error, request)
 
 

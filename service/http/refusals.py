@@ -7,11 +7,12 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from service.http.compreface.failures import unreadable_failure
 from service.http.device_api import unreadable
 from service.http.keys import OUTCOME, REQUEST_ID
 from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, new_request_id
 from service.http.rest_api.problems import unreadable_problem
-from service.http.routes import OPEN_PATHS, UNKNOWN, is_rest_path
+from service.http.routes import OPEN_PATHS, UNKNOWN, is_compreface_path, is_rest_path
 
 MALFORMED = "malformed_request"
 EXPECTATION = "Nothing but `Expect: 100-continue` can be met; leave the header Expect out."
@@ -20,12 +21,15 @@ EXPECTATION = "Nothing but `Expect: 100-continue` can be met; leave the header E
 def refuse(request: web.BaseRequest, path: str, status: int, detail: str, request_log: RequestLog) -> web.Response:
     """Answer, log and count; what was sent is never quoted, and nothing more is read from the connection.
 
-    An envelope for devices, a problem below /v1, HTTP's status for machines that watch over the service.
+    An envelope for devices, a problem below /v1, HTTP's status for machines that watch over the service, and what
+    CompreFace's clients know on its paths, whether its API is on or not.
     """
     began = time.perf_counter()
     request[REQUEST_ID] = new_request_id()
     if is_rest_path(path):
         response = unreadable_problem(request, HTTPStatus(status), MALFORMED, detail)
+    elif is_compreface_path(path):
+        response = unreadable_failure(HTTPStatus(status), MALFORMED, detail)
     elif path in OPEN_PATHS:
         response = web.Response(status=status, text=f"{detail}\n")
         response[OUTCOME] = Outcome(code=str(status), reason=MALFORMED, detail=detail)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from service.devices.operations import DeviceOperation
+from service.http.keys import COMPREFACE
 
 UNKNOWN = "unknown"
 """The route of a request that has none."""
@@ -72,6 +73,28 @@ REST_PATHS = frozenset(
 DOCUMENT_PATHS = frozenset({OPENAPI, DOCS, DOCS_STYLE})
 """Open to everybody: the same in every service of this version, they say nothing about this one."""
 
+API_KEY = "x-api-key"
+"""The header in which CompreFace's clients bring their key."""
+_COMPREFACE = "/api/v1"
+COMPREFACE_RECOGNIZE = f"{_COMPREFACE}/recognition/recognize"
+COMPREFACE_FACES = f"{_COMPREFACE}/recognition/faces"
+COMPREFACE_DELETION = f"{COMPREFACE_FACES}/delete"
+COMPREFACE_FACE = f"{COMPREFACE_FACES}/{{image_id}}"
+COMPREFACE_IMAGE, COMPREFACE_FACE_VERIFY = f"{COMPREFACE_FACE}/img", f"{COMPREFACE_FACE}/verify"
+COMPREFACE_STATIC_IMAGE = f"{_COMPREFACE}/static/{{api_key}}/images/{{image_id}}"
+COMPREFACE_SUBJECTS = f"{_COMPREFACE}/recognition/subjects"
+COMPREFACE_SUBJECT = f"{COMPREFACE_SUBJECTS}/{{remark}}"
+COMPREFACE_DETECT, COMPREFACE_VERIFY = f"{_COMPREFACE}/detection/detect", f"{_COMPREFACE}/verification/verify"
+
+COMPREFACE_PATHS = frozenset(
+    {
+        *(COMPREFACE_RECOGNIZE, COMPREFACE_FACES, COMPREFACE_DELETION, COMPREFACE_FACE, COMPREFACE_IMAGE),
+        *(COMPREFACE_FACE_VERIFY, COMPREFACE_STATIC_IMAGE, COMPREFACE_SUBJECTS, COMPREFACE_SUBJECT),
+        *(COMPREFACE_DETECT, COMPREFACE_VERIFY),
+    }
+)
+"""Those of CompreFace's API, where FACE_COMPREFACE is on; compreface/table.py says which operation each of them is."""
+
 OPEN_PATHS = frozenset(path for path, route in ROUTES.items() if route.operation is None)
 """Alive, ready, and counts and times that name no face, device or remark."""
 
@@ -90,6 +113,16 @@ def is_rest(request: web.Request) -> bool:
 def is_rest_path(path: str) -> bool:
     """Likewise by the path alone."""
     return path in REST_PATHS or path == V1 or path.startswith(f"{V1}/")
+
+
+def is_compreface(request: web.Request) -> bool:
+    """Whether the request is for CompreFace's API, which must be on, where there are such a path and method or not."""
+    return request.app.get(COMPREFACE, False) and is_compreface_path(request.path)
+
+
+def is_compreface_path(path: str) -> bool:
+    """Whether a path would be of CompreFace's API, if that is on."""
+    return path == _COMPREFACE or path.startswith(f"{_COMPREFACE}/")
 
 
 def is_open(request: web.Request) -> bool:

@@ -74,6 +74,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         model="casia-webface",
         devices=devices_file(folder / "devices.toml", devices),
         keys=keys_file(folder / "keys.toml", keys),
+        compreface=True,
     )
 
 
@@ -244,6 +245,8 @@ class TestRoutes:
             ("PUT", "/v1/new"),
             ("GET", "/v1"),
             ("OPTIONS", "/v1/faces"),
+            ("GET", "/api/v1"),
+            ("PUT", "/api/v1/recognition/new"),
         ]:
             target = path.replace("{face_id}", "1").replace("{file}", "main.js")
             async with service.request(method, target) as response:
@@ -252,6 +255,8 @@ class TestRoutes:
                     assert (response.status, method in {"GET", "HEAD"}) == (200, True)
                 elif target.startswith("/v1"):
                     assert (response.status, json.loads(body)["code"]) == (401, "unauthenticated")
+                elif target.startswith("/api/v1"):
+                    assert (response.status, json.loads(body)["code"]) == (400, 20)
                 else:
                     assert json.loads(body)["code"] == 1003
 

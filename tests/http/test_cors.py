@@ -53,7 +53,7 @@ async def test_a_preflight_needs_no_key(service: Client, path: str) -> None:
         }
         assert {
             *("Authorization", "Content-Type", "X-Device-Id", "X-Timestamp", "X-Nonce"),
-            *("X-Content-SHA256", "X-Signature"),
+            *("X-Content-SHA256", "X-Signature", "x-api-key"),
         } <= set(response.headers["Access-Control-Allow-Headers"].split(", "))
         assert "Access-Control-Allow-Credentials" not in response.headers
 

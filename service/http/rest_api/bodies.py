@@ -40,7 +40,7 @@ async def read_body(request: web.Request, limits: FormLimits, model: type[Model]
     """A body that is JSON and has no photo. Raises InvalidRequest or UnsupportedBody."""
     if request.content_type != "application/json":
         raise UnsupportedBody("Send the body as application/json.")
-    content = await _read_content(request, limits, _MAX_PLAIN_BODY)
+    content = await read_content(request, limits, _MAX_PLAIN_BODY)
     if content is None:
         raise InvalidRequest(f"The body has more than {_MAX_PLAIN_BODY} bytes; send only what this operation takes.")
     return read_json(content, model)
@@ -78,7 +78,7 @@ async def _read_with_fields(request: web.Request, limits: FormLimits) -> tuple[d
         images, texts = await read_parts(request, limits, (IMAGE,), texts=tuple(KeptFields.model_fields))
         fields: KeptFields | RegisterBody = read_fields(texts, KeptFields, "part")
     elif request.content_type == "application/json":
-        fields = read_json(await _read_json(request, limits), RegisterBody)
+        fields = read_json(await read_photo_json(request, limits), RegisterBody)
         images = _within({IMAGE: fields.image}, limits)
     else:
         return await _read(request, limits, (IMAGE,)), {}
@@ -94,7 +94,7 @@ async def _read(request: web.Request, limits: FormLimits, names: tuple[str, ...]
     elif request.content_type == "application/json":
         images = await _read_images(request, limits, two=len(names) > 1)
     elif request.content_type.startswith("image/"):
-        content = await _read_content(request, limits, limits.max_image_bytes)
+        content = await read_content(request, limits, limits.max_image_bytes)
         if content is None:
             raise too_large(limits.max_image_bytes)
         images = {IMAGE: content}
@@ -105,7 +105,7 @@ async def _read(request: web.Request, limits: FormLimits, names: tuple[str, ...]
 
 
 async def _read_images(request: web.Request, limits: FormLimits, *, two: bool) -> dict[str, bytes]:
-    content = await _read_json(request, limits, photos=1 + two)
+    content = await read_photo_json(request, limits, photos=1 + two)
     body: PhotoBody | TwoPhotosBody = read_json(content, TwoPhotosBody) if two else read_json(content, PhotoBody)
     images = {IMAGE: body.image}
     if isinstance(body, TwoPhotosBody) and body.other_image is not None:
@@ -113,9 +113,10 @@ async def _read_images(request: web.Request, limits: FormLimits, *, two: bool) -
     return _within(images, limits)
 
 
-async def _read_json(request: web.Request, limits: FormLimits, *, photos: int = 1) -> bytes:
+async def read_photo_json(request: web.Request, limits: FormLimits, *, photos: int = 1) -> bytes:
+    """A body that is JSON and has photos in base64, unread. Raises ImageTooLarge, and what `receiving` raises."""
     in_base64 = (limits.max_image_bytes + 2) // 3 * 4
-    content = await _read_content(request, limits, in_base64 * photos + _JSON_BESIDE_PHOTO)
+    content = await read_content(request, limits, in_base64 * photos + _JSON_BESIDE_PHOTO)
     if content is None:
         raise too_large(limits.max_image_bytes)
     return content
@@ -132,7 +133,7 @@ def _require(images: dict[str, bytes]) -> None:
         raise InvalidRequest("There is no photo; the body, part or member that should have it is empty.")
 
 
-async def _read_content(request: web.Request, limits: FormLimits, limit: int) -> bytes | None:
+async def read_content(request: web.Request, limits: FormLimits, limit: int) -> bytes | None:
     """The whole body, None where it has more than `limit` bytes."""
     if request.content_length is not None and request.content_length > limit:
         return None

@@ -1,0 +1,1 @@
+"""CompreFace's API over the same galleries, for clients that speak it already."""
