@@ -10,7 +10,6 @@ from indexer.importing.pipeline import Observe
 from service.gallery.choices import every, largest, one_face, single
 from service.gallery.enrollment import Candidate, observe_candidate
 from service.models.selection import ModelFiles
-from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import open_engine
@@ -49,6 +48,6 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
 
     try:
         await engine.warm()
-        yield observe, in_flight(model_threads(settings))
+        yield observe, in_flight(engine.workers)
     finally:
         await engine.close()

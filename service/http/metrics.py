@@ -10,7 +10,7 @@ from service.http.gallery_size import GallerySize
 
 _STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_BATCH_BUCKETS = tuple(range(1, 9))
+_BATCH_BUCKETS = (*range(1, 9), 16, 32, 64, 128, 256)
 
 
 class Metrics:
@@ -67,6 +67,11 @@ class Metrics:
             ("face_crops_waiting", "Crops that wait for a batch of the embedder.", crops),
         ):
             Gauge(name, text, registry=self._registry).set_function(waiting)
+
+    def show_gpu_memory(self, held_bytes: Callable[[], int]) -> None:
+        """How much of the GPU's memory the service holds, asked at each scrape; only where it computes on one."""
+        gauge = Gauge("face_gpu_memory_bytes", "Memory of the GPU that the service holds.", registry=self._registry)
+        gauge.set_function(held_bytes)
 
     def show_gallery_size(self, size: GallerySize) -> None:
         """How many faces the gallery has, asked for at each scrape."""

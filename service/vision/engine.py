@@ -17,8 +17,11 @@ from service.settings import Settings
 from service.timings import Timings
 from service.values import Embedding, Face, Rgb
 from service.vision.batcher import Batcher
-from service.vision.detector import Detector
-from service.vision.embedder import Embedder, open_embedder
+from service.vision.detector import Detector, FaceDetector
+from service.vision.embedder import Embedder, open_embedder, uses_gpu
+from service.vision.gpu.detector import MAX_PHOTOS, open_batching_detector
+from service.vision.gpu.embedder import MAX_CROPS
+from service.vision.gpu.memory import limit_memory
 from service.vision.preparation import Choice, Limits, Preparation, Prepared
 
 MAX_BATCH = 8
@@ -49,7 +52,7 @@ class Engine:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: FaceDetector,
         embedder: Embedder,
         limits: Limits,
         *,
@@ -61,6 +64,8 @@ class Engine:
         """`on_batch` is called with the number of crops of each batch, just before the model gets it."""
         self._preparation = Preparation(detector, limits)
         self._embedder = embedder
+        self.workers = workers
+        """Threads, each with a photo of its own."""
         self._max_queue = limits.max_queue
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
@@ -138,10 +143,12 @@ class Engine:
 
 
 class Networks(NamedTuple):
-    """What an engine runs, compiled; engines may share it."""
+    """What an engine runs, compiled; engines may share it. How many photos it searches and crops it embeds at once."""
 
-    detector: Detector
+    detector: FaceDetector
     embedder: Embedder
+    photos_at_once: int = 1
+    crops_at_once: int = MAX_BATCH
 
 
 def load_networks(settings: Settings, files: ModelFiles) -> Networks:
@@ -150,10 +157,16 @@ def load_networks(settings: Settings, files: ModelFiles) -> Networks:
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
     threads = model_threads(settings)
-    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
+    on_gpu = uses_gpu(settings.compute)
+    if on_gpu:
+        limit_memory()
     embedder = open_embedder(
         files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
     )
+    if on_gpu:
+        searching = open_batching_detector("cuda", min_face=settings.min_face, min_share=settings.min_share)
+        return Networks(searching, embedder, MAX_PHOTOS, MAX_CROPS // 2 if settings.mirror else MAX_CROPS)
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     return Networks(detector, embedder)
 
 
@@ -165,12 +178,22 @@ async def open_engine(
     Raises what load_networks raises.
     """
     networks = await asyncio.to_thread(load_networks, settings, files)
+    return engine_of(settings, networks, on_batch)
+
+
+def engine_of(settings: Settings, networks: Networks, on_batch: Callable[[int], None] = lambda _: None) -> Engine:
+    """An engine of networks that are loaded; for `on_batch` see Engine.
+
+    It has a worker thread for each processor, and where photos are searched together, as many more as wait for that:
+    those of a batch that is searched, and of one that gathers meanwhile.
+    """
+    gathering = 2 * networks.photos_at_once if networks.photos_at_once > 1 else 0
     return Engine(
         networks.detector,
         networks.embedder,
         Limits.of(settings),
-        workers=model_threads(settings),
-        max_batch=MAX_BATCH,
+        workers=model_threads(settings) + gathering,
+        max_batch=networks.crops_at_once,
         max_wait_s=MAX_WAIT_S,
         on_batch=on_batch,
     )

@@ -10,7 +10,7 @@ from service.settings import Settings
 from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Quality, Rgb
 from service.vision.brightening import brightened
-from service.vision.detector import Detector, crop
+from service.vision.detector import FaceDetector, crop
 from service.vision.images import accept, readable_formats, to_base64, to_jpeg
 from service.vision.orientation import search, turned
 from service.vision.quality import brightness, measure
@@ -68,7 +68,7 @@ class Prepared(NamedTuple):
 class Preparation:
     """A worker thread's part of every photo; may be called from several threads at once."""
 
-    detector: Detector
+    detector: FaceDetector
     limits: Limits
 
     def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None = None) -> Prepared:

@@ -55,16 +55,15 @@ def fill(canvases: Sequence[Canvas], photos: Photos) -> Canvases:
     kind_of, photo_of = _to_device(
         np.array([(numbers[each.layout, each.height, each.width], each.photo) for each in canvases], np.int64), device
     ).unbind(1)
-    levels, first_level, rows = [], [], []
-    for layout, height, width in kinds:
-        first_level.append(len(levels))
-        levels += [(each, height, width) for each in layout.levels]
-        rows.append(_owners(layout))
+    levels = [(each, height, width) for layout, height, width in kinds for each in layout.levels]
+    counts = [len(layout.levels) for layout, _, _ in kinds]
     table = np.array([(e.left, e.top, e.width, e.height, width, height) for e, height, width in levels], np.int32)
     scales = _to_device(np.array([each.scale for each, _, _ in levels], np.float32), device)
     corners = _to_device(table, device)  # (levels, 6)
-    owner = _to_device(np.stack(rows), device).to(torch.int64)  # (kinds, height, width), -1 for none
-    first = _to_device(np.array(first_level), device)[:, None, None]
+    owner = _to_device(np.stack([_owners(layout) for layout, _, _ in kinds]), device).to(
+        torch.int64
+    )  # (kinds, height, width), -1 for none
+    first = _to_device(np.cumsum(counts) - counts, device)[:, None, None]  # of each kind's levels
     level = torch.where(owner >= 0, owner + first, -1)
     edges, beyond, level_of = _maps(level, corners)
     if len(kinds) > 1:  # else what holds for the one holds for all, and is broadcast

@@ -51,7 +51,7 @@ class Cascade:
         import torch
 
         canvases = [
-            Canvas(i, *photo.shape[:2], layout)
+            Canvas(i, photo.shape[0], photo.shape[1], layout)
             for i, (photo, pyramid) in enumerate(zip(photos, pyramids, strict=True))
             for layout in pyramid
         ]
@@ -153,7 +153,8 @@ def _crops(photos: Photos, of: Tensor, edges: Tensor, side: int) -> Iterator[Ten
     import torch
 
     pixel = torch.arange(side, dtype=torch.int32, device=edges.device)
-    for numbers, part in zip(of.split(_CROPS_AT_ONCE), edges.split(_CROPS_AT_ONCE), strict=True):
+    for start in range(0, len(of), _CROPS_AT_ONCE):
+        numbers, part = of[start : start + _CROPS_AT_ONCE], edges[start : start + _CROPS_AT_ONCE]
         left, top, right, bottom = (each[:, None] for each in part.unbind(1))
         lefts, rights = (left + each for each in edges_of_parts(pixel, side, right - left))  # (n, side)
         tops, bottoms = (top + each for each in edges_of_parts(pixel, side, bottom - top))

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MIDDLE, _SPREAD = 127.5, 128.0
-_CROPS_AT_ONCE = 4096
-"""Crops that go through RNet or ONet at once; ONet's first layer takes 1 MB for four of them."""
 
 
 def exact_float32() -> AbstractContextManager[None]:
     """Within it, convolutions on a GPU keep all digits of float32: with TF32's ten bits, boxes move."""
     import torch
 
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)  # type: ignore[no-untyped-call]
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
 
 
 class Network:
@@ -60,36 +58,22 @@ def propose(pnet: Network, pixels: Tensor, beyond: Tensor) -> tuple[Tensor, Tens
 
 def refine(rnet: Network, crops: Tensor) -> tuple[Tensor, Tensor]:
     """RNet on crops (n, 3, 24, 24), 0 to 255: offsets (n, 4) and scores (n,)."""
-
-    def part(crops: Tensor) -> tuple[Tensor, ...]:
-        x = (crops - _MIDDLE) / _SPREAD
-        for i in (1, 2):
-            x = _pooled(rnet.rectified(f"prelu{i}", rnet.conv(f"conv{i}", x)), 3)
-        x = rnet.rectified("prelu3", rnet.conv("conv3", x))
-        x = rnet.rectified("prelu4", rnet.dense("dense4", x.permute(0, 3, 2, 1).flatten(1)))
-        return rnet.dense("dense5_2", x), rnet.dense("dense5_1", x).softmax(1)[:, 1]
-
-    import torch
-
-    offsets, scores = zip(*map(part, crops.split(_CROPS_AT_ONCE)), strict=True)
-    return torch.cat(offsets), torch.cat(scores)
+    x = (crops - _MIDDLE) / _SPREAD
+    for i in (1, 2):
+        x = _pooled(rnet.rectified(f"prelu{i}", rnet.conv(f"conv{i}", x)), 3)
+    x = rnet.rectified("prelu3", rnet.conv("conv3", x))
+    x = rnet.rectified("prelu4", rnet.dense("dense4", x.permute(0, 3, 2, 1).flatten(1)))
+    return rnet.dense("dense5_2", x), rnet.dense("dense5_1", x).softmax(1)[:, 1]
 
 
 def output(onet: Network, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """ONet on crops (n, 3, 48, 48), 0 to 255: offsets (n, 4), landmarks (n, 10) and scores (n,)."""
-
-    def part(crops: Tensor) -> tuple[Tensor, ...]:
-        x = (crops - _MIDDLE) / _SPREAD
-        for i, window in ((1, 3), (2, 3), (3, 2)):
-            x = _pooled(onet.rectified(f"prelu{i}", onet.conv(f"conv{i}", x)), window)
-        x = onet.rectified("prelu4", onet.conv("conv4", x))
-        x = onet.rectified("prelu5", onet.dense("dense5", x.permute(0, 3, 2, 1).flatten(1)))
-        return onet.dense("dense6_2", x), onet.dense("dense6_3", x), onet.dense("dense6_1", x).softmax(1)[:, 1]
-
-    import torch
-
-    offsets, landmarks, scores = zip(*map(part, crops.split(_CROPS_AT_ONCE)), strict=True)
-    return torch.cat(offsets), torch.cat(landmarks), torch.cat(scores)
+    x = (crops - _MIDDLE) / _SPREAD
+    for i, window in ((1, 3), (2, 3), (3, 2)):
+        x = _pooled(onet.rectified(f"prelu{i}", onet.conv(f"conv{i}", x)), window)
+    x = onet.rectified("prelu4", onet.conv("conv4", x))
+    x = onet.rectified("prelu5", onet.dense("dense5", x.permute(0, 3, 2, 1).flatten(1)))
+    return onet.dense("dense6_2", x), onet.dense("dense6_3", x), onet.dense("dense6_1", x).softmax(1)[:, 1]
 
 
 def _pooled(x: Tensor, window: int) -> Tensor:

@@ -18,14 +18,12 @@ _ROUNDS = 4
 """Of the suppression, before it is asked whether anything still changes, for which the device must be waited for."""
 
 
-def suppress(
-    boxes: Tensor, scores: Tensor, groups: Tensor, max_overlap: float, *, by_smaller: bool = False
-) -> Tensor:
+def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, max_overlap: float, *, by_smaller: bool = False) -> Tensor:
     """Greedy suppression within groups: the indices (k,) of the boxes (n, 4) that stay, by group, best first.
 
-    `groups`, (n,), are any whole numbers. A box goes when its intersection with a better one (score, (n,)) of its group that
-    stays exceeds `max_overlap` of their union, or with `by_smaller` of the smaller of the two; there, pixels count
-    inclusively and of equally good boxes the last stays, as in box_math.non_max_suppression_by_smaller.
+    `groups`, (n,), are any whole numbers. A box goes when its intersection with a better one (by `scores`, (n,)) of its
+    group that stays exceeds `max_overlap` of their union, or with `by_smaller` of the smaller of the two. Pixels then
+    count inclusively and of equally good boxes the last stays, as in box_math.non_max_suppression_by_smaller.
     """
     import torch
 
@@ -36,7 +34,7 @@ def suppress(
         order = order.flip(0)  # so that of equal scores the last comes first
     order = order[scores[order].sort(descending=True, stable=True).indices]
     order = order[groups[order].sort(stable=True).indices]
-    _, sizes = groups[order].unique_consecutive(return_counts=True)  # (groups,)
+    _, sizes = groups[order].unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]  # (groups,)
     starts = sizes.cumsum(0) - sizes
     kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     biggest_first = sizes.argsort(descending=True, stable=True)
@@ -71,10 +69,8 @@ def _greedy(boxes: Tensor, filled: Tensor, max_overlap: float, *, by_smaller: bo
     height = torch.minimum(bottom[:, :, None], bottom[:, None]) - torch.maximum(top[:, :, None], top[:, None]) + extra
     shared = width.clamp_(min=0) * height.clamp_(min=0)  # (c, m, m)
     del width, height
-    if by_smaller:
-        whole = torch.minimum(area[:, :, None], area[:, None])
-    else:
-        whole = area[:, :, None] + area[:, None] - shared
+    one, other = area[:, :, None], area[:, None]
+    whole = torch.minimum(one, other) if by_smaller else one + other - shared
     suppresses = (shared > max_overlap * whole).triu_(1)  # (c, m, m): the row's box the column's, the worse one
     del shared, whole
     weights = suppresses.to(torch.float16 if boxes.is_cuda else torch.float32)
