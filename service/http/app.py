@@ -54,9 +54,7 @@ from service.models.selection import ModelFiles
 from service.moving.transfer import Transfer
 from service.settings import Settings
 from service.stores.opening import open_store
-from service.vision.embedder import uses_gpu
 from service.vision.engine import Engine, open_engine
-from service.vision.gpu.memory import memory_bytes
 
 log = logging.getLogger(__name__)
 
@@ -222,6 +220,6 @@ async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) 
     engine = await open_engine(settings, files, metrics.record_batch)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
-    if uses_gpu(settings.compute):
-        metrics.show_gpu_memory(memory_bytes)
+    if engine.gpu_memory_bytes is not None:
+        metrics.show_gpu_memory(engine.gpu_memory_bytes)
     return engine

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +16,11 @@ from service.settings import Settings
 from service.timings import Timings
 from service.values import Embedding, Face, Rgb
 from service.vision.batcher import Batcher
-from service.vision.detector import Detector, FaceDetector
-from service.vision.embedder import Embedder, open_embedder, uses_gpu
-from service.vision.gpu.detector import MAX_PHOTOS, open_batching_detector
-from service.vision.gpu.embedder import MAX_CROPS
-from service.vision.gpu.memory import limit_memory
+from service.vision.detector import FaceDetector
+from service.vision.embedder import Embedder
+from service.vision.loading import Networks, load_networks
 from service.vision.preparation import Choice, Limits, Preparation, Prepared
 
-MAX_BATCH = 8
 MAX_WAIT_S = 0.0
 """No batch waits to fill: while one is computed, the next gathers by itself."""
 
@@ -60,8 +56,13 @@ class Engine:
         max_batch: int,
         max_wait_s: float,
         on_batch: Callable[[int], None] = lambda _: None,
+        release: Callable[[], None] = lambda: None,
+        gpu_memory_bytes: Callable[[], int] | None = None,
     ) -> None:
-        """`on_batch` is called with the number of crops of each batch, just before the model gets it."""
+        """`on_batch` is called with the number of crops of each batch, just before the model gets it.
+
+        For the last two see Networks.
+        """
         self._preparation = Preparation(detector, limits)
         self._embedder = embedder
         self.workers = workers
@@ -73,6 +74,9 @@ class Engine:
             self._embed, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=limits.max_queue
         )
         self._on_batch = on_batch
+        self._release = release
+        self.gpu_memory_bytes = gpu_memory_bytes
+        """What the engine's networks hold of a GPU's memory; None where they use none."""
         self._waiting = 0
 
     async def observe(
@@ -134,40 +138,13 @@ class Engine:
         await self._batcher.close()
         self._workers.shutdown(cancel_futures=True)
         self._model_thread.shutdown()
+        await asyncio.to_thread(self._release)
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
         """A batch for the batcher, in the model's own thread."""
         self._on_batch(len(crops))
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
-
-
-class Networks(NamedTuple):
-    """What an engine runs, compiled; engines may share it. How many photos it searches and crops it embeds at once."""
-
-    detector: FaceDetector
-    embedder: Embedder
-    photos_at_once: int = 1
-    crops_at_once: int = MAX_BATCH
-
-
-def load_networks(settings: Settings, files: ModelFiles) -> Networks:
-    """Compile what the settings ask for, which takes seconds.
-
-    Raises InvalidSettings or ModelUnavailable where there is no such device or model.
-    """
-    threads = model_threads(settings)
-    on_gpu = uses_gpu(settings.compute)
-    if on_gpu:
-        limit_memory()
-    embedder = open_embedder(
-        files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
-    )
-    if on_gpu:
-        searching = open_batching_detector("cuda", min_face=settings.min_face, min_share=settings.min_share)
-        return Networks(searching, embedder, MAX_PHOTOS, MAX_CROPS // 2 if settings.mirror else MAX_CROPS)
-    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    return Networks(detector, embedder)
 
 
 async def open_engine(
@@ -196,4 +173,6 @@ def engine_of(settings: Settings, networks: Networks, on_batch: Callable[[int], 
         max_batch=networks.crops_at_once,
         max_wait_s=MAX_WAIT_S,
         on_batch=on_batch,
+        release=networks.release,
+        gpu_memory_bytes=networks.gpu_memory_bytes,
     )

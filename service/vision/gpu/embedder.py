@@ -63,7 +63,7 @@ def _on_processor(net: FaceNet) -> Callable[[Crops], NDArray[np.float32]]:
 
     def run(crops: Crops) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return np.asarray(net(torch.from_numpy(np.ascontiguousarray(crops))).numpy())
+            return np.asarray(net(torch.from_numpy(np.array(crops))).numpy())
 
     return run
 
