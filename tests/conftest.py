@@ -24,8 +24,9 @@ from service.stores.store import Store
 from service.vision import engine as engines
 from service.vision.detector import Detector
 from service.vision.embedder import Embedder, MirroredEmbedder, OpenVinoEmbedder, open_embedder
-from service.vision.engine import Engine, Networks
+from service.vision.engine import Engine
 from service.vision.images import FORMATS
+from service.vision.loading import Networks
 from service.vision.preparation import Limits
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch

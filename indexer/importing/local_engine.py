@@ -40,7 +40,9 @@ def in_flight(threads: int) -> int:
 async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Observe, int]]:
     """A pipeline's Observe with an engine in this process, and for how many photos at once; `faces` is of FACES."""
     threads = model_threads(settings)
-    engine = await open_engine(replace(settings, max_queue=MAX_QUEUE), files, decoding_processes=threads)
+    engine = await open_engine(
+        replace(settings, max_queue=MAX_QUEUE), files, decoding_processes=model_threads(settings)
+    )
     choose = FACES[faces](settings)
 
     async def observe(content: bytes, _: str) -> Candidate:
@@ -50,6 +52,6 @@ async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> Asy
 
     try:
         await engine.warm()
-        yield observe, in_flight(threads)
+        yield observe, in_flight(engine.workers)
     finally:
         await engine.close()

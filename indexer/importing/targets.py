@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.importing.credentials import Credentials, bearing, no_credentials, signing
+from indexer.importing.engine_processes import engine_processes
 from indexer.importing.gallery_writer import GalleryWriter
 from indexer.importing.journal import Journal
 from indexer.importing.local_engine import local_engine
@@ -28,6 +29,7 @@ from service.settings import Settings
 from service.stores.opening import open_store
 from service.stores.store import Store
 from service.values import DEFAULT_GALLERY, ModelContract
+from service.vision.embedder import uses_gpu
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ async def _here(settings: Settings, arguments: Namespace, stack: AsyncExitStack)
     writer = GalleryWriter(store, lambda: datetime.now(UTC), duplicate_check=check, gallery=gallery)
     if arguments.ray:
         engines = ray_engines(settings, files.contract, arguments.faces, arguments.workers)
+    elif uses_gpu(settings.compute):
+        engines = engine_processes(settings, files.weights, arguments.faces)
     else:
         engines = local_engine(settings, files, arguments.faces)
     observe, in_flight = await stack.enter_async_context(engines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.values import Quality, Rgb
 from service.vision.brightening import brightened
-from service.vision.detector import Detector, crop
-from service.vision.engine import load_networks
+from service.vision.detector import crop
+from service.vision.loading import load_networks
 from service.vision.quality import measure
 
 SOUND, ANOTHER = "none", "none, another photo"
@@ -56,9 +56,8 @@ class Observer:
     """Finds the person in front in a photo, and embeds; with the settings' networks."""
 
     def __init__(self, settings: Settings, files: ModelFiles) -> None:
-        networks = load_networks(settings, files)
-        self._detector: Detector = networks.detector
-        self._detector.min_face = SMALLEST_FACE
+        networks = load_networks(replace(settings, min_face=SMALLEST_FACE), files)
+        self._detector = networks.detector
         self._embedder = networks.embedder
         self._choose = one_face(settings)
 

@@ -254,4 +254,6 @@ async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) 
     engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)
     metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
     metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
+    if engine.gpu_memory_bytes is not None:
+        metrics.show_gpu_memory(engine.gpu_memory_bytes)
     return engine

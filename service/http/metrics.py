@@ -11,7 +11,7 @@ from service.http.gallery_size import GallerySize
 
 _STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_BATCH_BUCKETS = tuple(range(1, 9))
+_BATCH_BUCKETS = (*range(1, 9), 16, 32, 64, 128, 256)
 
 DECODING_STOPPED = ("deadline", "crash", "left")
 
@@ -87,6 +87,11 @@ class Metrics:
     def show(self, collector: Collector) -> None:
         """What another part of the program counts by itself."""
         self._registry.register(collector)
+
+    def show_gpu_memory(self, held_bytes: Callable[[], int]) -> None:
+        """How much of the GPU's memory the service holds, asked at each scrape; only where it computes on one."""
+        gauge = Gauge("face_gpu_memory_bytes", "Memory of the GPU that the service holds.", registry=self._registry)
+        gauge.set_function(held_bytes)
 
     def show_gallery_size(self, size: GallerySize) -> None:
         """How many faces the gallery has, asked for at each scrape."""

@@ -9,7 +9,6 @@ The models folder (FACE_MODEL_DIR) holds the converted files, which folder and c
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -27,7 +26,8 @@ from service.models.downloads import (
     torch_checkpoint,
 )
 from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
-from service.models.runtimes import install_converter, package_folder, require_converter
+from service.models.mtcnn_weights import require_mtcnn
+from service.models.runtimes import require_converter
 from service.settings import Settings
 from service.values import ModelContract
 
@@ -203,9 +203,5 @@ def _convert(state_dict: conversion.StateDict, folder: Path, *, model: str, dige
 def _make_mtcnn(folder: Path) -> None:
     """Convert the detector's three networks; raises ModelUnavailable where their weights are not the published ones."""
     require_converter()
-    weights = [package_folder("facenet_pytorch") / "data" / f"{net}.pt" for net in conversion.MTCNN_NETS]
-    if hashlib.sha256(b"".join(each.read_bytes() for each in weights)).hexdigest() != MTCNN_DIGEST:
-        raise ModelUnavailable(
-            f"MTCNN's weights in {weights[0].parent} are damaged or of another version; {install_converter()}."
-        )
+    require_mtcnn()
     conversion.convert_mtcnn(folder)

@@ -8,6 +8,7 @@ the photo, RNet and ONet look closer at what the one before let through, and eac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -37,8 +38,18 @@ CROP_MARGIN = 14
 """Pixels of the crop that lie outside the box, left and right together; facts: 99.30 % on LFW with it."""
 
 
+class FaceDetector(Protocol):
+    """May be called from several threads at once."""
+
+    min_face: int
+    """Pixels of the smallest face that is looked for."""
+
+    def detect(self, photo: Rgb) -> list[Detection]:
+        """Every face in the photo, the largest first, in pixels of the photo."""
+
+
 class Detector:
-    """The three networks, compiled; may be called from several threads at once."""
+    """On the processor: the three networks, compiled."""
 
     def __init__(self, files: ModelFiles, *, threads: int, min_face: int, min_share: float) -> None:
         """Compile the networks for `threads` processor threads.
@@ -53,7 +64,7 @@ class Detector:
         self._min_share = min_share
 
     def detect(self, photo: Rgb) -> list[Detection]:
-        """Every face in the photo, the largest first, in pixels of the photo."""
+        """See FaceDetector.detect."""
         height, width = photo.shape[:2]
         if max(height, width) > MAX_SIDE:  # every other pixel is enough for such a photo
             return [each.scaled(2) for each in self.detect(photo[::2, ::2].copy())]

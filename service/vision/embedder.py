@@ -1,21 +1,21 @@
-"""FaceNet: crops to unit vectors, on OpenVINO for processors and on torch for NVIDIA's GPUs.
+"""FaceNet: crops to unit vectors, on OpenVINO for processors and, in gpu/, on torch for NVIDIA's GPUs.
 
-torch on the processor is the reference: the two agree to a cosine of 0.9999 or better (bfloat16: 0.999).
+The two agree to a cosine of 0.9999 or better (bfloat16: 0.999).
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidSettings
-from service.models.runtimes import import_facenet
 from service.models.selection import ModelFiles, int8_graph
 from service.values import CROP_SIDE
+from service.vision.gpu.embedder import TorchEmbedder
 from service.vision.networks import BatchNetwork
 
 Crops = NDArray[np.uint8]
@@ -55,33 +55,6 @@ class OpenVinoEmbedder:
         return to_unit_length(embeddings)
 
 
-class TorchEmbedder:
-    """On a GPU (`cuda`), or on the processor (`cpu`) as the reference."""
-
-    def __init__(self, weights: Path, device: str) -> None:
-        """Read a safetensors state_dict of InceptionResnetV1 in float16 or float32."""
-        from safetensors.torch import load_file
-
-        state = {name: each.float() if each.is_floating_point() else each for name, each in load_file(weights).items()}
-        net = import_facenet().InceptionResnetV1(pretrained=None)
-        net.load_state_dict(state, strict=False)
-        self._net: Any = net.eval().to(device)
-        self._device = device
-
-    def warm(self) -> None:
-        """See Embedder.warm."""
-        self.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))
-
-    def embed(self, crops: Crops) -> NDArray[np.float32]:
-        """See Embedder.embed."""
-        import torch
-
-        with torch.inference_mode():
-            pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float()
-            embeddings: NDArray[np.float32] = self._net((pixels - 127.5) / 128).cpu().numpy()
-        return to_unit_length(embeddings)
-
-
 class MirroredEmbedder:
     """The mean of each crop's embedding and its mirror image's, by another embedder; both are in one batch."""
 
@@ -109,17 +82,24 @@ def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: i
 
 
 def _open_unmirrored(files: ModelFiles, *, compute: str, precision: str, threads: int) -> Embedder:
-    if compute == "cuda" or (compute == "auto" and _NVIDIA_DRIVER.exists()):
-        if _torch_finds_gpu():
-            return TorchEmbedder(files.weights, "cuda")
-        if compute == "cuda":
-            raise InvalidSettings(
-                "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
-                "`--build-arg TORCH=cuda` for the image."
-            )
+    if uses_gpu(compute):
+        return TorchEmbedder(files.weights, "cuda", precision)
     if precision == "int8":
         return OpenVinoEmbedder(int8_graph(files), threads)
     return OpenVinoEmbedder(files.facenet, threads, precision)
+
+
+def uses_gpu(compute: str) -> bool:
+    """Whether FACE_COMPUTE (auto, cpu, cuda) means a GPU here; raises InvalidSettings for one that isn't there."""
+    if compute == "cpu" or (compute == "auto" and not _NVIDIA_DRIVER.exists()):
+        return False
+    found = _torch_finds_gpu()
+    if compute == "cuda" and not found:
+        raise InvalidSettings(
+            "FACE_COMPUTE=cuda, but torch finds no GPU; `make setup TORCH=cuda` installs its build, as does "
+            "`--build-arg TORCH=cuda` for the image."
+        )
+    return found
 
 
 def _torch_finds_gpu() -> bool:

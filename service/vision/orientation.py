@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from service.values import Detection
-from service.vision.detector import Detector
+from service.vision.detector import FaceDetector
 
 UPRIGHT_SCORE = 0.998
 """A face of this score stands upright. MTCNN takes lying faces for upright ones, but is seldom as sure: of 1,000 photos
@@ -42,7 +42,7 @@ def turned(picture: Image.Image, rotation: int) -> Image.Image:
     return picture.transpose(_TRANSPOSITIONS[rotation]) if rotation else picture
 
 
-def search(picture: Image.Image, detector: Detector, *, rotate: bool) -> View:
+def search(picture: Image.Image, detector: FaceDetector, *, rotate: bool) -> View:
     """The picture and its faces; with `rotate`, turned the way in which the detector is much surer of a face.
 
     Of ways in which it is equally sure, that of the larger face.
@@ -56,7 +56,7 @@ def search(picture: Image.Image, detector: Detector, *, rotate: bool) -> View:
     return best if 1 - best_score <= DOUBT_SHARE * (1 - score) else upright
 
 
-def _view(picture: Image.Image, rotation: int, detector: Detector) -> View:
+def _view(picture: Image.Image, rotation: int, detector: FaceDetector) -> View:
     seen = turned(picture, rotation)
     return View(seen, rotation, detector.detect(np.asarray(seen)))
 

@@ -15,7 +15,7 @@ from service.timings import Timings
 from service.values import CROP_SIDE, Detection, Quality, Rgb
 from service.vision.brightening import brightened
 from service.vision.containers.check import is_ordinary, may_be_photo
-from service.vision.detector import Detector, crop
+from service.vision.detector import FaceDetector, crop
 from service.vision.file_kinds import refusal
 from service.vision.images import Photo, accept, readable_formats, require_bytes, to_base64, to_jpeg, upright_size
 from service.vision.orientation import search, turned
@@ -102,7 +102,7 @@ Steps = Generator[Undecoded, Elsewhere, Prepared]
 class Preparation:
     """A worker thread's part of every photo; may be called from several threads at once."""
 
-    detector: Detector
+    detector: FaceDetector
     limits: Limits
 
     def prepare(self, photo: bytes, choose: Choice, timings: Timings, picture_side: int | None = None) -> Prepared:

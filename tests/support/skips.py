@@ -29,9 +29,15 @@ _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked with `torch` where that isn't installed."""
-    if item.get_closest_marker("torch") is not None and find_spec("torch") is None:
+    """Skip what is marked with `torch` where that isn't installed, and with `gpu` where torch finds none."""
+    on_gpu = item.get_closest_marker("gpu") is not None
+    if (on_gpu or item.get_closest_marker("torch") is not None) and find_spec("torch") is None:
         pytest.skip("needs torch")
+    if on_gpu:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from service.models.selection import ModelFiles
 from service.vision.detector import Detector, crop
-from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, TorchEmbedder, open_embedder
+from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, open_embedder
+from service.vision.gpu.embedder import TorchEmbedder
 
 NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 

@@ -1,0 +1,1 @@
+"""Finding and embedding faces with torch, many photos at a time."""

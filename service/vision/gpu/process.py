@@ -1,0 +1,181 @@
+"""The process that owns the GPU, run as `python -m service.vision.gpu.process OPTIONS`.
+
+The GPU wants a new piece of work every few microseconds from a thread that never waits for Python's lock, so it gets a
+process of its own with a single thread. Whoever may open its socket may ask: worker threads of the service, and the
+processes of an import. What waits when it looks is answered together. A failure of the GPU, after which CUDA answers
+nothing in the same process any more, ends this process alone, and its starter starts another.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import FaceServiceError, Overloaded
+from service.values import Detection, Rgb
+from service.vision.gpu.memory import in_halves, limit_memory, memory_bytes
+from service.vision.gpu.messages import Answer, Kind, Outcome, Request, pack_detections, receive_request, send_answer
+
+READY = "ready"
+"""What it says on its standard output once it listens; otherwise the sentence of an error."""
+
+MAX_PHOTOS = 64
+"""Photos of a batch."""
+MAX_PIXELS = 2**25
+"""Of all photos of a batch, unless it is a single one: each takes 30 bytes."""
+_READ_AT_ONCE = 2 * MAX_PHOTOS
+"""Requests that are taken from one connection before those of the others, and the answers, have their turn."""
+
+Search = Callable[[Sequence[Rgb]], list[list[Detection]]]
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What it runs, and where; `min_face` and `min_share` as in detector.Detector."""
+
+    weights: str
+    device: str
+    precision: str
+    min_face: int
+    min_share: float
+    address: str = ""
+
+    def to_json(self) -> str:
+        """For the command line."""
+        return json.dumps(asdict(self))
+
+
+class Server:
+    """Answers whoever connects to its socket, until `starter` is closed at its other end."""
+
+    def __init__(self, search: Search, embed: Embed, held_bytes: Callable[[], int]) -> None:
+        """`held_bytes` says how much of the GPU's memory the process holds."""
+        self._search = search
+        self._embed = embed
+        self._held_bytes = held_bytes
+        self._connections: list[Connection] = []
+
+    def serve(self, listener: socket.socket, starter: int) -> None:
+        """Raises what a model raises, except where the memory is full, after its callers were told."""
+        while True:
+            ready = wait([starter, listener, *self._connections])
+            if starter in ready:
+                return
+            if listener in ready:
+                self._connections.append(Connection(listener.accept()[0].detach()))
+            readable = [each for each in self._connections if each in ready]
+            asked = [(connection, request) for connection in readable for request in self._read(connection)]
+            self._answer([each for each in asked if each[1].kind is Kind.DETECT], self._detect, _photos_of_a_batch)
+            self._answer([each for each in asked if each[1].kind is Kind.EMBED], self._embed_all, len)
+
+    def _read(self, connection: Connection) -> list[Request]:
+        """What a caller asks for just now; one who is gone is forgotten."""
+        requests: list[Request] = []
+        try:
+            while len(requests) < _READ_AT_ONCE and connection.poll():
+                requests.append(receive_request(connection))
+        except (EOFError, OSError):
+            self._connections.remove(connection)
+        return requests
+
+    def _answer(
+        self,
+        asked: Sequence[tuple[Connection, Request]],
+        work: Callable[[Sequence[Request]], list[bytes]],
+        fitting: Callable[[Sequence[Request]], int],
+    ) -> None:
+        """Do the work on as many requests at once as fit, and tell each caller what became of it."""
+        while asked:
+            count = fitting([request for _, request in asked])
+            batch, asked = asked[:count], asked[count:]
+            try:
+                contents = in_halves(work, [request for _, request in batch])
+            except Overloaded as error:
+                self._tell(batch, Outcome.OVERLOADED, [str(error).encode()] * count)
+            except Exception as error:
+                self._tell(batch, Outcome.FAILED, [repr(error).encode("utf-8", "replace")] * count)
+                raise
+            else:
+                self._tell(batch, Outcome.DONE, contents)
+
+    def _tell(self, batch: Sequence[tuple[Connection, Request]], outcome: Outcome, contents: Sequence[bytes]) -> None:
+        held = self._held_bytes()
+        for (connection, request), content in zip(batch, contents, strict=True):
+            try:
+                send_answer(connection, Answer(request.number, outcome, held, content))
+            except OSError:  # gone, which the next read tells too
+                continue
+
+    def _detect(self, requests: Sequence[Request]) -> list[bytes]:
+        return [pack_detections(each) for each in self._search([request.pixels for request in requests])]
+
+    def _embed_all(self, requests: Sequence[Request]) -> list[bytes]:
+        crops = [request.pixels for request in requests]
+        embeddings = self._embed(crops[0] if len(crops) == 1 else np.concatenate(crops))
+        ends = np.cumsum([len(each) for each in crops])
+        return [each.tobytes() for each in np.split(embeddings, ends[:-1])]
+
+
+def _photos_of_a_batch(requests: Sequence[Request]) -> int:
+    """How many of the first photos make a batch."""
+    pixels = 0
+    for i, request in enumerate(requests[:MAX_PHOTOS]):
+        pixels += request.pixels.shape[0] * request.pixels.shape[1]
+        if i and pixels > MAX_PIXELS:
+            return i
+    return min(len(requests), MAX_PHOTOS)
+
+
+def open_server(options: Options) -> Server:
+    """With its networks loaded and tried out, so that no request waits for CUDA to start.
+
+    Raises ModelUnavailable where weights are missing, Overloaded where the GPU's memory is full.
+    """
+    from service.models.mtcnn_weights import mtcnn_state_dicts
+    from service.vision.gpu.cascade import Cascade
+    from service.vision.gpu.embedder import TorchEmbedder
+    from service.vision.pyramid import lay_out, smallest_face
+
+    on_gpu = options.device != "cpu"
+    if on_gpu:
+        limit_memory()
+    [embedder] = in_halves(lambda _: [TorchEmbedder(Path(options.weights), options.device, options.precision)], [0])
+    cascade = Cascade(mtcnn_state_dicts(), options.device)
+
+    def search(photos: Sequence[Rgb]) -> list[list[Detection]]:
+        sizes = [photo.shape[:2] for photo in photos]
+        smallest = [smallest_face(*size, min_face=options.min_face, share=options.min_share) for size in sizes]
+        return cascade.detect(photos, [lay_out(*size, least) for size, least in zip(sizes, smallest, strict=True)])
+
+    in_halves(search, [np.zeros((options.min_face * 4, options.min_face * 4, 3), np.uint8)])
+    return Server(search, embedder.embed, memory_bytes if on_gpu else lambda: 0)
+
+
+def main() -> None:
+    """Listen at the address until standard input is closed, which is at the latest when the starter ends."""
+    options = Options(**json.loads(sys.argv[1]))
+    try:
+        server = open_server(options)
+    except FaceServiceError as error:
+        print(error, flush=True)  # noqa: T201 - read by the starter
+        return
+    address = Path(options.address)
+    address.unlink(missing_ok=True)  # of a process before this one
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen(128)
+        print(READY, flush=True)  # noqa: T201 - read by the starter
+        server.serve(listener, sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The networks that an engine runs: compiled for the processor, or those of the process that owns the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from service.models.selection import ModelFiles
+from service.processors import model_threads
+from service.settings import Settings
+from service.vision.detector import Detector, FaceDetector
+from service.vision.embedder import Embedder, MirroredEmbedder, open_embedder, uses_gpu
+from service.vision.gpu.link import GpuDetector, GpuEmbedder, GpuLink
+from service.vision.gpu.process import MAX_PHOTOS, Options
+from service.vision.gpu.starting import GpuProcess
+
+MAX_BATCH, MAX_CROPS = 8, 256
+"""Crops of a batch on the processor, and on a GPU."""
+
+
+class Networks(NamedTuple):
+    """What an engine runs, compiled. How many photos are searched and crops embedded at once.
+
+    `release` is called when the engine is closed; `gpu_memory_bytes` says what is held of a GPU's memory, None where
+    none is used.
+    """
+
+    detector: FaceDetector
+    embedder: Embedder
+    photos_at_once: int = 1
+    crops_at_once: int = MAX_BATCH
+    release: Callable[[], None] = lambda: None
+    gpu_memory_bytes: Callable[[], int] | None = None
+
+
+def load_networks(settings: Settings, files: ModelFiles) -> Networks:
+    """Compile what the settings ask for, which takes seconds.
+
+    Raises InvalidSettings or ModelUnavailable where there is no such device or model.
+    """
+    threads = model_threads(settings)
+    if uses_gpu(settings.compute):
+        return _in_gpu_process(settings, files)
+    embedder = open_embedder(
+        files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
+    )
+    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
+    return Networks(detector, embedder)
+
+
+def _in_gpu_process(settings: Settings, files: ModelFiles) -> Networks:
+    process = GpuProcess(gpu_options(settings, files.weights))
+    return networks_at(process.address, settings, release=process.close)
+
+
+def gpu_options(settings: Settings, weights: Path, device: str = "cuda") -> Options:
+    """What a GPU's process runs for these settings; the device `cpu` is for tests."""
+    return Options(
+        weights=str(weights),
+        device=device,
+        precision=settings.precision,
+        min_face=settings.min_face,
+        min_share=settings.min_share,
+    )
+
+
+def networks_at(
+    address: str, settings: Settings, *, photos_at_once: int = MAX_PHOTOS, release: Callable[[], None] = lambda: None
+) -> Networks:
+    """Those of a GPU's process that listens at `address`, for settings like its own; `release` is called at the end."""
+    link = GpuLink(address)
+    embedder: Embedder = GpuEmbedder(link)
+
+    def close() -> None:
+        link.close()
+        release()
+
+    return Networks(
+        GpuDetector(link, min_face=settings.min_face),
+        MirroredEmbedder(embedder) if settings.mirror else embedder,
+        photos_at_once,
+        MAX_CROPS,
+        close,
+        lambda: link.memory_bytes,
+    )
