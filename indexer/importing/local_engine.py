@@ -39,7 +39,6 @@ def in_flight(threads: int) -> int:
 @asynccontextmanager
 async def local_engine(settings: Settings, files: ModelFiles, faces: str) -> AsyncIterator[tuple[Observe, int]]:
     """A pipeline's Observe with an engine in this process, and for how many photos at once; `faces` is of FACES."""
-    threads = model_threads(settings)
     engine = await open_engine(
         replace(settings, max_queue=MAX_QUEUE), files, decoding_processes=model_threads(settings)
     )
