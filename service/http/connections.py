@@ -14,10 +14,9 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
 
-from service.http.keys import REMARK_CHARSET, REQUEST_LOG
-from service.http.refusals import EXPECTATION, refuse
+from service.http.keys import CORS_ORIGINS, REMARK_CHARSET, REQUEST_LOG
+from service.http.refusals import EXPECTATION, Refusals, refuse
 from service.http.request_heads import TOO_LONG, UNREADABLE, Head, HeadReader
-from service.http.request_log import RequestLog
 from service.http.targets import plain, plain_path
 
 _NO_REQUEST = b"\x00"
@@ -29,24 +28,25 @@ _LINGER_S = 2.0
 
 
 class Runner(web.AppRunner):
-    """Runs an application that has its REQUEST_LOG and REMARK_CHARSET, on connections of this module."""
+    """Runs an application that has its REQUEST_LOG, CORS_ORIGINS and REMARK_CHARSET, on connections of this module."""
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self.app[REQUEST_LOG], self.app[REMARK_CHARSET])
+        refusals = Refusals(self.app[REQUEST_LOG], self.app[CORS_ORIGINS])
+        return _Server(await super()._make_server(), refusals, self.app[REMARK_CHARSET])
 
 
 class _Server(web.Server):
     """As the one that aiohttp made, but for its connections and for what URLs mean."""
 
-    def __init__(self, made: web.Server, request_log: RequestLog, charset: str) -> None:
+    def __init__(self, made: web.Server, refusals: Refusals, charset: str) -> None:
         super().__init__(self._answer, request_factory=self._make)
         self._made = made
-        self._request_log = request_log
+        self._refusals = refusals
         self._charset = charset
 
     def __call__(self) -> web.RequestHandler:
         options = self._made._kwargs  # noqa: SLF001 - aiohttp keeps what a connection is made with nowhere else
-        return _Connection(self, self._request_log, **options)
+        return _Connection(self, self._refusals, **options)
 
     def _make(self, message: Any, *rest: Any) -> web.BaseRequest:
         """The request, which keeps the target as it came (`raw_path`), for that is what devices sign."""
@@ -59,7 +59,8 @@ class _Server(web.Server):
         try:
             return await self._made.request_handler(request)
         except web.HTTPException as error:  # of an `Expect` that isn't known, raised before the middlewares
-            return refuse(request, plain_path(request.path), error.status, EXPECTATION, self._request_log)
+            origin = request.headers.get("Origin")
+            return refuse(request, plain_path(request.path), error.status, EXPECTATION, self._refusals.to(origin))
 
 
 class _Connection(web.RequestHandler):
@@ -70,14 +71,15 @@ class _Connection(web.RequestHandler):
 
     __slots__ = (
         *("_body", "_left", "_chunks_ended", "_heads", "_path", "_refusal"),
-        *("_broken", "_ended", "_client_ended", "_request_log"),
+        *("_broken", "_ended", "_client_ended", "_refusals", "_origin"),
     )
 
-    def __init__(self, server: web.Server, request_log: RequestLog, **options: Any) -> None:
+    def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
-        self._request_log = request_log
+        self._refusals = refusals
         self._heads = HeadReader()
         self._path, self._refusal = "/", ""  # of the head that was handed over last
+        self._origin: str | None = None  # of that one, too
         self._body: StreamReader | None = None  # of the request that was handed over last, None where it isn't known
         self._left: int | None = 0  # bytes of that body
         self._chunks_ended = False
@@ -142,7 +144,7 @@ class _Connection(web.RequestHandler):
         """The answer to a request that the parser refuses."""
         if isinstance(exc, HttpProcessingError):
             detail = self._refusal or (TOO_LONG if isinstance(exc, LineTooLong) else UNREADABLE)
-            return refuse(request, self._path, status, detail, self._request_log)
+            return refuse(request, self._path, status, detail, self._refusals.to(self._origin))
         return super().handle_error(request, status, exc, message)
 
     def log_exception(self, *arguments: Any, **options: Any) -> None:
@@ -162,7 +164,7 @@ class _Connection(web.RequestHandler):
         if head.refusal and self._body is not None and self._body is not EMPTY_PAYLOAD:
             self._drop_rest()
             return
-        self._path, self._refusal = head.path, head.refusal
+        self._path, self._refusal, self._origin = head.path, head.refusal, head.origin
         before = self._request_count
         self._parse(head.content or _NO_REQUEST)
         if self._broken:
