@@ -96,6 +96,7 @@ class Gallery:
         quality: QualityLevel | None,
         metadata: Mapping[str, Any] | None = None,
         expires_at: datetime | None = None,
+        device_id: str | None = None,
     ) -> list[EnrolledFace]:
         """Remember faces of a photo under a remark, and tell all about them; `faces` is a word of choices.SEVERAL.
 
@@ -118,6 +119,7 @@ class Gallery:
             nth=0,
             remark=remark,
             registered_at=self._clock(),
+            device_id=device_id,
             gallery=self.name,
             metadata=metadata,
             expires_at=expires_at,

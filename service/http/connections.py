@@ -16,10 +16,9 @@ from aiohttp.http_exceptions import LineTooLong
 
 from service.http.bounded_connections import BoundedConnection
 from service.http.connection_limits import ConnectionLimits
-from service.http.keys import CONNECTION_LIMITS, REMARK_CHARSET, REQUEST_LOG, SEND_S
-from service.http.refusals import EXPECTATION, refuse
+from service.http.keys import CONNECTION_LIMITS, CORS_ORIGINS, REMARK_CHARSET, REQUEST_LOG, SEND_S
+from service.http.refusals import EXPECTATION, Refusals, refuse
 from service.http.request_heads import TOO_LONG, UNREADABLE, Head, HeadReader
-from service.http.request_log import RequestLog
 from service.http.targets import plain, plain_path
 
 _NO_REQUEST = b"\x00"
@@ -43,13 +42,13 @@ class _Server(web.Server):
     def __init__(self, made: web.Server, app: web.Application) -> None:
         super().__init__(self._answer, request_factory=self._make)
         self._made = made
-        self._request_log = app[REQUEST_LOG]
+        self._refusals = Refusals(app[REQUEST_LOG], app[CORS_ORIGINS])
         self._charset = app[REMARK_CHARSET]
         self._limits, self._send_s = app[CONNECTION_LIMITS], app[SEND_S]
 
     def __call__(self) -> web.RequestHandler:
         options = self._made._kwargs  # noqa: SLF001 - aiohttp keeps what a connection is made with nowhere else
-        return _Connection(self, self._request_log, self._limits, self._send_s, **options)
+        return _Connection(self, self._refusals, self._limits, self._send_s, **options)
 
     def _make(self, message: Any, *rest: Any) -> web.BaseRequest:
         """The request, which keeps the target as it came (`raw_path`), for that is what devices sign."""
@@ -62,7 +61,8 @@ class _Server(web.Server):
         try:
             return await self._made.request_handler(request)
         except web.HTTPException as error:  # of an `Expect` that isn't known, raised before the middlewares
-            return refuse(request, plain_path(request.path), error.status, EXPECTATION, self._request_log)
+            origin = request.headers.get("Origin")
+            return refuse(request, plain_path(request.path), error.status, EXPECTATION, self._refusals.to(origin))
 
 
 class _Connection(BoundedConnection):
@@ -73,16 +73,17 @@ class _Connection(BoundedConnection):
 
     __slots__ = (
         *("_body", "_left", "_chunks_ended", "_heads", "_path", "_refusal"),
-        *("_broken", "_ended", "_client_ended", "_request_log"),
+        *("_broken", "_ended", "_client_ended", "_refusals", "_origin"),
     )
 
     def __init__(
-        self, server: web.Server, request_log: RequestLog, limits: ConnectionLimits, send_s: float, **options: Any
+        self, server: web.Server, refusals: Refusals, limits: ConnectionLimits, send_s: float, **options: Any
     ) -> None:
         super().__init__(server, limits, send_s, **options)
-        self._request_log = request_log
+        self._refusals = refusals
         self._heads = HeadReader()
         self._path, self._refusal = "/", ""  # of the head that was handed over last
+        self._origin: str | None = None  # of that one, too
         self._body: StreamReader | None = None  # of the request that was handed over last, None where it isn't known
         self._left: int | None = 0  # bytes of that body
         self._chunks_ended = False
@@ -147,7 +148,7 @@ class _Connection(BoundedConnection):
         """The answer to a request that the parser refuses."""
         if isinstance(exc, HttpProcessingError):
             detail = self._refusal or (TOO_LONG if isinstance(exc, LineTooLong) else UNREADABLE)
-            return refuse(request, self._path, status, detail, self._request_log)
+            return refuse(request, self._path, status, detail, self._refusals.to(self._origin))
         return super().handle_error(request, status, exc, message)
 
     def log_exception(self, *arguments: Any, **options: Any) -> None:
@@ -167,7 +168,7 @@ class _Connection(BoundedConnection):
         if head.refusal and self._body is not None and self._body is not EMPTY_PAYLOAD:
             self._drop_rest()
             return
-        self._path, self._refusal = head.path, head.refusal
+        self._path, self._refusal, self._origin = head.path, head.refusal, head.origin
         before = self._request_count
         self._parse(head.content or _NO_REQUEST)
         if self._broken:

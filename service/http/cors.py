@@ -33,7 +33,7 @@ def allow_origins(app: web.Application, origins: Origins) -> None:
     @web.middleware
     async def answer_preflights(request: web.Request, handler: Handler) -> web.StreamResponse:
         asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if not asked or request.path in OPEN_PATHS or _allowed(request, origins) is None:
+        if not asked or request.path in OPEN_PATHS or _allowed(request.headers.get("Origin"), origins) is None:
             return await handler(request)
         return web.Response(
             status=204,
@@ -45,22 +45,25 @@ def allow_origins(app: web.Application, origins: Origins) -> None:
         )
 
     async def mark_answer(request: web.Request, response: web.StreamResponse) -> None:
-        if request.path in OPEN_PATHS:
-            return
-        if "*" not in origins:  # else the answer is the same for all
-            response.headers.add("Vary", "Origin")
-        allowed = _allowed(request, origins)
-        if allowed is not None:
-            response.headers["Access-Control-Allow-Origin"] = allowed
-            response.headers["Access-Control-Expose-Headers"] = _ANSWER_HEADERS
+        if request.path not in OPEN_PATHS:
+            mark(response, request.headers.get("Origin"), origins)
 
     app.middlewares.append(answer_preflights)
     app.on_response_prepare.append(mark_answer)
 
 
-def _allowed(request: web.Request, origins: Origins) -> str | None:
-    """What Access-Control-Allow-Origin says to this request; None where its page may not ask, or there is no page."""
-    origin = request.headers.get("Origin")
+def mark(response: web.StreamResponse, origin: str | None, origins: Origins) -> None:
+    """Let a page of this origin read the answer, where pages of it may ask; None where there is no page."""
+    if "*" not in origins:  # else the answer is the same for all
+        response.headers.add("Vary", "Origin")
+    allowed = _allowed(origin, origins)
+    if allowed is not None:
+        response.headers["Access-Control-Allow-Origin"] = allowed
+        response.headers["Access-Control-Expose-Headers"] = _ANSWER_HEADERS
+
+
+def _allowed(origin: str | None, origins: Origins) -> str | None:
+    """What Access-Control-Allow-Origin says to a page of this origin; None where it may not ask."""
     if origin is None:
         return None
     if "*" in origins:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.uploads import Upload, Uploads
     from service.moving.transfer import Transfer
     from service.timings import Timings
+    from service.variables import Origins
 
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
@@ -38,6 +39,8 @@ CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
 COMPREFACE = web.AppKey("compreface", bool)
 """Whether the service speaks CompreFace's API, too."""
+CORS_ORIGINS: web.AppKey[Origins] = web.AppKey("cors_origins")
+"""Of pages that may ask from a browser; empty where none may."""
 REMARK_CHARSET = web.AppKey("remark_charset", str)
 """In which remarks are read that are neither UTF-8 nor say what they are."""
 

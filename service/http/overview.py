@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -21,16 +22,28 @@ class Warned:
     detail: str
 
 
+DEFAULT_FPIR = inspect.signature(Settings).parameters["fpir"].default
 NO_THRESHOLD_SET = Warned(
     code="no_threshold",
     detail="Nobody is unknown: without a threshold, a stranger too is answered with the nearest faces; set "
     "FACE_THRESHOLD=auto to answer strangers with none.",
+)
+UNUSED_FPIR = Warned(
+    code="unused_fpir",
+    detail="FACE_FPIR is set but not used, as FACE_THRESHOLD is a number or unset; set FACE_THRESHOLD=auto, or leave "
+    "FACE_FPIR out.",
 )
 NO_KEYS = Warned(
     code="no_keys",
     detail="Everybody who reaches the port may do everything; let only those in who are known "
     "(docs/device-authentication.md).",
 )
+
+
+def warned_of(settings: Settings) -> list[Warned]:
+    """What makes answers less than one may expect, to be told at every start."""
+    told = [NO_THRESHOLD_SET] if settings.threshold == NO_THRESHOLD else []
+    return [*told, UNUSED_FPIR] if settings.threshold != "auto" and settings.fpir != DEFAULT_FPIR else told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +73,7 @@ class Overview:
     @property
     def warnings(self) -> Sequence[Warned]:
         """Of what the settings make less safe than one may expect."""
-        missing = [NO_THRESHOLD_SET] if self.settings.threshold == NO_THRESHOLD else []
+        missing = warned_of(self.settings)
         return [*missing, NO_KEYS] if self.settings.devices is self.settings.keys is None else missing
 
     async def disk(self) -> Disk | None:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from aiohttp import web
 
 from service.http.compreface.failures import unreadable_failure
+from service.http.cors import mark
 from service.http.device_api import unreadable
 from service.http.keys import OUTCOME, REQUEST_ID
 from service.http.request_log import REQUEST_ID_HEADER, Outcome, RequestLog, new_request_id
 from service.http.rest_api.problems import unreadable_problem
 from service.http.routes import OPEN_PATHS, UNKNOWN, is_compreface_path, is_rest_path
+from service.variables import Origins
 
 MALFORMED = "malformed_request"
 EXPECTATION = "Nothing but `Expect: 100-continue` can be met; leave the header Expect out."
 
 
-def refuse(request: web.BaseRequest, path: str, status: int, detail: str, request_log: RequestLog) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Where they are logged, the origins of pages that may read them, and that of the page which is to be answered."""
+
+    request_log: RequestLog
+    origins: Origins
+    origin: str | None = None
+
+    def to(self, origin: str | None) -> Refusals:
+        """Those to a page of this origin; None where there is no page."""
+        return replace(self, origin=origin)
+
+
+def refuse(request: web.BaseRequest, path: str, status: int, detail: str, refusals: Refusals) -> web.Response:
     """Answer, log and count; what was sent is never quoted, and nothing more is read from the connection.
 
     An envelope for devices, a problem below /v1, HTTP's status for machines that watch over the service, and what
@@ -36,6 +52,8 @@ def refuse(request: web.BaseRequest, path: str, status: int, detail: str, reques
     else:
         response = unreadable(MALFORMED, detail)
     response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+    if refusals.origins and path not in OPEN_PATHS:
+        mark(response, refusals.origin, refusals.origins)
     response.force_close()
-    request_log.record(request, UNKNOWN, response[OUTCOME], time.perf_counter() - began)
+    refusals.request_log.record(request, UNKNOWN, response[OUTCOME], time.perf_counter() - began)
     return response

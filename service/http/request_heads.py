@@ -1,7 +1,8 @@
 """The heads of requests as devices write them, brought into the form that aiohttp's strict parser reads.
 
-What differs in form only is mended: letters and spaces in the URL that aren't percent-encoded, lines that end in LF
-alone, a Host that is missing. Nothing that says where a request ends is touched. The rest is refused, with the reason.
+What differs in form only is mended: letters, spaces and `#` in the URL that aren't percent-encoded, lines that end in
+LF alone, a Host that is missing. Nothing that says where a request ends is touched. The rest is refused, with the
+reason.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ _CUT_SHORT = "The request ended within its headers; end them with an empty line.
 _END = re.compile(rb"\n\r?\n")
 _FIRST = re.compile(rb"[A-Za-z]{1,32}([ \t]|\Z)")
 """What begins a request that can still become one."""
-_PLAIN_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+_PLAIN_LINE = re.compile(rb"[A-Z]+ [!\"$-~]+ HTTP/1\.[01]\r\n")
 _VERSION = re.compile(rb"HTTP/1\.[01]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_PRINTABLE = bytes(range(0x21, 0x7F))
+_PRINTABLE = bytes(range(0x21, 0x7F)).replace(b"#", b"")
+"""What stays as it is in a target. Who sends a `#` means it, for browsers keep theirs to themselves."""
+_ORIGIN_HEADER = re.compile(rb"\norigin:[ \t]*([!-~]+)[ \t]*\r?\n", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*")
 
 
@@ -46,12 +49,13 @@ class Head:
     """A request line and headers, with the empty line behind them.
 
     `path` is the URL's, for choosing how a refusal is written; `refusal` the sentence with which it must be refused,
-    empty where it may be parsed.
+    empty where it may be parsed; `origin` that of a browser's page which sent it.
     """
 
     content: bytes
     path: str
     refusal: str = ""
+    origin: str | None = None
 
 
 class HeadReader:
@@ -100,13 +104,17 @@ class HeadReader:
         head, rest = bytes(self._held[:length]), bytes(self._held[length:])
         self._held.clear()
         path = _path(_request_line(head[: MAX_REQUEST_LINE + 1].partition(b"\n")[0])[1])
-        return Head(b"" if refusal else _mended(head, path), path, refusal), rest
+        origin = _ORIGIN_HEADER.search(head)
+        told = None if origin is None else origin[1].decode()
+        return Head(b"" if refusal else _mended(head, path), path, refusal, told), rest
 
 
 def _request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version, the target with all spaces that it may have inside."""
+    """Method, target and version, the target with all spaces that it may have inside; no version where it names none."""
     method, _, rest = line.strip(b" \t\r").partition(b" ")
     target, _, version = rest.rpartition(b" ")
+    if not version.startswith(b"HTTP/"):
+        target, version = rest, b""
     return method, target.strip(b" \t"), version
 
 

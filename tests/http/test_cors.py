@@ -12,6 +12,7 @@ from service.settings import Settings
 from tests.conftest import MODELS, Start
 from tests.support.device import Client
 from tests.support.keys import CONSOLE, bearing, keys_file
+from tests.support.signing import exchange
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,3 +117,19 @@ async def test_all_origins_and_none(start: Start, settings: Settings) -> None:
             assert response.headers.get("Access-Control-Allow-Origin") == told
             assert "Vary" not in response.headers
         assert (await preflight(service, "/v1/faces", OTHER)).status == (405 if told is None else 204)
+
+
+@pytest.mark.parametrize("broken", ["GET /v1/faces HTTP/1.1\r\nno colon", "CONNECT /v1/faces HTTP/1.1"])
+@pytest.mark.parametrize(("origin", "told"), [(DESK, DESK), (OTHER, None)])
+async def test_what_can_not_be_read_is_answered_to_pages_too(
+    service: Client, broken: str, origin: str, told: str | None
+) -> None:
+    """So that a page can show what was wrong with its request."""
+    wire = f"{broken}\r\nHost: x\r\nOrigin: {origin}\r\n\r\n"
+    head, _ = await exchange(service.port or 0, wire.encode())
+    lines = head.decode().splitlines()
+    assert " 400 " in lines[0]
+    assert [line for line in lines if line.startswith("Access-Control-Allow-Origin")] == (
+        [f"Access-Control-Allow-Origin: {told}"] if told else []
+    )
+    assert "Vary: Origin" in lines

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.device_client import signed_headers
+from service.http.keys import GALLERIES
 from service.settings import Settings
 from service.vision.engine import Engine
 from tests.conftest import MODELS
@@ -186,3 +187,16 @@ async def test_the_body_is_asked_for_once(service: Client, photo: bytes) -> None
         writer.close()
         assert b"100 Continue" not in answer
         assert answer.startswith(b"HTTP/1.1 200 " if asked else b"HTTP/1.1 401 ")
+
+
+async def test_a_face_that_a_device_registers_keeps_its_name(service: Client, photo: bytes) -> None:
+    """As on the device paths: with one request for a photo, and with one for several."""
+    batch = multipart(("remark", b"two"), ("image", photo))
+    for target, body, content_type in (
+        ("/v1/faces?remark=one", photo, "image/jpeg"),
+        ("/v1/faces:batch", batch["data"], f"multipart/form-data; boundary={BOUNDARY}"),
+    ):
+        await told(service, wire(body, content_type, target=target))
+    gallery = await service.app[GALLERIES].of("default")
+    faces, _ = await gallery.page(10, after=None, remark=None)
+    assert {face.remark: face.device_id for face in faces} == {"one": "door-7", "two": "door-7"}

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.logs import TextFormatter
-from tests.support.device import BOUNDARY, Client, Device
+from service.settings import Settings
+from tests.conftest import running
+from tests.support.device import BOUNDARY, Client, Device, multipart
 from tests.support.photos import SHARED
 from tests.support.signing import exchange
 
@@ -35,6 +40,54 @@ async def test_a_request_of_the_field(service: Client, device: Device, case: str
     _, body = await exchange(service.port or 0, sent)
     assert json.loads(body)["code"] == 0
     assert await device.remarks() == remarks
+
+
+PHOTOS = {
+    **{f"{name}_{number}.jpg": 1004 for name in ("blurred", "dark") for number in (1, 2, 3)},
+    **dict.fromkeys(("rot90_noexif.jpg", "png_big_ztxt.png", "progressive_no_eoi.jpg"), 0),
+    **dict.fromkeys(("wide20000x400.jpg", "gray12in16.png"), 0),
+    "motorcycle_left.png": 1004,
+}
+"""The code of the answer to a registration of each."""
+
+
+@pytest.mark.parametrize(("name", "code"), PHOTOS.items(), ids=PHOTOS)
+async def test_a_photo_of_the_field(device: Device, name: str, code: int) -> None:
+    """It is registered, or refused for what it is."""
+    path = SHARED / "cases" / "photos" / name
+    if not path.is_file():
+        pytest.skip("needs the folder ../shared (cases)")
+    answer = await device.ask("POST", "/registration_face?remark=x", **multipart(("image", path.read_bytes())))
+    assert answer["code"] == code, answer
+    assert await device.remarks() == ([] if code else ["x"])
+
+
+@pytest.mark.parametrize(("charset", "code", "remarks"), [("utf-8", 1001, []), ("gbk", 0, ["张三"])])
+async def test_a_remark_in_gbk_without_saying_so(
+    service_settings: Settings, tmp_path: Path, charset: Any, code: int, remarks: list[str]
+) -> None:
+    """Is read where the operator says what devices write, byte for byte as it came from one."""
+    path = SHARED / "cases" / "requests" / "reg_gbk.http"
+    if not path.is_file():
+        pytest.skip("needs the folder ../shared (cases)")
+    async with running(replace(service_settings, remark_charset=charset, data=tmp_path)) as service:
+        sent = path.read_bytes().replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        _, body = await exchange(service.port or 0, sent)
+        assert json.loads(body)["code"] == code
+        assert await Device(service).remarks() == remarks
+
+
+@pytest.mark.parametrize("target", ["/registration_face?remark=A#1 B&x=2", "/registration_face?x=2&remark=A%231%20B"])
+async def test_a_hash_in_the_url_is_meant(
+    service: Client, device: Device, portraits: dict[str, bytes], target: str
+) -> None:
+    """As some clients write it in a remark: what stands behind it belongs to the query, and is not lost."""
+    form = multipart(("image", portraits["obama"]))
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(form['data'])}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in form["headers"].items())
+    _, body = await exchange(service.port or 0, f"{head}\r\n".encode() + form["data"])
+    assert json.loads(body)["code"] == 0
+    assert await device.remarks() == ["A#1 B"]
 
 
 MARKER = "Erika-Mustermann"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator
 
 from aiohttp import StreamReader, web
@@ -16,12 +15,11 @@ MAX_LINE_BYTES = 16 * 2**20
 """A picture of 4,096 pixels has about 5 MB."""
 _AT_ONCE = 2**18
 """Bytes that are read, and that are decompressed, at once: a few compressed ones may stand for very many."""
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 async def archive_lines(request: web.Request, limits: FormLimits) -> AsyncIterator[bytes]:
-    """The body's lines, each with its newline; what follows the last newline is left out. A body that is
-    compressed without saying so in a header, as a file is, is decompressed too.
+    """The body's lines, each with its newline; what follows the last newline is left out. Whether
+    the body is compressed, its first bytes say, with a header or without, as those of a file.
 
     Raises UnsupportedBody for another encoding than gzip, UnusableArchive for a line that is too long, and
     InvalidRequest where the body ends early or is malformed, or a piece of it takes longer than `limits.receive_s`.
@@ -32,7 +30,7 @@ async def archive_lines(request: web.Request, limits: FormLimits) -> AsyncIterat
     await send_continue(request)
     received = _received(content_of(request), limits.receive_s)
     rest = bytearray()
-    async for piece in inflated(received) if encoding == "identity" else _decompressed(received):
+    async for piece in inflated(received):
         *whole, last = piece.split(b"\n")
         for line in whole:
             yield bytes(rest + line) + b"\n"
@@ -52,27 +50,6 @@ async def _received(content: StreamReader, receive_s: float) -> AsyncIterator[by
         if not chunk:
             return
         yield chunk
-
-
-async def _decompressed(received: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What the bytes stand for, piece by piece; gzip may consist of several members, one behind another."""
-    stream = zlib.decompressobj(_GZIP)
-    begun = False
-    async for chunk in received:
-        left = chunk
-        while left:
-            if stream.eof:
-                stream = zlib.decompressobj(_GZIP)
-            begun = True
-            try:
-                piece = stream.decompress(left, _AT_ONCE)
-            except zlib.error:
-                raise InvalidRequest("The archive is not gzip, or damaged; send it again.") from None
-            if piece:
-                yield piece
-            left = stream.unused_data if stream.eof else stream.unconsumed_tail
-    if begun and not stream.eof:
-        raise _incomplete()
 
 
 def _incomplete() -> InvalidRequest:

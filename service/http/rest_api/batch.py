@@ -15,7 +15,7 @@ from service.gallery.registering import EnrolledFace
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
-from service.http.keys import REQUEST_ID, TIMINGS
+from service.http.keys import DEVICE_ID, REQUEST_ID, TIMINGS
 from service.http.rest_api import examples
 from service.http.rest_api.batch_form import MAX_PHOTOS, BatchForm, Sent
 from service.http.rest_api.faces import registered
@@ -99,6 +99,7 @@ async def _enroll(request: web.Request, query: BatchQuery, gallery: Gallery, sen
             quality=query.quality,
             metadata=sent.metadata,
             expires_at=sent.expires_at,
+            device_id=request.get(DEVICE_ID),
         ),
         BUSY_BACKOFF,
         transient=lambda error: isinstance(error, Overloaded),

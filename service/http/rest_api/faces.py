@@ -13,7 +13,7 @@ from service.gallery.registering import EnrolledFace
 from service.http import routes
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
-from service.http.keys import TIMINGS
+from service.http.keys import DEVICE_ID, TIMINGS
 from service.http.rest_api import examples
 from service.http.rest_api.answers import Box
 from service.http.rest_api.bodies import read_body, read_registration
@@ -41,6 +41,7 @@ async def register(request: web.Request, query: RegisterQuery, limits: FormLimit
         quality=query.quality,
         metadata=told.metadata,
         expires_at=told.expires_at,
+        device_id=request.get(DEVICE_ID),
     )
     return Registration(faces=[registered(each) for each in enrolled])
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service import __version__
-from service.http.overview import NO_KEYS, NO_THRESHOLD_SET
+from service.http.overview import NO_KEYS, NO_THRESHOLD_SET, UNUSED_FPIR, warned_of
 from service.settings import Settings
 from tests.conftest import MODELS, Start
 from tests.http.rest_api.conftest import Caller
@@ -73,3 +73,13 @@ async def test_keys_are_told_by_name_and_only_to_who_may_see_all(start: Start, s
     told = await caller.ask("GET", "/v1/status", 200, headers=bearing(CONSOLE))
     assert told["warnings"] == []
     assert (told["threshold"], told["measured"]) == (0.5, False)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "fpir", "told"), [(0.5, 0.05, True), (-1.0, 0.05, True), (0.5, 0.01, False), ("auto", 0.05, False)]
+)
+async def test_a_share_of_strangers_that_nothing_uses_is_told(
+    settings: Settings, threshold: float, fpir: float, told: bool
+) -> None:
+    """At the start and on the status page: beside a threshold in numbers it would be passed over in silence."""
+    assert (UNUSED_FPIR in warned_of(replace(settings, threshold=threshold, fpir=fpir))) is told

@@ -46,7 +46,7 @@ async def test_a_damaged_archive(caller: Caller, portraits: dict[str, bytes]) ->
 
 
 async def test_an_archive_may_be_compressed(caller: Caller, portraits: dict[str, bytes]) -> None:
-    """By gzip, also of several members; half of one, and what isn't gzip, adds nothing unnoticed."""
+    """By gzip, also of several members. Its first bytes say so, whatever the header; damage has one answer."""
     await caller.register(portraits["obama"], "remark=obama")
     body = await caller.ask("GET", "/v1/export", 200)
     head, rest = body[:50], body[50:]
@@ -54,13 +54,12 @@ async def test_an_archive_may_be_compressed(caller: Caller, portraits: dict[str,
         answer = await caller.ask("POST", "/v1/import", 200, data=packed, headers={"Content-Encoding": "GZIP"})
         assert answer["added"] == answer["taken"] == 0
         assert answer["known"] > 0
-    for broken, said in (
-        (gzip.compress(body)[:-9], "did not arrive as a whole"),
-        (gzip.compress(body) + b"no gzip", "not gzip"),
-        (body, "not gzip"),
-    ):
-        headers = {"Content-Encoding": "gzip"}
-        assert said in await caller.fails(400, "invalid_request", "POST", "/v1/import", data=broken, headers=headers)
+    unnamed = await caller.ask("POST", "/v1/import", 200, data=gzip.compress(body))
+    misnamed = await caller.ask("POST", "/v1/import", 200, data=body, headers={"Content-Encoding": "gzip"})
+    assert unnamed == misnamed
+    for headers in ({"Content-Encoding": "gzip"}, {}):
+        for broken in (gzip.compress(body)[:-99], gzip.compress(body) + b"no gzip"):
+            await caller.fails(422, "unusable_archive", "POST", "/v1/import", data=broken, headers=headers)
     bomb = gzip.compress(bytes(100 * 2**20))
     said = await caller.fails(
         422, "unusable_archive", "POST", "/v1/import", data=bomb, headers={"Content-Encoding": "gzip"}
