@@ -66,7 +66,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "10.0.0.0/8, fd00::/8,::1": (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("::1/128")),
     },
     "FACE_DATA": {"/srv/faces": Path("/srv/faces"), "~/faces": Path.home() / "faces"},
-    "FACE_QDRANT_URL": {each: each for each in ("http://localhost:6333", "https://q.example.com/", "http://[::1]:1")},
+    "FACE_QDRANT_URL": {
+        each: each
+        for each in (
+            *("http://localhost:6333", "https://q.example.com/", "http://[::1]:1"),
+            "http://10.0.0.1:6333,http://10.0.0.2:6333 , http://10.0.0.3:6333",
+        )
+    },
+    "FACE_QDRANT_CA": {"ca.pem": Path("ca.pem")},
+    "FACE_QDRANT_CERT": {"cert.pem": Path("cert.pem")},
+    "FACE_QDRANT_CERT_KEY": {"~/key.pem": Path.home() / "key.pem"},
     "FACE_QDRANT_API_KEY": {"s3cr3t!": "s3cr3t!"},
     "FACE_QDRANT_GRPC_PORT": {"1": 1, "65535": 65535},
     "FACE_QDRANT_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
@@ -119,7 +128,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, list[str]] = {
     "FACE_PORT": ["-1", "65536", "x", "5055.0"],
     "FACE_TRUSTED_PROXIES": ["nginx", "10.0.0.1/8", "127.0.0.1 10.0.0.1", "127.0.0.1,", "10.0.0.0/33"],
-    "FACE_QDRANT_URL": ["localhost:6333", "ftp://q", "http://", "http://q/prefix", "http://me:key@q", "http://q q"],
+    "FACE_QDRANT_URL": [
+        "localhost:6333",
+        "ftp://q",
+        "http://",
+        "http://q/prefix",
+        "http://me:key@q",
+        "http://q q",
+        "http://q,",
+        "http://q,r",
+    ],
     "FACE_QDRANT_GRPC_PORT": ["0", "65536", "x"],
     "FACE_QDRANT_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
     "FACE_QDRANT_SHARDS": ["-1", "x"],
@@ -169,6 +187,9 @@ TEXTS = {
     "FACE_KEYS",
     "FACE_TLS_CERT",
     "FACE_TLS_KEY",
+    "FACE_QDRANT_CA",
+    "FACE_QDRANT_CERT",
+    "FACE_QDRANT_CERT_KEY",
 }
 """Settings that take any text."""
 

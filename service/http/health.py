@@ -35,6 +35,11 @@ class Health:
         self._lock = asyncio.Lock()
         self._probe_photo = _grey_jpeg()
 
+    @property
+    def node(self) -> str | None:
+        """The address of the Qdrant server's node that is asked now; None where the gallery is in a folder."""
+        return self._store.node
+
     async def failure(self) -> FaceServiceError | None:
         """None where all is well, else what isn't."""
         async with self._lock:

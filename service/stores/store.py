@@ -61,6 +61,10 @@ class Store(Protocol):
     def face_id_bits(self) -> int:
         """Its numbers of faces are below 2 to this power; known once it is bound."""
 
+    @property
+    def node(self) -> str | None:
+        """The address of the server's node that is asked now; None where the gallery is in a folder."""
+
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """Write a face unless its face_id is there already; durable once it returns."""
 

@@ -244,7 +244,7 @@ class TestServer:
     ) -> None:
         await (await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])).close()
         assert await self.move(server, settings, drop_old=True) == 0
-        names = [each.name for each in (await server.connect().get_collections()).collections]
+        names = [each.name for each in (await server.client().get_collections()).collections]
         assert len(names) == 1
         assert real_name("faces", FORMER) not in names
 
@@ -299,7 +299,7 @@ class TestServer:
 
     async def test_a_collection_without_an_alias(self, server: Qdrant, settings: Settings) -> None:
         """No other can take its place; the sentence says what can be done."""
-        await server.connect().create_collection(
+        await server.client().create_collection(
             "faces", models.VectorParams(size=512, distance=models.Distance.COSINE), metadata={}
         )
         await (await make(QdrantStore(server.connect, "faces"), [])).close()

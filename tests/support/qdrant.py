@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from grpc import StatusCode, aio
+from grpc import ServerCredentials, StatusCode, aio
 from qdrant_client import AsyncQdrantClient, grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
-from service.stores.qdrant.link import Connect, connector
+from service.stores.qdrant.addresses import connector
+from service.stores.qdrant.nodes import Connect, Node
 
 URL = os.environ.get("QDRANT_TEST_URL")
 API_KEY = os.environ.get("QDRANT_TEST_API_KEY")
@@ -39,7 +40,7 @@ async def real_server(url: str) -> AsyncIterator[tuple[Connect, str]]:
     """How to connect to the server at QDRANT_TEST_URL, and a name of our own; what was made of it is removed."""
     connect, name = connector(url=url, grpc_port=GRPC_PORT, api_key=API_KEY), f"test-{uuid.uuid4().hex}"
     yield connect, name
-    client = connect()
+    client = (await connect())[0].connect()
     for each in (await client.get_collections()).collections:
         if each.name.startswith(name):
             await client.delete_collection(each.name)  # its alias goes with it
@@ -56,7 +57,19 @@ async def local_mode() -> AsyncIterator[tuple[Connect, str]]:
         pass
 
     client.close = keep  # type: ignore[method-assign, assignment]
-    yield lambda: client, "faces"
+
+    async def cluster_info(_: str) -> models.CollectionClusterInfo:
+        shard = models.LocalShardInfo(shard_id=0, points_count=0, state=models.ReplicaState.ACTIVE)
+        return models.CollectionClusterInfo(
+            peer_id=1, shard_count=1, local_shards=[shard], remote_shards=[], shard_transfers=[]
+        )
+
+    client.collection_cluster_info = cluster_info  # type: ignore[method-assign, assignment]  # local mode has none
+
+    async def connect() -> list[Node]:
+        return [Node("here", lambda: client)]
+
+    yield connect, "faces"
     await close()
 
 
@@ -67,6 +80,9 @@ class Wire:
         self.still = asyncio.Event()
         """While set, connections are accepted and kept, and nothing passes."""
         self.port = 0
+        self.sent = b""
+        """What was passed on to the other port."""
+        self._there: set[asyncio.StreamWriter] = set()
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -94,6 +110,7 @@ class Wire:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers |= {writer, there_writer}
+        self._there.add(there_writer)
         for pair in ((reader, there_writer), (there_reader, writer)):
             self._tasks.add(asyncio.create_task(self._pass_on(*pair)))
 
@@ -101,6 +118,8 @@ class Wire:
         with suppress(ConnectionError):
             while chunk := await reader.read(1 << 16):
                 if not self.still.is_set():
+                    if writer in self._there:
+                        self.sent += chunk
                     writer.write(chunk)
                     await writer.drain()
         writer.close()
@@ -109,13 +128,26 @@ class Wire:
 class Qdrant:
     """Local mode behind gRPC; its faces outlive `stop`."""
 
-    def __init__(self, api_key: str = "", version: str = "1.20.0") -> None:
+    def __init__(
+        self,
+        api_key: str = "",
+        version: str = "1.20.0",
+        *,
+        host: str = "127.0.0.1",
+        peer: Qdrant | None = None,
+        credentials: ServerCredentials | None = None,
+    ) -> None:
+        """`peer` is another node of the same cluster; with `credentials` it speaks TLS only."""
         self.api_key = api_key
         self.version = version
+        self.host = host
+        self._credentials = credentials
         self.calls: Counter[str] = Counter()
         """How often each method was called."""
-        self.failures: dict[str, list[StatusCode]] = {}
-        """By method: what the next calls are answered, without being carried out."""
+        self.failures: dict[str, list[StatusCode | tuple[StatusCode, str]]] = {}
+        """By method: what the next calls are answered, with words or without, without being carried out."""
+        self.shards_away = 0
+        """For so many questions about its shards, none is active here yet, and nothing can be read or written."""
         self.lost_answers: dict[str, int] = {}
         """By method: how many of the next calls are carried out, and answered with UNAVAILABLE."""
         self.meanwhile: dict[str, Callable[[], Awaitable[object]]] = {}
@@ -130,16 +162,24 @@ class Qdrant:
         self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.port = 0
         self._local = AsyncQdrantClient(":memory:")
+        if peer is not None:
+            self._local, self.indexes, self._hnsw, self.port = peer._local, peer.indexes, peer._hnsw, peer.port
         self._server: aio.Server | None = None
 
     @property
     def url(self) -> str:
         """Of its REST API, which there is none of."""
-        return "http://127.0.0.1:1"
+        return f"{'https' if self._credentials else 'http'}://{self.host}:1"
 
     @property
     def connect(self) -> Connect:
         return connector(url=self.url, grpc_port=self.port, api_key=self.api_key or None)
+
+    def client(self) -> AsyncQdrantClient:
+        """A client of the test's own, past every limit of the store's."""
+        return AsyncQdrantClient(
+            url=self.url, grpc_port=self.port, prefer_grpc=True, api_key=self.api_key or None, check_compatibility=False
+        )
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -150,9 +190,14 @@ class Qdrant:
         }
         server = aio.server(options=list(options.items()))
         for service, methods in _METHODS.items():
-            handlers = {name: self._handler(name, *rest) for name, rest in methods.items()}
+            handlers = {name: self._handler(service, name, *rest) for name, rest in methods.items()}
             server.add_registered_method_handlers(f"qdrant.{service}", handlers)
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"{self.host}:{self.port}"
+        self.port = (
+            server.add_secure_port(address, self._credentials)
+            if self._credentials
+            else server.add_insecure_port(address)
+        )
         await server.start()
         self._server = server
 
@@ -162,7 +207,7 @@ class Qdrant:
             await self._server.stop(None)
             self._server = None
 
-    def _handler(self, name: str, request: Any, answer: Callable[[Qdrant, Any], Awaitable[Any]]) -> Any:
+    def _handler(self, service: str, name: str, request: Any, answer: Callable[[Qdrant, Any], Awaitable[Any]]) -> Any:
         async def handle(received: Any, context: Any) -> Any:
             self.calls[name] += 1
             self.last[name] = received
@@ -170,7 +215,10 @@ class Qdrant:
                 await context.abort(StatusCode.UNAUTHENTICATED, "Must provide an API key")
             await asyncio.sleep(self.delay_s)
             if self.failures.get(name):
-                await context.abort(self.failures[name].pop(0), "injected")
+                failure = self.failures[name].pop(0)
+                await context.abort(*(failure if isinstance(failure, tuple) else (failure, "injected")))
+            if self.shards_away and service == "Points":
+                await context.abort(StatusCode.INTERNAL, "Service internal error: 0 of 0 read operations failed")
             if name in self.meanwhile:
                 await self.meanwhile.pop(name)()
             try:
@@ -239,6 +287,13 @@ class Qdrant:
             for field, params in self.indexes[request.collection_name].items()
         }
         return grpc.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(info))
+
+    async def _cluster_info(self, request: Any) -> Any:
+        await self._local.get_collection(request.collection_name)
+        state = grpc.ReplicaState.Initializing if self.shards_away else grpc.ReplicaState.Active
+        self.shards_away = max(0, self.shards_away - 1)
+        local = grpc.LocalShardInfo(shard_id=0, points_count=0, state=state)
+        return grpc.CollectionClusterInfoResponse(peer_id=1, shard_count=1, local_shards=[local])
 
     async def _create(self, request: Any) -> Any:
         vectors = GrpcToRest.convert_vectors_config(request.vectors_config)
@@ -362,6 +417,7 @@ _METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]
         "ListCollectionAliases": (grpc.ListCollectionAliasesRequest, Qdrant._aliases_of),
         "Delete": (grpc.DeleteCollection, Qdrant._drop),
         "Get": (grpc.GetCollectionInfoRequest, Qdrant._info),
+        "CollectionClusterInfo": (grpc.CollectionClusterInfoRequest, Qdrant._cluster_info),
         "Create": (grpc.CreateCollection, Qdrant._create),
         "Update": (grpc.UpdateCollection, Qdrant._update),
         "UpdateAliases": (grpc.ChangeAliases, Qdrant._change_aliases),

@@ -52,6 +52,11 @@ class EdgeStore:
             raise StoreUnavailable("The gallery has not been bound to a model yet.")
         return self._face_id_bits
 
+    @property
+    def node(self) -> str | None:
+        """See Store.node."""
+        return None
+
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
         return (await self.add_many([(face, embedding)]))[0]

@@ -13,7 +13,7 @@ from service.errors import StoreUnavailable
 from service.stores.contracts import from_mapping, to_mapping
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
-from service.stores.qdrant import aliases
+from service.stores.qdrant import aliases, shards
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 from service.values import ModelContract
 
@@ -121,6 +121,7 @@ async def create_without_alias(
         except StoreUnavailable:
             if await find(link, real) is None:  # else another one was quicker
                 raise
+    await shards.wait_until_active(link, real)
     await add_indexes(link, real, {})
     return real
 

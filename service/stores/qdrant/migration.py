@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from service.errors import StoreUnavailable
 from service.stores.qdrant import aliases, collection, registry
 from service.stores.qdrant.collection import CollectionSettings
-from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
+from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.store import QdrantStore
 from service.values import ModelContract
 

@@ -11,9 +11,10 @@ from service.stores.contracts import require
 from service.stores.listing import Key
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
-from service.stores.qdrant import adding, collection, filters, people, reading, registry, upgrade
+from service.stores.qdrant import adding, collection, filters, people, reading, registry, shards, upgrade
 from service.stores.qdrant.collection import CollectionSettings
-from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
+from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
 from service.stores.store import Added, Figures
 from service.values import (
@@ -73,6 +74,7 @@ class QdrantStore:
                 self._link, self._name, contract, self._collection_settings, face_id_bits=face_id_bits
             )
         found = await self._find()
+        await shards.wait_until_active(self._link, found.name)
         if found.contract is None:
             await collection.write_contract(self._link, found, contract, face_id_bits=face_id_bits)
             found = await self._find()
@@ -88,6 +90,11 @@ class QdrantStore:
         """See Store.face_id_bits; raises StoreUnavailable before it is bound."""
         _ = self.requests
         return self._face_id_bits
+
+    @property
+    def node(self) -> str | None:
+        """See Store.node."""
+        return self._link.nodes.address
 
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""

@@ -1,0 +1,74 @@
+"""The settings of a Qdrant server or cluster, which are part of all settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from service.variables import Allowed
+
+Quantization = Literal["off", "int8"]
+
+STRICT = ConfigDict(
+    strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re", hide_input_in_errors=True
+)
+"""A value is of its field's type and in its range, or refused."""
+
+_ADDRESS = r"https?://[^\s/@?#,]+/?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ServerSettings:
+    """See service.settings.Settings."""
+
+    qdrant_url: Annotated[
+        str | None, Allowed("`http://HOST:6333` or `https://HOST:6333`, several with commas between")
+    ] = Field(
+        default=None,
+        pattern=rf"\A{_ADDRESS}(\s*,\s*{_ADDRESS})*\Z",
+        description="A Qdrant server or cluster to keep the gallery in, instead of the folder above. Of several "
+        "addresses, or of a name that stands for several, the first one that works is asked.",
+    )
+    qdrant_api_key: Annotated[str | None, Allowed("printable ASCII without spaces")] = Field(
+        default=None, pattern=r"\A[!-~]+\Z", repr=False, description="Its API key."
+    )
+    qdrant_grpc_port: int = Field(
+        default=6334, ge=1, le=65535, description="Its gRPC port, over which everything is sent; the same on all nodes."
+    )
+    qdrant_ca: Path | None = Field(
+        default=None, description="The authority that signed its certificate, in PEM, where that is your own."
+    )
+    qdrant_cert: Path | None = Field(
+        default=None, description="A certificate in PEM to show it, where it wants one of its clients."
+    )
+    qdrant_cert_key: Path | None = Field(
+        default=None, description="That certificate's private key in PEM, without a passphrase."
+    )
+    qdrant_collection: Annotated[str, Allowed("letters, digits, `_`, `.`, `-`")] = Field(
+        default="faces",
+        pattern=r"\A\w[\w.-]{,199}\Z",
+        description="The gallery's name there: an alias for the collection of its model.",
+    )
+    qdrant_shards: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Shards of a collection that is made; 0 is one for each node of the cluster.",
+    )
+    qdrant_replicas: int = Field(
+        default=1, ge=1, le=100, description="Copies of each shard of a collection that is made."
+    )
+    qdrant_write_consistency: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Copies that must have a face before it counts as registered, in a collection that is made.",
+    )
+    qdrant_quantize: Quantization = Field(
+        default="off",
+        description="`int8` keeps small copies of the embeddings in memory, the exact ones on disk, "
+        "in a collection that is made.",
+    )
