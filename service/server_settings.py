@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from service.errors import InvalidSettings
 from service.variables import Allowed
 
 Quantization = Literal["off", "int8"]
@@ -16,6 +17,9 @@ STRICT = ConfigDict(
     strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re", hide_input_in_errors=True
 )
 """A value is of its field's type and in its range, or refused."""
+
+MOST_FROM = 3
+"""Of so many copies most must be written, where nobody says otherwise; of two, both would have to be there then."""
 
 _ADDRESS = r"https?://[^\s/@?#,]+/?"
 
@@ -62,13 +66,35 @@ class ServerSettings:
         default=1, ge=1, le=100, description="Copies of each shard of a collection that is made."
     )
     qdrant_write_consistency: int = Field(
-        default=1,
-        ge=1,
+        default=0,
+        ge=0,
         le=100,
-        description="Copies that must have a face before it counts as registered, in a collection that is made.",
+        description="Copies that must have a face before it counts as registered, in a collection that is made; 0 is "
+        "most of three or more, 1 of fewer.",
     )
     qdrant_quantize: Quantization = Field(
         default="off",
         description="`int8` keeps small copies of the embeddings in memory, the exact ones on disk, "
         "in a collection that is made.",
     )
+
+    @property
+    def copies_to_write(self) -> int:
+        """Copies that must have a face before it counts as registered."""
+        most = self.qdrant_replicas // 2 + 1 if self.qdrant_replicas >= MOST_FROM else 1
+        return self.qdrant_write_consistency or most
+
+    @property
+    def may_part(self) -> bool:
+        """Whether a node that is cut off may answer alone: not where most copies must be written."""
+        return 1 < self.qdrant_replicas >= 2 * self.copies_to_write
+
+    @model_validator(mode="after")
+    def _refuse_copies_that_stop_everything(self) -> Self:
+        if self.copies_to_write >= max(2, self.qdrant_replicas):
+            raise InvalidSettings(
+                f"FACE_QDRANT_WRITE_CONSISTENCY={self.copies_to_write} must be less than FACE_QDRANT_REPLICAS="
+                f"{self.qdrant_replicas}: where every copy must be written, one node that is away stops everything; "
+                "with three copies, two are safe."
+            )
+        return self

@@ -81,7 +81,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_QDRANT_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
     "FACE_QDRANT_SHARDS": {"0": 0, "12": 12},
     "FACE_QDRANT_REPLICAS": {"1": 1, "3": 3},
-    "FACE_QDRANT_WRITE_CONSISTENCY": {"1": 1, "2": 2},
+    "FACE_QDRANT_WRITE_CONSISTENCY": {"0": 0, "1": 1},
     "FACE_QDRANT_QUANTIZE": {"off": "off", "int8": "int8"},
     "FACE_MODEL_DIR": {"m": Path("m")},
     "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
@@ -142,7 +142,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_QDRANT_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
     "FACE_QDRANT_SHARDS": ["-1", "x"],
     "FACE_QDRANT_REPLICAS": ["0", "x"],
-    "FACE_QDRANT_WRITE_CONSISTENCY": ["0", "x"],
+    "FACE_QDRANT_WRITE_CONSISTENCY": ["-1", "101", "x"],
     "FACE_QDRANT_QUANTIZE": ["yes", "INT8"],
     "FACE_MODEL": ["facenet", "VGGFACE2", " "],
     "FACE_ID_BITS": ["0", "32", "-31", "x", "31.0"],
@@ -263,6 +263,22 @@ def test_a_value_of_another_type_is_refused(changes: dict[str, Any], sentence: s
     with pytest.raises(InvalidSettings) as refusal:
         Settings(**changes)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(("copies", "written"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (7, 4)])
+def test_copies_that_must_be_written(copies: int, written: int) -> None:
+    """Most of three or more, so that no two halves of a cluster answer different things; of two, one."""
+    settings = Settings(qdrant_replicas=copies)
+    assert settings.copies_to_write == written
+    assert settings.may_part is (copies == 2)
+    assert Settings(qdrant_replicas=3, qdrant_write_consistency=1).may_part
+
+
+@pytest.mark.parametrize(("copies", "written"), [(1, 2), (2, 2), (3, 3), (3, 4)])
+def test_copies_that_would_stop_everything_are_refused(copies: int, written: int) -> None:
+    """With every copy to be written, one node that is away stops registering, and reading too."""
+    with pytest.raises(InvalidSettings, match=r"must be less than FACE_QDRANT_REPLICAS=.*one node that is away"):
+        Settings(qdrant_replicas=copies, qdrant_write_consistency=written)
 
 
 def test_a_field_that_does_not_exist_is_refused() -> None:

@@ -20,7 +20,6 @@ from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
-from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.authentication import admit_anybody, authenticate
 from service.http.console.pages import console_routes
@@ -44,7 +43,7 @@ from service.http.keys import (
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
-from service.http.overview import NO_THRESHOLD_SET, Overview
+from service.http.overview import Overview, standing_warnings
 from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
@@ -159,7 +158,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
         store = open_store(settings)
         try:
             files = await open_gallery(settings, store)
-            warnings = _warnings(settings)
+            warnings = [each.detail for each in standing_warnings(settings)]
             for each in warnings:
                 log.warning("%s", each)
             engine = await _open_engine(settings, files, app[METRICS])
@@ -208,11 +207,6 @@ def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Ov
         crops_waiting=lambda: engine.crops_waiting,
         recent=request_log.recent,
     )
-
-
-def _warnings(settings: Settings) -> list[str]:
-    """What the operator should know at every start."""
-    return [NO_THRESHOLD_SET.detail] if settings.threshold == NO_THRESHOLD else []
 
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:

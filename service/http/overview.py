@@ -31,6 +31,17 @@ NO_KEYS = Warned(
     detail="Everybody who reaches the port may do everything; let only those in who are known "
     "(docs/device-authentication.md).",
 )
+UNSAFE_COPIES = Warned(
+    code="unsafe_copies",
+    detail="A registration counts though most copies don't have it yet, so a node of Qdrant that is cut off may answer "
+    "alone what the others undo; keep three copies of which two must be written (FACE_QDRANT_REPLICAS=3).",
+)
+
+
+def standing_warnings(settings: Settings) -> list[Warned]:
+    """What makes answers less than one may expect, as long as the settings stay."""
+    warned = [NO_THRESHOLD_SET] if settings.threshold == NO_THRESHOLD else []
+    return [*warned, UNSAFE_COPIES] if settings.qdrant_url is not None and settings.may_part else warned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +71,7 @@ class Overview:
     @property
     def warnings(self) -> Sequence[Warned]:
         """Of what the settings make less safe than one may expect."""
-        missing = [NO_THRESHOLD_SET] if self.settings.threshold == NO_THRESHOLD else []
+        missing = standing_warnings(self.settings)
         return [*missing, NO_KEYS] if self.settings.devices is self.settings.keys is None else missing
 
     async def disk(self) -> Disk | None:

@@ -47,7 +47,7 @@ def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:
     collection_settings = CollectionSettings(
         shards=settings.qdrant_shards,
         replicas=settings.qdrant_replicas,
-        write_consistency=settings.qdrant_write_consistency,
+        write_consistency=settings.copies_to_write,
         int8=settings.qdrant_quantize == "int8",
     )
     connect = connector(

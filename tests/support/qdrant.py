@@ -146,6 +146,8 @@ class Qdrant:
         """How often each method was called."""
         self.failures: dict[str, list[StatusCode | tuple[StatusCode, str]]] = {}
         """By method: what the next calls are answered, with words or without, without being carried out."""
+        self.behind: set[int] = set()
+        """The faces that one of three copies doesn't have yet: the one that is asked where one is enough."""
         self.shards_away = 0
         """For so many questions about its shards, none is active here yet, and nothing can be read or written."""
         self.lost_answers: dict[str, int] = {}
@@ -250,6 +252,17 @@ class Qdrant:
         if not fits:
             raise ValueError(f"Bad request: No {use} index for key: `{field}`, which has {kind}.")
 
+    def _unseen(self, request: Any) -> set[int]:
+        """`quorum` answers what most copies have; `majority` and `all` what every copy has that is asked."""
+        most = request.HasField("read_consistency") and request.read_consistency.type == grpc.ReadConsistencyType.Quorum
+        return set() if most else self.behind
+
+    def _filter(self, request: Any) -> models.Filter | None:
+        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        if unseen := self._unseen(request):
+            which = models.Filter(must=[which] if which else [], must_not=[models.HasIdCondition(has_id=[*unseen])])
+        return which
+
     def _require_known(self, which: Any) -> None:
         """A server of before 1.20 sees a condition without any match."""
         known = tuple(map(int, self.version.split(".")[:2])) >= (1, 20)
@@ -346,6 +359,7 @@ class Qdrant:
 
     async def _get(self, request: Any) -> Any:
         ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
+        ids = [each for each in ids if each not in self._unseen(request)]
         payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
         vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
         records = await self._local.retrieve(request.collection_name, ids, with_payload=payload, with_vectors=vectors)
@@ -357,7 +371,7 @@ class Qdrant:
             self._require_index(request.collection_name, request.order_by.key, "range")
         records, _ = await self._local.scroll(
             request.collection_name,
-            GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
+            self._filter(request),
             limit=request.limit,
             order_by=GrpcToRest.convert_order_by(request.order_by) if request.HasField("order_by") else None,
             offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
@@ -371,7 +385,7 @@ class Qdrant:
         response = await self._local.query_points(
             request.collection_name,
             GrpcToRest.convert_query(request.query),
-            query_filter=GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
+            query_filter=self._filter(request),
             limit=request.limit,
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
         )
@@ -380,7 +394,7 @@ class Qdrant:
     async def _facet(self, request: Any) -> Any:
         assert request.exact
         self._require_index(request.collection_name, request.key, "lookup")
-        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        which = self._filter(request)
         facets = await self._local.facet(request.collection_name, request.key, which, limit=request.limit)
         hits = [RestToGrpc.convert_facet_value_hit(each) for each in facets.hits]
         return grpc.FacetResponse(hits=hits)
@@ -388,7 +402,7 @@ class Qdrant:
     async def _count(self, request: Any) -> Any:
         assert request.exact
         self._require_known(request.filter)
-        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        which = self._filter(request)
         count = await self._local.count(request.collection_name, which)
         return grpc.CountResponse(result=grpc.CountResult(count=count.count))
 

@@ -38,7 +38,8 @@ async def search(
     )
     gathering = Gathering(response.points, people)
     while ids := gathering.wanted():
-        gathering.add(await fetch(requests, ids, gallery=gallery))
+        # Not `fetch`: a face that is gone by now is none to look for on other copies.
+        gathering.add(_faces(gallery, await requests.read(ids, with_payload=True)))
     return gathering.nearest()
 
 
@@ -83,19 +84,18 @@ async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
 
 async def fetch(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
     """See Store.fetch."""
-    records = await requests.read(face_ids, with_payload=True)
-    return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
+    return _faces(gallery, await requests.read_surely(face_ids, with_payload=True))
 
 
 async def embeddings(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
     """See Store.embeddings."""
-    records = await requests.read(face_ids, with_payload=[GALLERY], with_vectors=True)
+    records = await requests.read_surely(face_ids, with_payload=[GALLERY], with_vectors=True)
     return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
 
 
 async def is_there(requests: Requests, face_id: int, *, gallery: str | None) -> bool:
     """Whether a gallery (None: any) has the face of a number."""
-    return bool(_those_in(gallery, await requests.read([face_id], with_payload=[GALLERY])))
+    return bool(_those_in(gallery, await requests.read_surely([face_id], with_payload=[GALLERY])))
 
 
 async def figures(requests: Requests) -> Figures:
@@ -104,6 +104,10 @@ async def figures(requests: Requests) -> Figures:
     about = await requests.link.call(lambda client: client.get_collection(requests.real))
     indexed = about.indexed_vectors_count or 0
     return Figures(faces=await requests.count(), remarks=len(remarks), indexed=indexed)
+
+
+def _faces(gallery: str | None, records: list[Any]) -> Mapping[int, StoredFace]:
+    return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
 
 
 def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:

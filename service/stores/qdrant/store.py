@@ -150,10 +150,10 @@ class QdrantStore:
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
-            if not await reading.is_there(self.requests, face_id, gallery=gallery):
-                return False
+            there = await reading.is_there(self.requests, face_id, gallery=gallery)
+            # Whatever was found: a copy may have it that was not asked.
             await self.requests.delete(filters.numbered([face_id], gallery=gallery))
-            return True
+            return there
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""
@@ -182,7 +182,7 @@ class QdrantStore:
 
     async def remove_person(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""
-        return await self.requests.delete_counted(filters.only(gallery, remark=remark))
+        return await people.remove(self.requests, remark, gallery=gallery)
 
     async def galleries(self) -> list[GalleryEntry]:
         """See Store.galleries."""

@@ -17,6 +17,7 @@ from service.stores.qdrant.addresses import connector
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
 from service.values import DEFAULT_GALLERY as HERE
+from service.values import FaceChanges, Person
 from tests.support.availability import fails
 from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant, Wire
 from tests.support.stored_faces import embedding, face, numbers
@@ -62,6 +63,64 @@ class TestPeers:
         batch = [(face(n), embedding(n)) for n in range(1, 101)]
         first, second = await asyncio.gather(one.add_many(batch), two.add_many(batch))
         assert all({mine, yours} == {Added.NEW, Added.KNOWN} for mine, yours in zip(first, second, strict=True))
+
+
+class TestCopies:
+    """One of three copies lags behind, as that of a node that has just woken, and is the one that is asked."""
+
+    async def test_a_removal_is_none_only_where_there_is_no_face(self, server: Qdrant, opened: Any) -> None:
+        """A face that most copies have is found, and removed from all."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2, 3)])
+        server.behind = {1, 2, 3}
+        assert await store.remove(1, gallery=HERE) is True
+        assert await store.remove(1, gallery=HERE) is False
+        assert await store.remove_person("person 2", gallery=HERE) == 1
+        server.behind = set()
+        assert await numbers(store.scan(gallery=HERE)) == [3]
+
+    async def test_nobody_is_unknown_who_was_registered(self, server: Qdrant, opened: Any) -> None:
+        """Looked up by number or by remark, changed and renamed."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2)])
+        server.behind = {1, 2}
+        assert (await store.fetch([1, 2, 7], gallery=HERE)).keys() == {1, 2}
+        assert (await store.embeddings([1], gallery=HERE)).keys() == {1}
+        assert (await store.person("person 1", gallery=HERE)) == Person(remark="person 1", faces=1, face_id=1)
+        changes = FaceChanges(remark="somebody", metadata=None, expires_at=None)
+        assert await store.change(1, changes, gallery=HERE) is True
+        assert await store.rename_person("person 2", "somebody", gallery=HERE) == 1
+        server.behind = set()
+        assert await numbers(store.scan(gallery=HERE, remark="somebody")) == [1, 2]
+
+    async def test_what_became_of_an_addition(self, server: Qdrant, opened: Any) -> None:
+        """A face that another service has added is known, though the copy that is asked doesn't have it yet."""
+        one, two = await opened(server.connect), await opened(server.connect)
+        await one.add(face(1), embedding(1))
+        server.behind = {1}
+        assert await two.add(face(1), embedding(1)) is Added.KNOWN
+        assert await two.add(face(1, remark="somebody else"), embedding(1)) is Added.TAKEN
+        assert await two.add_many([(face(1), embedding(1)), (face(2), embedding(2))]) == [Added.KNOWN, Added.NEW]
+
+    async def test_searches_ask_one_copy(self, server: Qdrant, opened: Any) -> None:
+        """They must be quick; a face may be missing from them for a moment."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2)])
+        server.behind = {1}
+        server.calls.clear()
+        assert [each.face_id for each in (await store.search(embedding(1), 5, gallery=HERE)).neighbours] == [2]
+        assert server.calls == {"Query": 1, "Get": 1}
+
+    async def test_a_node_gives_up_a_write_that_takes_too_long(self, server: Qdrant, opened: Any) -> None:
+        """Where a person waits for it; then it is repeated."""
+        store = await opened(server.connect)
+        server.failures["Upsert"] = [(StatusCode.DEADLINE_EXCEEDED, "Timeout error: Operation timed out")]
+        assert await store.add(face(1), embedding(1)) is Added.NEW
+        assert server.last["Upsert"].timeout == 2
+        await store.remove(1, gallery=HERE)
+        assert server.last["Delete"].timeout == 2
+        await store.add_many([(face(2), embedding(2))])
+        assert not server.last["Upsert"].HasField("timeout")
 
 
 class TestRequests:
