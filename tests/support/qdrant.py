@@ -148,6 +148,10 @@ class Qdrant:
         """By method: what the next calls are answered, with words or without, without being carried out."""
         self.behind: set[int] = set()
         """The faces that one of three copies doesn't have yet: the one that is asked where one is enough."""
+        self.aliases_of_before: list[models.AliasDescription] | None = None
+        """What this node knows of aliases, where it hasn't heard of the last changes."""
+        self.copies: list[models.ReplicaState] = [models.ReplicaState.ACTIVE]
+        """The state of each copy of its shard."""
         self.shards_away = 0
         """For so many questions about its shards, none is active here yet, and nothing can be read or written."""
         self.lost_answers: dict[str, int] = {}
@@ -269,6 +273,10 @@ class Qdrant:
         if not known and any(each.field.match.HasField("substring") for each in which.must):
             raise ValueError("Malformed match condition")
 
+    async def aliases(self) -> list[models.AliasDescription]:
+        """What it knows of them."""
+        return (await self._local.get_aliases()).aliases if self.aliases_of_before is None else self.aliases_of_before
+
     # ---- What the store asks for, each as a Qdrant server answers it.
 
     async def _health(self, _: Any) -> Any:
@@ -279,11 +287,11 @@ class Qdrant:
         return grpc.ListCollectionsResponse(collections=[grpc.CollectionDescription(name=name) for name in names])
 
     async def _aliases(self, _: Any) -> Any:
-        aliases = (await self._local.get_aliases()).aliases
+        aliases = await self.aliases()
         return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
 
     async def _aliases_of(self, request: Any) -> Any:
-        aliases = (await self._local.get_collection_aliases(request.collection_name)).aliases
+        aliases = [each for each in await self.aliases() if each.collection_name == request.collection_name]
         return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
 
     async def _drop(self, request: Any) -> Any:
@@ -303,10 +311,17 @@ class Qdrant:
 
     async def _cluster_info(self, request: Any) -> Any:
         await self._local.get_collection(request.collection_name)
-        state = grpc.ReplicaState.Initializing if self.shards_away else grpc.ReplicaState.Active
+        away = models.ReplicaState.INITIALIZING
+        states = [grpc.ReplicaState.Value((away if self.shards_away else each).value) for each in self.copies]
         self.shards_away = max(0, self.shards_away - 1)
-        local = grpc.LocalShardInfo(shard_id=0, points_count=0, state=state)
-        return grpc.CollectionClusterInfoResponse(peer_id=1, shard_count=1, local_shards=[local])
+        return grpc.CollectionClusterInfoResponse(
+            peer_id=1,
+            shard_count=1,
+            local_shards=[grpc.LocalShardInfo(shard_id=0, points_count=0, state=states[0])],
+            remote_shards=[
+                grpc.RemoteShardInfo(shard_id=0, peer_id=n, state=each) for n, each in enumerate(states[1:], 2)
+            ],
+        )
 
     async def _create(self, request: Any) -> Any:
         vectors = GrpcToRest.convert_vectors_config(request.vectors_config)

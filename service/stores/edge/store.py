@@ -156,6 +156,9 @@ class EdgeStore:
         """See Store.remove_gallery."""
         return await self._link.call(people_requests.RemoveGallery(name), MANY_FACES_LIMIT_S)
 
+    async def require_current(self) -> None:
+        """See Store.require_current; nobody else can have it open."""
+
     async def figures(self) -> Figures:
         """See Store.figures."""
         return await self._link.call(requests.ReadFigures())

@@ -15,7 +15,7 @@ from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_face, to_t
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.points import to_floats
-from service.stores.qdrant.requests import Requests
+from service.stores.qdrant.requests import MOST, Requests
 from service.stores.store import MAX_COUNTED_REMARKS, Figures
 from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
 
@@ -75,7 +75,11 @@ async def scan_embedded(requests: Requests, after: int) -> AsyncIterator[tuple[S
 async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
     """See Store.scan_keys."""
     while records := await requests.scroll(
-        BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
+        BULK_LIMIT_S,
+        offset=after + 1,
+        limit=listing.KEYS_AT_ONCE,
+        with_payload=[REGISTERED_AT],
+        consistency=MOST,  # a face that is missing in a comparison would be lost
     ):
         for record in records:
             yield key_of(record.id, to_time(record.payload))
@@ -103,7 +107,7 @@ async def figures(requests: Requests) -> Figures:
     remarks = await requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
     about = await requests.link.call(lambda client: client.get_collection(requests.real))
     indexed = about.indexed_vectors_count or 0
-    return Figures(faces=await requests.count(), remarks=len(remarks), indexed=indexed)
+    return Figures(faces=await requests.count(filters.FACES), remarks=len(remarks), indexed=indexed)
 
 
 def _faces(gallery: str | None, records: list[Any]) -> Mapping[int, StoredFace]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from service.stores.qdrant import aliases
+from service.stores.qdrant import writable
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 
 # One replica is asked first and the others follow it, so that they agree on who came first.
@@ -53,7 +53,7 @@ class Requests:
         lacking = [face_id for face_id in face_ids if face_id not in found]
         return records + await self.read(lacking, limit_s, consistency=MOST, **what)
 
-    async def count(self, which: models.Filter | None = None) -> int:
+    async def count(self, which: models.Filter) -> int:
         """How many faces there are, exactly."""
         answer = await self.link.call(lambda client: client.count(self.real, count_filter=which, exact=True))
         return answer.count
@@ -100,8 +100,8 @@ class Requests:
         return found
 
     async def require_writable(self, limit_s: float | None = None) -> None:
-        """Raise StoreUnavailable where what was just written may be lost; see aliases.require_writable."""
-        await aliases.require_writable(self.link, name=self.name, real=self.real, limit_s=limit_s)
+        """Raise StoreUnavailable where what was just written may be lost; see writable.require_open."""
+        await writable.require_open(self.link, name=self.name, real=self.real, limit_s=limit_s)
 
     async def _insert(self, points: list[models.PointStruct], timeout_s: int | None, client: AsyncQdrantClient) -> None:
         mode = models.UpdateMode.INSERT_ONLY

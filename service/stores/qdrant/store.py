@@ -11,7 +11,7 @@ from service.stores.contracts import require
 from service.stores.listing import Key
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
-from service.stores.qdrant import adding, collection, filters, people, reading, registry, shards, upgrade
+from service.stores.qdrant import adding, collection, filters, people, reading, registry, shards, upgrade, writable
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
@@ -38,7 +38,7 @@ class QdrantStore:
     and knows its own additions, and removing is done once it is done. The alias is looked up when the gallery is
     opened; from then on its collection is asked by its real name, so that a service keeps to the vectors of its own
     model while another is being put in place. What it writes after that would be lost: so each write looks, when it is
-    done, whether the alias still stands for its collection, and fails where it doesn't.
+    done, whether its collection is still in use (writable.py), and fails where it isn't.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class QdrantStore:
             found = await self._find()
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
+        if not found.was_opened and found.name != self._name:
+            await collection.make_writable(self._link, found.name, dimension=contract.dimension)
         requests = Requests(self._link, name=self._name, real=found.name)
         await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
@@ -161,7 +163,12 @@ class QdrantStore:
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return await self.requests.count(None if gallery is None else filters.only(gallery))
+        return await self.requests.count(filters.FACES if gallery is None else filters.only(gallery))
+
+    async def require_current(self) -> None:
+        """See Store.require_current."""
+        if await writable.has_moved(self._link, name=self._name, real=self.requests.real):
+            raise writable.moved()
 
     async def people(
         self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
