@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(argv).parse_args(argv)
     return_memory()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of every cluster that it starts
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC writes past the log; it reads this as it is imported
     try:
         settings = Settings.from_env(os.environ)
         configure(settings.log_format, settings.log_level, logging.StreamHandler())

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or Ctrl-C, or do one command; the exit status, 1 where that isn't possible."""
     options = _parser().parse_args(argv)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC writes past the log; it reads this as it is imported
     if options.command is None:
         return _serve()
     try:

@@ -42,7 +42,8 @@ FaceServiceError
 ├── NotReady                no inference and query succeeded lately
 └── StoreUnavailable        the gallery can't be reached or opened
     ├── GalleryInUse        another process has the embedded gallery open
-    └── GalleryDamaged      the embedded gallery's files are not as they were written
+    ├── GalleryDamaged      the embedded gallery's files are not as they were written
+    └── GalleryMoved        another model's gallery has taken its place
 """
 
 from __future__ import annotations
@@ -223,3 +224,7 @@ class GalleryInUse(StoreUnavailable):
 
 class GalleryDamaged(StoreUnavailable):
     code = "gallery_damaged"
+
+
+class GalleryMoved(StoreUnavailable):
+    code = "gallery_moved"

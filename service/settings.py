@@ -10,13 +10,13 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from service.address_settings import CHECKED, AddressSettings
+from service.address_settings import CHECKED
+from service.server_settings import ServerSettings
 from service.variables import Allowed, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
-Quantization = Literal["off", "int8"]
 Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
@@ -29,49 +29,13 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
-class Settings(AddressSettings):
+class Settings(ServerSettings):
     """The service's settings; the variable of `max_bytes` is FACE_MAX_BYTES, and so on.
 
     A value of the wrong type or out of range raises InvalidSettings, in the constructor and in dataclasses.replace too.
     """
 
     data: Path = Field(default=Path("data"), description="Folder of the embedded gallery.")
-    qdrant_url: Annotated[str | None, Allowed("`http://HOST:6333` or `https://HOST:6333`")] = Field(
-        default=None,
-        pattern=r"\Ahttps?://[^\s/@?#]+/?\Z",
-        description="A Qdrant server to keep the gallery in, instead of the folder above.",
-    )
-    qdrant_api_key: Annotated[str | None, Allowed("printable ASCII without spaces")] = Field(
-        default=None, pattern=r"\A[!-~]+\Z", repr=False, description="Its API key."
-    )
-    qdrant_grpc_port: int = Field(
-        default=6334, ge=1, le=65535, description="Its gRPC port, over which everything is sent."
-    )
-    qdrant_collection: Annotated[str, Allowed("letters, digits, `_`, `.`, `-`")] = Field(
-        default="faces",
-        pattern=r"\A\w[\w.-]{,199}\Z",
-        description="The gallery's name there: an alias for the collection of its model.",
-    )
-    qdrant_shards: int = Field(
-        default=0,
-        ge=0,
-        le=10_000,
-        description="Shards of a collection that is made; 0 is one for each node of the cluster.",
-    )
-    qdrant_replicas: int = Field(
-        default=1, ge=1, le=100, description="Copies of each shard of a collection that is made."
-    )
-    qdrant_write_consistency: int = Field(
-        default=1,
-        ge=1,
-        le=100,
-        description="Copies that must have a face before it counts as registered, in a collection that is made.",
-    )
-    qdrant_quantize: Quantization = Field(
-        default="off",
-        description="`int8` keeps small copies of the embeddings in memory, the exact ones on disk, "
-        "in a collection that is made.",
-    )
     model_dir: Path = Field(default=Path("models"), description="Folder where fetched and converted weights are kept.")
     model: ModelName = Field(
         default="auto",
@@ -214,4 +178,15 @@ _RENAMED = {
     "FACE_MODELS": variable("model_dir"),  # one letter from FACE_MODEL
     "FACE_COLLECTION": variable("qdrant_collection"),
 }
-FIELDS: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it
+
+
+def _fields() -> dict[str, FieldInfo]:
+    """In the order in which people read them: those of a server come after the folder that it is instead of."""
+    fields: dict[str, FieldInfo] = Settings.__pydantic_fields__  # type: ignore[attr-defined]  # pydantic adds it
+    server = list(ServerSettings.__pydantic_fields__)  # type: ignore[attr-defined]
+    own = [name for name in fields if name not in server]
+    place = own.index("data") + 1
+    return {name: fields[name] for name in (*own[:place], *server, *own[place:])}
+
+
+FIELDS = _fields()

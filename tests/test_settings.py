@@ -67,13 +67,22 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "10.0.0.0/8, fd00::/8,::1": (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("::1/128")),
     },
     "FACE_DATA": {"/srv/faces": Path("/srv/faces"), "~/faces": Path.home() / "faces"},
-    "FACE_QDRANT_URL": {each: each for each in ("http://localhost:6333", "https://q.example.com/", "http://[::1]:1")},
+    "FACE_QDRANT_URL": {
+        each: each
+        for each in (
+            *("http://localhost:6333", "https://q.example.com/", "http://[::1]:1"),
+            "http://10.0.0.1:6333,http://10.0.0.2:6333 , http://10.0.0.3:6333",
+        )
+    },
+    "FACE_QDRANT_CA": {"ca.pem": Path("ca.pem")},
+    "FACE_QDRANT_CERT": {"cert.pem": Path("cert.pem")},
+    "FACE_QDRANT_CERT_KEY": {"~/key.pem": Path.home() / "key.pem"},
     "FACE_QDRANT_API_KEY": {"s3cr3t!": "s3cr3t!"},
     "FACE_QDRANT_GRPC_PORT": {"1": 1, "65535": 65535},
     "FACE_QDRANT_COLLECTION": {each: each for each in ("faces", "a", "Gate_2.b-c", "x" * 200)},
     "FACE_QDRANT_SHARDS": {"0": 0, "12": 12},
     "FACE_QDRANT_REPLICAS": {"1": 1, "3": 3},
-    "FACE_QDRANT_WRITE_CONSISTENCY": {"1": 1, "2": 2},
+    "FACE_QDRANT_WRITE_CONSISTENCY": {"0": 0, "1": 1},
     "FACE_QDRANT_QUANTIZE": {"off": "off", "int8": "int8"},
     "FACE_MODEL_DIR": {"m": Path("m")},
     "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
@@ -125,12 +134,21 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, list[str]] = {
     "FACE_PORT": ["-1", "65536", "x", "5055.0"],
     "FACE_TRUSTED_PROXIES": ["nginx", "10.0.0.1/8", "127.0.0.1 10.0.0.1", "127.0.0.1,", "10.0.0.0/33"],
-    "FACE_QDRANT_URL": ["localhost:6333", "ftp://q", "http://", "http://q/prefix", "http://me:key@q", "http://q q"],
+    "FACE_QDRANT_URL": [
+        "localhost:6333",
+        "ftp://q",
+        "http://",
+        "http://q/prefix",
+        "http://me:key@q",
+        "http://q q",
+        "http://q,",
+        "http://q,r",
+    ],
     "FACE_QDRANT_GRPC_PORT": ["0", "65536", "x"],
     "FACE_QDRANT_COLLECTION": ["a/b", "..", "-a", "a b", "x" * 201],
     "FACE_QDRANT_SHARDS": ["-1", "x"],
     "FACE_QDRANT_REPLICAS": ["0", "x"],
-    "FACE_QDRANT_WRITE_CONSISTENCY": ["0", "x"],
+    "FACE_QDRANT_WRITE_CONSISTENCY": ["-1", "101", "x"],
     "FACE_QDRANT_QUANTIZE": ["yes", "INT8"],
     "FACE_MODEL": ["facenet", "VGGFACE2", " "],
     "FACE_ID_BITS": ["0", "32", "-31", "x", "31.0"],
@@ -180,6 +198,9 @@ TEXTS = {
     "FACE_KEYS",
     "FACE_TLS_CERT",
     "FACE_TLS_KEY",
+    "FACE_QDRANT_CA",
+    "FACE_QDRANT_CERT",
+    "FACE_QDRANT_CERT_KEY",
 }
 """Settings that take any text."""
 
@@ -253,6 +274,22 @@ def test_a_value_of_another_type_is_refused(changes: dict[str, Any], sentence: s
     with pytest.raises(InvalidSettings) as refusal:
         Settings(**changes)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(("copies", "written"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (7, 4)])
+def test_copies_that_must_be_written(copies: int, written: int) -> None:
+    """Most of three or more, so that no two halves of a cluster answer different things; of two, one."""
+    settings = Settings(qdrant_replicas=copies)
+    assert settings.copies_to_write == written
+    assert settings.may_part is (copies == 2)
+    assert Settings(qdrant_replicas=3, qdrant_write_consistency=1).may_part
+
+
+@pytest.mark.parametrize(("copies", "written"), [(1, 2), (2, 2), (3, 3), (3, 4)])
+def test_copies_that_would_stop_everything_are_refused(copies: int, written: int) -> None:
+    """With every copy to be written, one node that is away stops registering, and reading too."""
+    with pytest.raises(InvalidSettings, match=r"must be less than FACE_QDRANT_REPLICAS=.*one node that is away"):
+        Settings(qdrant_replicas=copies, qdrant_write_consistency=written)
 
 
 def test_a_field_that_does_not_exist_is_refused() -> None:

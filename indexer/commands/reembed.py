@@ -19,6 +19,9 @@ from service.vision.engine import open_engine
 FEW_CHANGES = 100
 """When a comparison finds no more differences than this, the last one is made while writes are blocked."""
 
+QUIET_S = 30.0
+"""The old gallery counts as left when nothing has come to it or gone from it for so long."""
+
 SHOWN = 20
 """Faces that can't be computed again are named up to this number."""
 
@@ -43,8 +46,10 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         await migration.close()
 
 
-async def reembed(settings: Settings, migration: Migration, *, drop_old: bool, leave_out: bool) -> int:
-    """See `run`; the gallery is the migration's, which the caller closes."""
+async def reembed(
+    settings: Settings, migration: Migration, *, drop_old: bool, leave_out: bool, quiet_s: float = QUIET_S
+) -> int:
+    """See `run`; the gallery is the migration's, which the caller closes. It ends when nothing came for `quiet_s`."""
     kept = await migration.open()
     if kept is None:
         raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
@@ -59,12 +64,15 @@ async def reembed(settings: Settings, migration: Migration, *, drop_old: bool, l
     try:
         new = await migration.begin(files.contract)
         work = Reembedding(engine, old=migration.old, new=new, picture_side=settings.picture_side)
-        return await _move(work, migration, drop_old=drop_old, leave_out=leave_out)
+        status = await _move(work, migration, leave_out=leave_out)
+        if status == 0:
+            await _leave(work, migration, drop_old=drop_old, quiet_s=quiet_s)
+        return status
     finally:
         await engine.close()
 
 
-async def _move(work: Reembedding, migration: Migration, *, drop_old: bool, leave_out: bool) -> int:
+async def _move(work: Reembedding, migration: Migration, *, leave_out: bool) -> int:
     """Compute, catch up, switch."""
     with Progress(await work.old.count(), "faces") as progress:
         changes = await work.catch_up(progress)
@@ -77,16 +85,26 @@ async def _move(work: Reembedding, migration: Migration, *, drop_old: bool, leav
     if work.failed and not leave_out:
         return _refuse(work)
     async with migration.block_writes():
-        await work.catch_up()
+        await work.catch_up(remember=True)
         if work.failed and not leave_out:
             return _refuse(work)
         count = await work.new.count()
-        old_place = await migration.switch(drop_old=drop_old)
-    fate = "was deleted" if drop_old else "is kept"
-    print(f"The gallery has the new model and {count:,} faces; the old one, {old_place}, {fate}.", file=sys.stderr)
+        old_place = await migration.switch()
+    print(f"The gallery has the new model and {count:,} faces; the old one is {old_place}.", file=sys.stderr)
     if work.failed:
         print(f"{len(work.failed):,} faces were left out, because they can't be computed again.", file=sys.stderr)
     return 0
+
+
+async def _leave(work: Reembedding, migration: Migration, *, drop_old: bool, quiet_s: float) -> None:
+    """Bring along what services with the old model were refused and what was carried out all the same."""
+    if migration.is_shared:
+        print(f"Waiting until nothing has come to the old one for {quiet_s:g} s.", file=sys.stderr)
+        late = await work.follow(quiet_s)
+        print(f"{late:,} late changes were brought along.", file=sys.stderr)
+    if drop_old:
+        await migration.drop_old()
+        print("The old one was deleted.", file=sys.stderr)
 
 
 def _refuse(work: Reembedding) -> int:

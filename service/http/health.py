@@ -45,6 +45,11 @@ class Health:
         self._warming = warming
         warming.add_done_callback(_tell_of_warming)
 
+    @property
+    def node(self) -> str | None:
+        """The address of the Qdrant server's node that is asked now; None where the gallery is in a folder."""
+        return self._store.node
+
     async def failure(self) -> FaceServiceError | None:
         """None where all is well, else what isn't. All who ask at once share one probe."""
         if _failed(self._warming):

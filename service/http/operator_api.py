@@ -24,7 +24,8 @@ async def ready(request: web.Request) -> web.Response:
     health = request.app[HEALTH]
     failure = await health.failure()
     if failure is None:
-        return web.json_response({"status": "ready", "warnings": health.warnings})
+        asked = {} if health.node is None else {"qdrant": health.node}
+        return web.json_response({"status": "ready", "warnings": health.warnings, **asked})
     response = web.json_response({"status": "not ready", "detail": str(failure)}, status=503)
     response[OUTCOME] = Outcome(code="503", reason=failure.code, detail=str(failure))
     return response

@@ -38,12 +38,21 @@ NO_KEYS = Warned(
     detail="Everybody who reaches the port may do everything; let only those in who are known "
     "(docs/device-authentication.md).",
 )
+UNSAFE_COPIES = Warned(
+    code="unsafe_copies",
+    detail="A registration counts though most copies don't have it yet, so a node of Qdrant that is cut off may answer "
+    "alone what the others undo; keep three copies of which two must be written (FACE_QDRANT_REPLICAS=3).",
+)
 
 
 def warned_of(settings: Settings) -> list[Warned]:
     """What makes answers less than one may expect, to be told at every start."""
-    told = [NO_THRESHOLD_SET] if settings.threshold == NO_THRESHOLD else []
-    return [*told, UNUSED_FPIR] if settings.threshold != "auto" and settings.fpir != DEFAULT_FPIR else told
+    causes = {
+        NO_THRESHOLD_SET: settings.threshold == NO_THRESHOLD,
+        UNUSED_FPIR: settings.threshold != "auto" and settings.fpir != DEFAULT_FPIR,
+        UNSAFE_COPIES: settings.qdrant_url is not None and settings.may_part,
+    }
+    return [warned for warned, is_so in causes.items() if is_so]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ class HeadReader:
 
 
 def _request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version, the target with all spaces that it may have inside; no version where it names none."""
+    """Method, target with all spaces that it may have inside, and version, which is empty where it names none."""
     method, _, rest = line.strip(b" \t\r").partition(b" ")
     target, _, version = rest.rpartition(b" ")
     if not version.startswith(b"HTTP/"):

@@ -9,7 +9,7 @@ from service.stores.store import Migration, Store
 
 if TYPE_CHECKING:
     from service.stores.qdrant.collection import CollectionSettings
-    from service.stores.qdrant.link import Connect
+    from service.stores.qdrant.nodes import Connect
 
 
 def open_store(settings: Settings) -> Store:
@@ -49,15 +49,20 @@ def open_migration(settings: Settings) -> Migration:
 
 
 def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:
-    """How to reach the Qdrant server at `url`, and the settings of a new collection on it."""
+    """How to reach the Qdrant server at `url`, and the settings of a new collection on it; raises InvalidSettings."""
+    from service.stores.qdrant.addresses import Certificates, connector
     from service.stores.qdrant.collection import CollectionSettings
-    from service.stores.qdrant.link import connector
 
     collection_settings = CollectionSettings(
         shards=settings.qdrant_shards,
         replicas=settings.qdrant_replicas,
-        write_consistency=settings.qdrant_write_consistency,
+        write_consistency=settings.copies_to_write,
         int8=settings.qdrant_quantize == "int8",
     )
-    connect = connector(url=url, grpc_port=settings.qdrant_grpc_port, api_key=settings.qdrant_api_key)
+    connect = connector(
+        url=url,
+        grpc_port=settings.qdrant_grpc_port,
+        api_key=settings.qdrant_api_key,
+        certificates=Certificates(ca=settings.qdrant_ca, cert=settings.qdrant_cert, key=settings.qdrant_cert_key),
+    )
     return connect, collection_settings

@@ -61,6 +61,10 @@ class Store(Protocol):
     def face_id_bits(self) -> int:
         """Its numbers of faces are below 2 to this power; known once it is bound."""
 
+    @property
+    def node(self) -> str | None:
+        """The address of the server's node that is asked now; None where the gallery is in a folder."""
+
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """Write a face unless its face_id is there already; durable once it returns."""
 
@@ -144,6 +148,11 @@ class Store(Protocol):
     async def remove_gallery(self, name: str) -> bool:
         """Forget a gallery and its faces for good; False where there is none. The default one only loses its faces."""
 
+    async def require_current(self) -> None:
+        """Raise GalleryMoved where a gallery of another model has taken this one's place, which others can do only to
+        a gallery on a server.
+        """
+
     async def figures(self) -> Figures:
         """Faces and remarks exactly, what the index covers about; may take seconds."""
 
@@ -180,8 +189,15 @@ class Migration(Protocol):
     def block_writes(self) -> AbstractAsyncContextManager[None]:
         """As long as the block runs, no adding to the old gallery and no removing from it is answered as done."""
 
-    async def switch(self, *, drop_old: bool) -> str:
-        """Put the new one in the old one's place, from within `block_writes`; in words, where the old one is or was."""
+    async def switch(self) -> str:
+        """Put the new one in the old one's place, from within `block_writes`; in words, where the old one is."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether services may have the old gallery open: what they were refused may have been carried out."""
+
+    async def drop_old(self) -> None:
+        """Delete the old one, after `switch`."""
 
     async def close(self) -> None:
         """Let go of both; safe to call twice."""

@@ -176,33 +176,51 @@ async def server() -> AsyncIterator[Qdrant]:
     await made.stop()
 
 
+REFUSED_ENOUGH = 10
+
+
 class TestServer:
     """A gallery on a Qdrant server: the services go on meanwhile."""
 
-    async def move(self, server: Qdrant, settings: Settings, drop_old: bool = False) -> int:
-        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0.2)
+    async def move(self, server: Qdrant, settings: Settings, drop_old: bool = False, quiet_s: float = 0.5) -> int:
+        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings())
         try:
-            return await reembed.reembed(settings, migration, drop_old=drop_old, leave_out=False)
+            return await reembed.reembed(settings, migration, drop_old=drop_old, leave_out=False, quiet_s=quiet_s)
         finally:
             await migration.close()
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("woken", [False, True])
     async def test_faces_that_come_and_go_meanwhile(
-        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+        self,
+        server: Qdrant,
+        settings: Settings,
+        files: ModelFiles,
+        known: dict[int, tuple[StoredFace, Embedding]],
+        woken: bool,
     ) -> None:
-        """What a service with the old model was told to be done is done in the new gallery; the rest was refused."""
+        """What a service with the old model was told to be done is done in the new gallery; the rest was refused.
+
+        So it is too where its node has just woken, and knows nothing of aliases that were changed.
+        """
         photo, vector = next(iter(known.values()))
         faces = list(copies(photo, range(1, 61)))
-        replica = await make(QdrantStore(server.connect, "faces"), faces)
+        node = Qdrant(host="127.0.0.2", peer=server)
+        await node.start()
+        replica = await make(QdrantStore(node.connect, "faces"), faces)
+        node.aliases_of_before = await node.aliases() if woken else None
         expected, refused = {each.face_id: each for each in faces}, 0
         moving = asyncio.create_task(self.move(server, settings))
         scattered = (n * 7919 % 100_003 + 200 for n in range(1, 2000))  # as real numbers are: no order of time
         for gone, new in enumerate(copies(photo, scattered), 1):
-            if moving.done() and refused:
+            if moving.done() or refused > REFUSED_ENOUGH:  # it waits until nothing comes any more
                 break
             assert (await replica.search(embedding(50), 1, gallery=DEFAULT_GALLERY)).neighbours
             try:
-                await replica.add(new, embedding(new.face_id))
+                if gone % 2:
+                    await replica.add(new, embedding(new.face_id))
+                else:
+                    await replica.add_many([(new, embedding(new.face_id))])
                 expected[new.face_id] = new
                 if gone % 3 == 0 and gone <= 60 and await replica.remove(gone, gallery=DEFAULT_GALLERY):
                     del expected[gone]
@@ -217,7 +235,81 @@ class TestServer:
         assert {n: each for n, each in found.items() if n in expected} == expected
         assert len(expected) > 60
         assert min(float(vector @ other) for _, other in (await contents(after)).values()) > LEAST
+        with pytest.raises(StoreUnavailable, match="just moving" if woken else "has moved"):
+            await replica.add(photo, embedding(1))
         await replica.close()
+        await after.close()
+        await node.stop()
+
+    @pytest.mark.slow
+    async def test_what_was_refused_and_carried_out_comes_along(
+        self,
+        server: Qdrant,
+        settings: Settings,
+        files: ModelFiles,
+        known: dict[int, tuple[StoredFace, Embedding]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Faces that come to the old collection after the change, and go from it, until nothing has for a while.
+
+        What is done in the new one meanwhile stays as it is, and the old one is kept until then.
+        """
+        photo, vector = next(iter(known.values()))
+        replica = await make(QdrantStore(server.connect, "faces"), list(copies(photo, range(1, 6))))
+        moving = asyncio.create_task(self.move(server, settings, drop_old=True, quiet_s=3))
+        after = QdrantStore(server.connect, "faces")
+        async with asyncio.timeout(60):
+            while await after.open() != files.contract:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.05)
+        await after.bind(files.contract)
+        await after.remove(1, gallery=DEFAULT_GALLERY)
+        again = replace(photo, face_id=2, remark="copy 2", registered_at=photo.registered_at.replace(year=2027))
+        await after.remove(2, gallery=DEFAULT_GALLERY)
+        await after.add(again, vector)
+        for late in (
+            *(replica.add(each, embedding(1)) for each in copies(photo, (6, 7))),
+            *(replica.remove(number, gallery=DEFAULT_GALLERY) for number in (2, 3)),
+        ):
+            with pytest.raises(StoreUnavailable, match="has moved"):
+                await late
+        assert await moving == 0
+        assert (await contents(after)).keys() == {2, 4, 5, 6, 7}
+        assert (await contents(after))[2][0] == again
+        assert min(float(vector @ other) for _, other in (await contents(after)).values()) > LEAST
+        assert "3 late changes were brought along" in capsys.readouterr().err
+        assert {each.name for each in (await server.client().get_collections()).collections} == {
+            real_name("faces", files.contract)
+        }
+        await replica.close()
+        await after.close()
+
+    @pytest.mark.slow
+    async def test_a_copy_that_is_away_puts_it_off(
+        self, server: Qdrant, settings: Settings, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """A face could be on that copy only; the services go on, and later it is done."""
+        replica = await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])
+        for away in (models.ReplicaState.DEAD, models.ReplicaState.PARTIAL):
+            server.copies = [models.ReplicaState.ACTIVE, away]
+            with pytest.raises(StoreUnavailable, match="away or incomplete, so the gallery keeps its model"):
+                await self.move(server, settings)
+            await replica.add(face(1), embedding(1))
+            await replica.remove(1, gallery=DEFAULT_GALLERY)
+        server.copies = [models.ReplicaState.ACTIVE] * 2
+        assert await self.move(server, settings) == 0
+        await replica.close()
+
+    @pytest.mark.slow
+    async def test_a_copy_that_lags_behind_misses_no_face(
+        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """What two of three copies have comes along."""
+        await (await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])).close()
+        server.behind = {next(iter(known))}
+        assert await self.move(server, settings) == 0
+        server.behind = set()
+        after = await make(QdrantStore(server.connect, "faces"), [], files.contract)
+        assert alike(await contents(after), known, LEAST)
         await after.close()
 
     @pytest.mark.slow
@@ -244,7 +336,7 @@ class TestServer:
     ) -> None:
         await (await make(QdrantStore(server.connect, "faces"), [each for each, _ in known.values()])).close()
         assert await self.move(server, settings, drop_old=True) == 0
-        names = [each.name for each in (await server.connect().get_collections()).collections]
+        names = [each.name for each in (await server.client().get_collections()).collections]
         assert len(names) == 1
         assert real_name("faces", FORMER) not in names
 
@@ -256,7 +348,7 @@ class TestServer:
         faces = [each for each, _ in known.values()]
         replica = await make(QdrantStore(server.connect, "faces"), faces)
         for killed in (False, True):
-            migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0)
+            migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings())
             await migration.open()
             await migration.begin(files.contract)
             holding = migration.block_writes()
@@ -282,7 +374,7 @@ class TestServer:
         """Removed and registered again it has the same number, and its new payload comes along."""
         first, *others = (each for each, _ in known.values())
         replica = await make(QdrantStore(server.connect, "faces"), [first, *others])
-        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0)
+        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings())
         await migration.open()
         new = await migration.begin(files.contract)
         await new.add_many([(each, embedding(1)) for each in (first, face(77))])
@@ -299,7 +391,7 @@ class TestServer:
 
     async def test_a_collection_without_an_alias(self, server: Qdrant, settings: Settings) -> None:
         """No other can take its place; the sentence says what can be done."""
-        await server.connect().create_collection(
+        await server.client().create_collection(
             "faces", models.VectorParams(size=512, distance=models.Distance.COSINE), metadata={}
         )
         await (await make(QdrantStore(server.connect, "faces"), [])).close()

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from grpc import StatusCode, aio
+from grpc import ServerCredentials, StatusCode, aio
 from qdrant_client import AsyncQdrantClient, grpc, models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
-from service.stores.qdrant.link import Connect, connector
+from service.stores.qdrant.addresses import connector
+from service.stores.qdrant.nodes import Connect, Node
 
 URL = os.environ.get("QDRANT_TEST_URL")
 API_KEY = os.environ.get("QDRANT_TEST_API_KEY")
@@ -39,7 +40,7 @@ async def real_server(url: str) -> AsyncIterator[tuple[Connect, str]]:
     """How to connect to the server at QDRANT_TEST_URL, and a name of our own; what was made of it is removed."""
     connect, name = connector(url=url, grpc_port=GRPC_PORT, api_key=API_KEY), f"test-{uuid.uuid4().hex}"
     yield connect, name
-    client = connect()
+    client = (await connect())[0].connect()
     for each in (await client.get_collections()).collections:
         if each.name.startswith(name):
             await client.delete_collection(each.name)  # its alias goes with it
@@ -56,7 +57,19 @@ async def local_mode() -> AsyncIterator[tuple[Connect, str]]:
         pass
 
     client.close = keep  # type: ignore[method-assign, assignment]
-    yield lambda: client, "faces"
+
+    async def cluster_info(_: str) -> models.CollectionClusterInfo:
+        shard = models.LocalShardInfo(shard_id=0, points_count=0, state=models.ReplicaState.ACTIVE)
+        return models.CollectionClusterInfo(
+            peer_id=1, shard_count=1, local_shards=[shard], remote_shards=[], shard_transfers=[]
+        )
+
+    client.collection_cluster_info = cluster_info  # type: ignore[method-assign, assignment]  # local mode has none
+
+    async def connect() -> list[Node]:
+        return [Node("here", lambda: client)]
+
+    yield connect, "faces"
     await close()
 
 
@@ -67,6 +80,9 @@ class Wire:
         self.still = asyncio.Event()
         """While set, connections are accepted and kept, and nothing passes."""
         self.port = 0
+        self.sent = b""
+        """What was passed on to the other port."""
+        self._there: set[asyncio.StreamWriter] = set()
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -94,6 +110,7 @@ class Wire:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers |= {writer, there_writer}
+        self._there.add(there_writer)
         for pair in ((reader, there_writer), (there_reader, writer)):
             self._tasks.add(asyncio.create_task(self._pass_on(*pair)))
 
@@ -101,6 +118,8 @@ class Wire:
         with suppress(ConnectionError):
             while chunk := await reader.read(1 << 16):
                 if not self.still.is_set():
+                    if writer in self._there:
+                        self.sent += chunk
                     writer.write(chunk)
                     await writer.drain()
         writer.close()
@@ -109,13 +128,32 @@ class Wire:
 class Qdrant:
     """Local mode behind gRPC; its faces outlive `stop`."""
 
-    def __init__(self, api_key: str = "", version: str = "1.20.0") -> None:
+    def __init__(
+        self,
+        api_key: str = "",
+        version: str = "1.20.0",
+        *,
+        host: str = "127.0.0.1",
+        peer: Qdrant | None = None,
+        credentials: ServerCredentials | None = None,
+    ) -> None:
+        """`peer` is another node of the same cluster; with `credentials` it speaks TLS only."""
         self.api_key = api_key
         self.version = version
+        self.host = host
+        self._credentials = credentials
         self.calls: Counter[str] = Counter()
         """How often each method was called."""
-        self.failures: dict[str, list[StatusCode]] = {}
-        """By method: what the next calls are answered, without being carried out."""
+        self.failures: dict[str, list[StatusCode | tuple[StatusCode, str]]] = {}
+        """By method: what the next calls are answered, with words or without, without being carried out."""
+        self.behind: set[int] = set()
+        """The faces that one of three copies doesn't have yet: the one that is asked where one is enough."""
+        self.aliases_of_before: list[models.AliasDescription] | None = None
+        """What this node knows of aliases, where it hasn't heard of the last changes."""
+        self.copies: list[models.ReplicaState] = [models.ReplicaState.ACTIVE]
+        """The state of each copy of its shard."""
+        self.shards_away = 0
+        """For so many questions about its shards, none is active here yet, and nothing can be read or written."""
         self.lost_answers: dict[str, int] = {}
         """By method: how many of the next calls are carried out, and answered with UNAVAILABLE."""
         self.meanwhile: dict[str, Callable[[], Awaitable[object]]] = {}
@@ -130,16 +168,24 @@ class Qdrant:
         self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.port = 0
         self._local = AsyncQdrantClient(":memory:")
+        if peer is not None:
+            self._local, self.indexes, self._hnsw, self.port = peer._local, peer.indexes, peer._hnsw, peer.port
         self._server: aio.Server | None = None
 
     @property
     def url(self) -> str:
         """Of its REST API, which there is none of."""
-        return "http://127.0.0.1:1"
+        return f"{'https' if self._credentials else 'http'}://{self.host}:1"
 
     @property
     def connect(self) -> Connect:
         return connector(url=self.url, grpc_port=self.port, api_key=self.api_key or None)
+
+    def client(self) -> AsyncQdrantClient:
+        """A client of the test's own, past every limit of the store's."""
+        return AsyncQdrantClient(
+            url=self.url, grpc_port=self.port, prefer_grpc=True, api_key=self.api_key or None, check_compatibility=False
+        )
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -150,9 +196,14 @@ class Qdrant:
         }
         server = aio.server(options=list(options.items()))
         for service, methods in _METHODS.items():
-            handlers = {name: self._handler(name, *rest) for name, rest in methods.items()}
+            handlers = {name: self._handler(service, name, *rest) for name, rest in methods.items()}
             server.add_registered_method_handlers(f"qdrant.{service}", handlers)
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"{self.host}:{self.port}"
+        self.port = (
+            server.add_secure_port(address, self._credentials)
+            if self._credentials
+            else server.add_insecure_port(address)
+        )
         await server.start()
         self._server = server
 
@@ -162,7 +213,7 @@ class Qdrant:
             await self._server.stop(None)
             self._server = None
 
-    def _handler(self, name: str, request: Any, answer: Callable[[Qdrant, Any], Awaitable[Any]]) -> Any:
+    def _handler(self, service: str, name: str, request: Any, answer: Callable[[Qdrant, Any], Awaitable[Any]]) -> Any:
         async def handle(received: Any, context: Any) -> Any:
             self.calls[name] += 1
             self.last[name] = received
@@ -170,7 +221,10 @@ class Qdrant:
                 await context.abort(StatusCode.UNAUTHENTICATED, "Must provide an API key")
             await asyncio.sleep(self.delay_s)
             if self.failures.get(name):
-                await context.abort(self.failures[name].pop(0), "injected")
+                failure = self.failures[name].pop(0)
+                await context.abort(*(failure if isinstance(failure, tuple) else (failure, "injected")))
+            if self.shards_away and service == "Points":
+                await context.abort(StatusCode.INTERNAL, "Service internal error: 0 of 0 read operations failed")
             if name in self.meanwhile:
                 await self.meanwhile.pop(name)()
             try:
@@ -202,11 +256,26 @@ class Qdrant:
         if not fits:
             raise ValueError(f"Bad request: No {use} index for key: `{field}`, which has {kind}.")
 
+    def _unseen(self, request: Any) -> set[int]:
+        """`quorum` answers what most copies have; `majority` and `all` what every copy has that is asked."""
+        most = request.HasField("read_consistency") and request.read_consistency.type == grpc.ReadConsistencyType.Quorum
+        return set() if most else self.behind
+
+    def _filter(self, request: Any) -> models.Filter | None:
+        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        if unseen := self._unseen(request):
+            which = models.Filter(must=[which] if which else [], must_not=[models.HasIdCondition(has_id=[*unseen])])
+        return which
+
     def _require_known(self, which: Any) -> None:
         """A server of before 1.20 sees a condition without any match."""
         known = tuple(map(int, self.version.split(".")[:2])) >= (1, 20)
         if not known and any(each.field.match.HasField("substring") for each in which.must):
             raise ValueError("Malformed match condition")
+
+    async def aliases(self) -> list[models.AliasDescription]:
+        """What it knows of them."""
+        return (await self._local.get_aliases()).aliases if self.aliases_of_before is None else self.aliases_of_before
 
     # ---- What the store asks for, each as a Qdrant server answers it.
 
@@ -218,11 +287,11 @@ class Qdrant:
         return grpc.ListCollectionsResponse(collections=[grpc.CollectionDescription(name=name) for name in names])
 
     async def _aliases(self, _: Any) -> Any:
-        aliases = (await self._local.get_aliases()).aliases
+        aliases = await self.aliases()
         return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
 
     async def _aliases_of(self, request: Any) -> Any:
-        aliases = (await self._local.get_collection_aliases(request.collection_name)).aliases
+        aliases = [each for each in await self.aliases() if each.collection_name == request.collection_name]
         return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(each) for each in aliases])
 
     async def _drop(self, request: Any) -> Any:
@@ -239,6 +308,20 @@ class Qdrant:
             for field, params in self.indexes[request.collection_name].items()
         }
         return grpc.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(info))
+
+    async def _cluster_info(self, request: Any) -> Any:
+        await self._local.get_collection(request.collection_name)
+        away = models.ReplicaState.INITIALIZING
+        states = [grpc.ReplicaState.Value((away if self.shards_away else each).value) for each in self.copies]
+        self.shards_away = max(0, self.shards_away - 1)
+        return grpc.CollectionClusterInfoResponse(
+            peer_id=1,
+            shard_count=1,
+            local_shards=[grpc.LocalShardInfo(shard_id=0, points_count=0, state=states[0])],
+            remote_shards=[
+                grpc.RemoteShardInfo(shard_id=0, peer_id=n, state=each) for n, each in enumerate(states[1:], 2)
+            ],
+        )
 
     async def _create(self, request: Any) -> Any:
         vectors = GrpcToRest.convert_vectors_config(request.vectors_config)
@@ -291,6 +374,7 @@ class Qdrant:
 
     async def _get(self, request: Any) -> Any:
         ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
+        ids = [each for each in ids if each not in self._unseen(request)]
         payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
         vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
         records = await self._local.retrieve(request.collection_name, ids, with_payload=payload, with_vectors=vectors)
@@ -302,7 +386,7 @@ class Qdrant:
             self._require_index(request.collection_name, request.order_by.key, "range")
         records, _ = await self._local.scroll(
             request.collection_name,
-            GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
+            self._filter(request),
             limit=request.limit,
             order_by=GrpcToRest.convert_order_by(request.order_by) if request.HasField("order_by") else None,
             offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
@@ -316,7 +400,7 @@ class Qdrant:
         response = await self._local.query_points(
             request.collection_name,
             GrpcToRest.convert_query(request.query),
-            query_filter=GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
+            query_filter=self._filter(request),
             limit=request.limit,
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
         )
@@ -325,7 +409,7 @@ class Qdrant:
     async def _facet(self, request: Any) -> Any:
         assert request.exact
         self._require_index(request.collection_name, request.key, "lookup")
-        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        which = self._filter(request)
         facets = await self._local.facet(request.collection_name, request.key, which, limit=request.limit)
         hits = [RestToGrpc.convert_facet_value_hit(each) for each in facets.hits]
         return grpc.FacetResponse(hits=hits)
@@ -333,7 +417,7 @@ class Qdrant:
     async def _count(self, request: Any) -> Any:
         assert request.exact
         self._require_known(request.filter)
-        which = GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None
+        which = self._filter(request)
         count = await self._local.count(request.collection_name, which)
         return grpc.CountResponse(result=grpc.CountResult(count=count.count))
 
@@ -362,6 +446,7 @@ _METHODS: dict[str, dict[str, tuple[Any, Callable[[Qdrant, Any], Awaitable[Any]]
         "ListCollectionAliases": (grpc.ListCollectionAliasesRequest, Qdrant._aliases_of),
         "Delete": (grpc.DeleteCollection, Qdrant._drop),
         "Get": (grpc.GetCollectionInfoRequest, Qdrant._info),
+        "CollectionClusterInfo": (grpc.CollectionClusterInfoRequest, Qdrant._cluster_info),
         "Create": (grpc.CreateCollection, Qdrant._create),
         "Update": (grpc.UpdateCollection, Qdrant._update),
         "UpdateAliases": (grpc.ChangeAliases, Qdrant._change_aliases),

@@ -28,7 +28,7 @@ class StageTime(Answer):
 class Warned(Answer):
     """Something that the operator should know."""
 
-    code: str = Field(description="For programs: `no_threshold` or `no_keys`.")
+    code: str = Field(description="For programs: `no_threshold`, `unsafe_copies` or `no_keys`.")
     detail: str = Field(description="One sentence for people, which says what to do.")
 
 

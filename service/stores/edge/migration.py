@@ -22,6 +22,7 @@ class EdgeMigration:
         self._folder = folder
         self._draft = folder.with_name(f"{folder.name}.new")
         self._new: EdgeStore | None = None
+        self._left: Path | None = None
 
     async def open(self) -> ModelContract | None:
         """See Migration.open; also raises GalleryInUse while a service runs."""
@@ -61,13 +62,21 @@ class EdgeMigration:
         """See Migration.block_writes."""
         yield
 
-    async def switch(self, *, drop_old: bool) -> str:
+    async def switch(self) -> str:
         """See Migration.switch."""
         await self.close()
-        old_folder = await asyncio.to_thread(replace_gallery, self._folder, self._draft)
-        if drop_old:
-            await asyncio.to_thread(shutil.rmtree, old_folder)
-        return f"the folder {old_folder}"
+        self._left = await asyncio.to_thread(replace_gallery, self._folder, self._draft)
+        return f"the folder {self._left}"
+
+    @property
+    def is_shared(self) -> bool:
+        """See Migration.is_shared."""
+        return False
+
+    async def drop_old(self) -> None:
+        """See Migration.drop_old."""
+        if self._left is not None:
+            await asyncio.to_thread(shutil.rmtree, self._left)
 
     async def close(self) -> None:
         """See Migration.close."""

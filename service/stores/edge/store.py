@@ -58,6 +58,11 @@ class EdgeStore:
             raise StoreUnavailable("The gallery has not been bound to a model yet.")
         return self._face_id_bits
 
+    @property
+    def node(self) -> str | None:
+        """See Store.node."""
+        return None
+
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
         return (await self.add_many([(face, embedding)]))[0]
@@ -156,6 +161,9 @@ class EdgeStore:
     async def remove_gallery(self, name: str) -> bool:
         """See Store.remove_gallery."""
         return await self._link.call(people_requests.RemoveGallery(name), MANY_FACES_LIMIT_S)
+
+    async def require_current(self) -> None:
+        """See Store.require_current; nobody else can have it open."""
 
     async def figures(self) -> Figures:
         """See Store.figures."""

@@ -34,9 +34,9 @@ async def add(requests: Requests, faces: Sequence[tuple[StoredFace, Embedding]],
         )
         for chunk in chunks(point for face_id, point in points.items() if face_id not in there):
             await requests.insert(chunk, limit_s)
-        present = await requests.read([*points], with_payload=fields, limit_s=limit_s)
+        present = await requests.read_surely([*points], limit_s, with_payload=fields)
         await requests.require_writable(limit_s)
-    # A face that isn't there was removed since, or a replica that lags behind was asked: it was added.
+    # A face that isn't there was removed since: it was added.
     owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
     owners |= {record.id: record.payload for record in present}
     ours = {face_id for face_id, owner in owners.items() if owner[ADDITION] == addition}

@@ -13,7 +13,7 @@ from service.errors import StoreUnavailable
 from service.stores.contracts import from_mapping, to_mapping
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
-from service.stores.qdrant import aliases
+from service.stores.qdrant import aliases, shards, writable
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 from service.values import ModelContract
 
@@ -22,6 +22,9 @@ MODEL = "model_contract"
 
 FACE_ID_BITS = "face_id_bits"
 """The key of how large its numbers of faces may be; collections of older versions lack it, and have 53 bits."""
+
+OPENED = "opened"
+"""The key that tells that it has been made writable once; see writable.py."""
 
 LAYOUT = "layout"
 """The key of which fields and indexes all of its faces have; see upgrade.py."""
@@ -60,6 +63,11 @@ class ExistingCollection:
     def face_id_bits(self) -> int:
         """Its numbers of faces are below 2 to this power."""
         return int((self.info.config.metadata or {}).get(FACE_ID_BITS, 53))
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether it has been made writable; from then on only a move to another model changes that."""
+        return bool((self.info.config.metadata or {}).get(OPENED))
 
     @property
     def is_current(self) -> bool:
@@ -121,6 +129,7 @@ async def create_without_alias(
         except StoreUnavailable:
             if await find(link, real) is None:  # else another one was quicker
                 raise
+    await shards.wait_until_active(link, real)
     await add_indexes(link, real, {})
     return real
 
@@ -164,6 +173,12 @@ async def write_metadata(link: QdrantLink, real: str, metadata: dict[str, Any]) 
     Qdrant merges key by key, so two services that write different ones at once lose neither.
     """
     await link.call(lambda client: client.update_collection(real, metadata=metadata), BULK_LIMIT_S)
+
+
+async def make_writable(link: QdrantLink, real: str, *, dimension: int) -> None:
+    """Let faces be added to a collection and removed from it, once for all; cut off, it can be repeated."""
+    await writable.open_for_writing(link, real, dimension=dimension)
+    await write_metadata(link, real, {OPENED: True})
 
 
 async def add_indexes(link: QdrantLink, real: str, present: dict[str, models.PayloadIndexInfo]) -> None:

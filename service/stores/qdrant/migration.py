@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import StoreUnavailable
-from service.stores.qdrant import aliases, collection, registry
+from service.stores.qdrant import aliases, collection, registry, shards, writable
 from service.stores.qdrant.collection import CollectionSettings
-from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
+from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.store import QdrantStore
 from service.values import ModelContract
-
-GRACE_S = 5.0
-"""After this long all nodes of a cluster know that writes to the old collection are blocked, earlier ones there."""
 
 
 class QdrantMigration:
@@ -25,18 +22,17 @@ class QdrantMigration:
     wouldn't have.
     """
 
-    def __init__(
-        self, connect: Connect, name: str, *, collection_settings: CollectionSettings, grace_s: float = GRACE_S
-    ) -> None:
+    def __init__(self, connect: Connect, name: str, *, collection_settings: CollectionSettings) -> None:
         """`name` is the gallery's alias; `collection_settings` are those of the new collection."""
         self.old = QdrantStore(connect, name)
         self._link = QdrantLink(connect, request_limit_s=REQUEST_LIMIT_S)
         self._connect = connect
         self._name = name
         self._collection_settings = collection_settings
-        self._grace_s = grace_s
         self._old_name = self._new_name = ""
+        self._dimension = 0
         self._new: QdrantStore | None = None
+        self._switching = False
 
     async def open(self) -> ModelContract | None:
         """See Migration.open; also raises StoreUnavailable for a gallery whose name isn't an alias."""
@@ -51,9 +47,9 @@ class QdrantMigration:
                 f"{self._name} is a collection, not an alias for one, so no other can take its place; export it, and "
                 "import it with another FACE_QDRANT_COLLECTION."
             )
-        self._old_name = found.name
+        self._old_name, self._dimension = found.name, kept.dimension
         # The last try may have been killed while writes were blocked.
-        await aliases.allow_writes(self._link, found.name)
+        await writable.open_for_writing(self._link, found.name, dimension=kept.dimension)
         return kept
 
     async def begin(self, contract: ModelContract) -> QdrantStore:
@@ -61,6 +57,7 @@ class QdrantMigration:
         self._new_name = await collection.create_without_alias(
             self._link, self._name, contract, self._collection_settings, face_id_bits=self.old.face_id_bits
         )
+        await collection.make_writable(self._link, self._new_name, dimension=contract.dimension)
         self._new = QdrantStore(self._connect, self._new_name)
         await self._new.open()
         await self._new.bind(contract)
@@ -69,22 +66,44 @@ class QdrantMigration:
 
     @asynccontextmanager
     async def block_writes(self) -> AsyncIterator[None]:
-        """See Migration.block_writes."""
-        await aliases.block_writes(self._link, self._old_name)
+        """See Migration.block_writes; raises StoreUnavailable while a copy is away or incomplete."""
+        await self._require_whole()
+        await writable.close_for_writing(self._link, self._old_name)
         try:
-            await asyncio.sleep(self._grace_s)
             yield
         finally:
-            await aliases.allow_writes(self._link, self._old_name)
+            if not self._switching:  # else it may have been left, whatever the answer was
+                await writable.open_for_writing(self._link, self._old_name, dimension=self._dimension)
 
-    async def switch(self, *, drop_old: bool) -> str:
-        """See Migration.switch."""
+    async def switch(self) -> str:
+        """See Migration.switch; raises StoreUnavailable while a copy is away or incomplete."""
         if self._new is not None:
             await self._take_galleries_over(self._new)  # some may have come or gone since it was begun
-        await aliases.switch_alias(self._link, self._name, old=self._old_name, new=self._new_name)
-        if drop_old:
-            await self._link.call(lambda client: client.delete_collection(self._old_name), BULK_LIMIT_S)
+        await self._require_whole()
+        self._switching = True
+        await aliases.give_name(self._link, self._name, self._new_name)
         return f"the collection {self._old_name}"
+
+    @property
+    def is_shared(self) -> bool:
+        """See Migration.is_shared."""
+        return True
+
+    async def drop_old(self) -> None:
+        """See Migration.drop_old."""
+        await self._link.call(lambda client: client.delete_collection(self._old_name), BULK_LIMIT_S)
+
+    async def _require_whole(self) -> None:
+        """Raise StoreUnavailable where a comparison could miss a face that was answered as registered.
+
+        What two of three copies have is seen as long as all are asked; of two that are left, it may be on one.
+        """
+        for real in (self._old_name, self._new_name):
+            if not await shards.are_whole(self._link, real):
+                raise StoreUnavailable(
+                    f"A copy of a shard of Qdrant's collection {real} is away or incomplete, so the gallery keeps its "
+                    "model for now; see that all of Qdrant's nodes run, and run the same command again."
+                )
 
     async def _take_galleries_over(self, new: QdrantStore) -> None:
         kept, there = await registry.read(self.old.requests), await registry.read(new.requests)

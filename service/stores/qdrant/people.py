@@ -11,7 +11,7 @@ from service.stores.payload import REMARK, to_renaming
 from service.stores.people import NAME_ORDER, PERSON, PeopleReader, PersonKey, Sighting, name_of, page, person_key
 from service.stores.qdrant import filters
 from service.stores.qdrant.link import BULK_LIMIT_S
-from service.stores.qdrant.requests import Requests
+from service.stores.qdrant.requests import MOST, Requests
 from service.values import Person
 
 FINDS_PARTS = (1, 20)
@@ -35,16 +35,26 @@ async def find(requests: Requests, remark: str, *, gallery: str) -> Person | Non
     """See Store.person."""
     which = filters.only(gallery, remark=remark)
     records = await requests.scroll(scroll_filter=which, limit=1)
-    faces = await requests.count(which) if records else 0
+    if not records:
+        records = await requests.scroll(scroll_filter=which, limit=1, consistency=MOST)
+    faces = await requests.count_surely(which) if records else 0
     return Person(remark=remark, faces=faces, face_id=records[0].id) if faces else None
 
 
 async def rename(requests: Requests, remark: str, new: str, *, gallery: str) -> int:
     """See Store.rename_person."""
     which, payload = filters.only(gallery, remark=remark), to_renaming(new, gallery=gallery)
-    found = await requests.count(which)
+    found = await requests.count_surely(which)
     if found and new != remark:
         await requests.set_payload(which, payload, BULK_LIMIT_S)
+    return found
+
+
+async def remove(requests: Requests, remark: str, *, gallery: str) -> int:
+    """See Store.remove_person; what no copy shows is removed all the same."""
+    which = filters.only(gallery, remark=remark)
+    found = await requests.count_surely(which)
+    await requests.delete(which, BULK_LIMIT_S)
     return found
 
 

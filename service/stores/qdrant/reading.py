@@ -15,7 +15,7 @@ from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_face, to_t
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.points import to_floats
-from service.stores.qdrant.requests import Requests
+from service.stores.qdrant.requests import MOST, Requests
 from service.stores.store import MAX_COUNTED_REMARKS, Figures
 from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
 
@@ -38,7 +38,8 @@ async def search(
     )
     gathering = Gathering(response.points, people)
     while ids := gathering.wanted():
-        gathering.add(await fetch(requests, ids, gallery=gallery))
+        # Not `fetch`: a face that is gone by now is none to look for on other copies.
+        gathering.add(_faces(gallery, await requests.read(ids, with_payload=True)))
     return gathering.nearest()
 
 
@@ -74,7 +75,11 @@ async def scan_embedded(requests: Requests, after: int) -> AsyncIterator[tuple[S
 async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
     """See Store.scan_keys."""
     while records := await requests.scroll(
-        BULK_LIMIT_S, offset=after + 1, limit=listing.KEYS_AT_ONCE, with_payload=[REGISTERED_AT]
+        BULK_LIMIT_S,
+        offset=after + 1,
+        limit=listing.KEYS_AT_ONCE,
+        with_payload=[REGISTERED_AT],
+        consistency=MOST,  # a face that is missing in a comparison would be lost
     ):
         for record in records:
             yield key_of(record.id, to_time(record.payload))
@@ -83,19 +88,18 @@ async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
 
 async def fetch(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
     """See Store.fetch."""
-    records = await requests.read(face_ids, with_payload=True)
-    return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
+    return _faces(gallery, await requests.read_surely(face_ids, with_payload=True))
 
 
 async def embeddings(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
     """See Store.embeddings."""
-    records = await requests.read(face_ids, with_payload=[GALLERY], with_vectors=True)
+    records = await requests.read_surely(face_ids, with_payload=[GALLERY], with_vectors=True)
     return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
 
 
 async def is_there(requests: Requests, face_id: int, *, gallery: str | None) -> bool:
     """Whether a gallery (None: any) has the face of a number."""
-    return bool(_those_in(gallery, await requests.read([face_id], with_payload=[GALLERY])))
+    return bool(_those_in(gallery, await requests.read_surely([face_id], with_payload=[GALLERY])))
 
 
 async def figures(requests: Requests) -> Figures:
@@ -103,7 +107,11 @@ async def figures(requests: Requests) -> Figures:
     remarks = await requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
     about = await requests.link.call(lambda client: client.get_collection(requests.real))
     indexed = about.indexed_vectors_count or 0
-    return Figures(faces=await requests.count(), remarks=len(remarks), indexed=indexed)
+    return Figures(faces=await requests.count(filters.FACES), remarks=len(remarks), indexed=indexed)
+
+
+def _faces(gallery: str | None, records: list[Any]) -> Mapping[int, StoredFace]:
+    return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
 
 
 def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:

@@ -8,11 +8,18 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from service.stores.qdrant import aliases
+from service.stores.qdrant import writable
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 
 # One replica is asked first and the others follow it, so that they agree on who came first.
 ORDERING = models.WriteOrdering.MEDIUM
+
+MOST = models.ReadConsistencyType.QUORUM
+"""Every copy is asked, and what most of them have is answered: what has been written isn't missed because one of them
+lags behind. (`majority` and `all` answer what all have that are asked.)"""
+
+WRITE_LIMIT_S = 2
+"""After that a node says that a write wasn't done in time, and it is repeated; batches may take longer."""
 
 
 class Requests:
@@ -39,10 +46,21 @@ class Requests:
             return []
         return await self.link.call(lambda client: client.retrieve(self.real, [*face_ids], **what), limit_s)
 
-    async def count(self, which: models.Filter | None = None) -> int:
+    async def read_surely(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Any]:
+        """Like `read`; what one copy lacks is looked for in the others, so that only what is gone is missing."""
+        records = await self.read(face_ids, limit_s, **what)
+        found = {each.id for each in records}
+        lacking = [face_id for face_id in face_ids if face_id not in found]
+        return records + await self.read(lacking, limit_s, consistency=MOST, **what)
+
+    async def count(self, which: models.Filter) -> int:
         """How many faces there are, exactly."""
         answer = await self.link.call(lambda client: client.count(self.real, count_filter=which, exact=True))
         return answer.count
+
+    async def count_surely(self, which: models.Filter) -> int:
+        """Like `count`; 0 only where most copies have none, and about where only one has none."""
+        return await self.count(which) or len(await self.scroll(scroll_filter=which, limit=1000, consistency=MOST))
 
     async def facet(self, field: str, which: models.Filter | None, *, limit: int, limit_s: float | None) -> list[Any]:
         """The different values of a field, each with how many faces have it, exactly."""
@@ -53,19 +71,25 @@ class Requests:
 
     async def insert(self, points: list[models.PointStruct], limit_s: float | None) -> None:
         """Add those that aren't there; others stay as they are."""
-        await self.link.call(partial(self._insert, points), limit_s)
+        await self.link.call(partial(self._insert, points, _within(limit_s)), limit_s)
 
     async def set_payload(self, which: models.Filter, payload: dict[str, Any], limit_s: float | None = None) -> None:
         """Give faces other fields; those that are None are taken from them."""
         await self.link.call(
-            lambda client: client.set_payload(self.real, payload, which, wait=True, ordering=ORDERING), limit_s
+            lambda client: client.set_payload(
+                self.real, payload, which, wait=True, ordering=ORDERING, timeout=_within(limit_s)
+            ),
+            limit_s,
         )
         await self.require_writable(limit_s)
 
     async def delete(self, which: models.Filter, limit_s: float | None = None) -> None:
         """Forget faces."""
         selector = models.FilterSelector(filter=which)
-        await self.link.call(lambda client: client.delete(self.real, selector, wait=True, ordering=ORDERING), limit_s)
+        await self.link.call(
+            lambda client: client.delete(self.real, selector, wait=True, ordering=ORDERING, timeout=_within(limit_s)),
+            limit_s,
+        )
         await self.require_writable(limit_s)
 
     async def delete_counted(self, which: models.Filter) -> int:
@@ -76,9 +100,14 @@ class Requests:
         return found
 
     async def require_writable(self, limit_s: float | None = None) -> None:
-        """Raise StoreUnavailable where what was just written may be lost; see aliases.require_writable."""
-        await aliases.require_writable(self.link, name=self.name, real=self.real, limit_s=limit_s)
+        """Raise StoreUnavailable where what was just written may be lost; see writable.require_open."""
+        await writable.require_open(self.link, name=self.name, real=self.real, limit_s=limit_s)
 
-    async def _insert(self, points: list[models.PointStruct], client: AsyncQdrantClient) -> None:
+    async def _insert(self, points: list[models.PointStruct], timeout_s: int | None, client: AsyncQdrantClient) -> None:
         mode = models.UpdateMode.INSERT_ONLY
-        await client.upsert(self.real, points, wait=True, ordering=ORDERING, update_mode=mode)
+        await client.upsert(self.real, points, wait=True, ordering=ORDERING, update_mode=mode, timeout=timeout_s)
+
+
+def _within(limit_s: float | None) -> int | None:
+    """What a node is told to write within, in seconds."""
+    return WRITE_LIMIT_S if limit_s is None else None

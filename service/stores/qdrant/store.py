@@ -11,9 +11,10 @@ from service.stores.contracts import require
 from service.stores.listing import Key
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
-from service.stores.qdrant import adding, collection, filters, people, reading, registry, upgrade
+from service.stores.qdrant import adding, collection, filters, people, reading, registry, shards, upgrade, writable
 from service.stores.qdrant.collection import CollectionSettings
-from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, Connect, QdrantLink
+from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
+from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
 from service.stores.store import Added, Figures
 from service.values import (
@@ -37,7 +38,7 @@ class QdrantStore:
     and knows its own additions, and removing is done once it is done. The alias is looked up when the gallery is
     opened; from then on its collection is asked by its real name, so that a service keeps to the vectors of its own
     model while another is being put in place. What it writes after that would be lost: so each write looks, when it is
-    done, whether the alias still stands for its collection, and fails where it doesn't.
+    done, whether its collection is still in use (writable.py), and fails where it isn't.
     """
 
     def __init__(
@@ -73,11 +74,14 @@ class QdrantStore:
                 self._link, self._name, contract, self._collection_settings, face_id_bits=face_id_bits
             )
         found = await self._find()
+        await shards.wait_until_active(self._link, found.name)
         if found.contract is None:
             await collection.write_contract(self._link, found, contract, face_id_bits=face_id_bits)
             found = await self._find()
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
+        if not found.was_opened and found.name != self._name:
+            await collection.make_writable(self._link, found.name, dimension=contract.dimension)
         requests = Requests(self._link, name=self._name, real=found.name)
         await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
@@ -88,6 +92,11 @@ class QdrantStore:
         """See Store.face_id_bits; raises StoreUnavailable before it is bound."""
         _ = self.requests
         return self._face_id_bits
+
+    @property
+    def node(self) -> str | None:
+        """See Store.node."""
+        return self._link.nodes.address
 
     async def add(self, face: StoredFace, embedding: Embedding) -> Added:
         """See Store.add; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
@@ -143,10 +152,10 @@ class QdrantStore:
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove; of two calls at the same moment both may return True."""
         async with self._link.within(None):
-            if not await reading.is_there(self.requests, face_id, gallery=gallery):
-                return False
+            there = await reading.is_there(self.requests, face_id, gallery=gallery)
+            # Whatever was found: a copy may have it that was not asked.
             await self.requests.delete(filters.numbered([face_id], gallery=gallery))
-            return True
+            return there
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""
@@ -154,7 +163,12 @@ class QdrantStore:
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return await self.requests.count(None if gallery is None else filters.only(gallery))
+        return await self.requests.count(filters.FACES if gallery is None else filters.only(gallery))
+
+    async def require_current(self) -> None:
+        """See Store.require_current."""
+        if await writable.has_moved(self._link, name=self._name, real=self.requests.real):
+            raise writable.moved()
 
     async def people(
         self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
@@ -175,7 +189,7 @@ class QdrantStore:
 
     async def remove_person(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""
-        return await self.requests.delete_counted(filters.only(gallery, remark=remark))
+        return await people.remove(self.requests, remark, gallery=gallery)
 
     async def galleries(self) -> list[GalleryEntry]:
         """See Store.galleries."""

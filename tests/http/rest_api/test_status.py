@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service import __version__
-from service.http.overview import NO_KEYS, NO_THRESHOLD_SET, UNUSED_FPIR, warned_of
+from service.http.overview import NO_KEYS, NO_THRESHOLD_SET, UNSAFE_COPIES, UNUSED_FPIR, warned_of
 from service.settings import Settings
 from tests.conftest import MODELS, Start
 from tests.http.rest_api.conftest import Caller
@@ -36,6 +36,16 @@ async def test_status(caller: Caller, portraits: dict[str, bytes]) -> None:
     assert stages[-1] == "total"
     assert {"decode", "detect", "embed"} < set(stages)
     assert all(0 <= each["median_ms"] <= each["p95_ms"] for each in told["stages"])
+
+
+async def test_copies_that_may_part_are_warned_of(settings: Settings) -> None:
+    """Two copies on a server; with three, two of them are written."""
+    warned = [
+        [each.code for each in warned_of(replace(settings, qdrant_url=url, qdrant_replicas=copies))]
+        for url, copies in ((None, 2), ("http://q", 1), ("http://q", 2), ("http://q", 3))
+    ]
+    plain = [NO_THRESHOLD_SET.code]
+    assert warned == [plain, plain, [*plain, UNSAFE_COPIES.code], plain]
 
 
 async def test_another_gallery(caller: Caller) -> None:

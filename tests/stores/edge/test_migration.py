@@ -42,7 +42,8 @@ async def test_the_new_one_has_the_galleries_and_the_kind_of_numbers_of_the_old_
     resumed = await migration.begin(OTHER)
     assert await resumed.galleries() == expected
     assert [await resumed.count(gallery=each.name) for each in expected] == [0, 0, 0, 1]
-    await migration.switch(drop_old=True)
+    await migration.switch()
+    await migration.drop_old()
     later = EdgeStore(folder)
     assert await later.open() == OTHER
     await later.bind(OTHER)

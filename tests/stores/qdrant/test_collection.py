@@ -11,14 +11,14 @@ from grpc import StatusCode
 from qdrant_client import grpc, models
 
 from service.errors import ContractMismatch, StoreUnavailable
-from service.stores.qdrant import collection
+from service.stores.qdrant import collection, shards
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import QdrantLink
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
 from service.values import DEFAULT_GALLERY as HERE
 from tests.support.availability import fails
-from tests.support.qdrant import LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant
 from tests.support.stored_faces import CONTRACT, embedding, face, numbers
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
@@ -140,6 +140,26 @@ class TestCollection:
         for number, store in enumerate(stores, 1):
             assert await store.add(face(number), embedding(number)) is Added.NEW
         assert [await store.count() for store in stores] == [5] * 5
+
+    @pytest.mark.slow
+    async def test_services_that_start_together_on_several_nodes(self, server: Qdrant, opened: Any) -> None:
+        """The collection is known to every node before its shards are: those that come second wait for them."""
+        node = Qdrant(api_key=KEY, host="127.0.0.2", peer=server)
+        await node.start()
+        await opened(server.connect)
+        node.shards_away = 3
+        later = await opened(node.connect)
+        assert await later.add(face(1), embedding(1)) is Added.NEW
+        await node.stop()
+
+    @pytest.mark.slow
+    async def test_shards_that_never_become_active(self, server: Qdrant, link: QdrantLink, opened: Any) -> None:
+        """A clear answer instead of a service that can't read."""
+        await opened(server.connect)
+        server.shards_away = 1000
+        await fails(
+            shards.wait_until_active(link, collection.real_name("faces", CONTRACT), limit_s=0.5), "not become active"
+        )
 
     async def test_a_start_that_was_cut_off_is_completed(self, server: Qdrant, link: QdrantLink, opened: Any) -> None:
         """A service killed between collection and alias leaves what the next one uses."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.stores.qdrant.link import connector
+from service.stores.qdrant.addresses import connector
 from service.stores.qdrant.store import QdrantStore
 from service.values import DEFAULT_GALLERY as HERE
 from tests.support.availability import fails, recovers

@@ -28,7 +28,7 @@ async def test_galleries_and_the_size_of_numbers_go_along(server: Qdrant, bits: 
     await old.bind(CONTRACT, face_id_bits=bits)
     await old.create_gallery("stays", START)
     await old.create_gallery("goes", START)
-    migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings(), grace_s=0)
+    migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings())
     assert await migration.open() == CONTRACT
     begun = await migration.begin(OTHER)
     assert begun.face_id_bits == bits
@@ -36,7 +36,7 @@ async def test_galleries_and_the_size_of_numbers_go_along(server: Qdrant, bits: 
     await old.remove_gallery("goes")
     await old.create_gallery("comes", START + timedelta(days=1))
     async with migration.block_writes():
-        await migration.switch(drop_old=False)
+        await migration.switch()
     await migration.close()
     new = QdrantStore(server.connect, "faces")
     assert await new.open() == OTHER

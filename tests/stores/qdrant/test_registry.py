@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.stores.qdrant import aliases, collection
+from service.stores.qdrant import collection, writable
 from service.stores.qdrant.link import QdrantLink
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
@@ -121,7 +121,7 @@ class TestMoves:
         await store.create_gallery(THERE, START)
         await store.add(face(1), embedding(1))
         await store.add(face(2, gallery=THERE, expires_at=START), embedding(2))
-        await aliases.block_writes(link, real)
+        await writable.close_for_writing(link, real)
         await fails(WRITES[write](store), "just moving")
 
     @pytest.mark.parametrize("write", WRITES)

@@ -8,17 +8,31 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
 
 from service.stores.gathering import READ_AT_ONCE
-from service.stores.qdrant.link import connector
+from service.stores.qdrant.addresses import connector
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Added
 from service.values import DEFAULT_GALLERY as HERE
+from service.values import FaceChanges, Person
 from tests.support.availability import fails
-from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant
+from tests.support.qdrant import KEY, LOCAL_MODE_WARNINGS, Qdrant, Wire
 from tests.support.stored_faces import embedding, face, numbers
 
 pytestmark = pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
+
+
+PASSING = {
+    "Upsert": "Service internal error: Failed to apply update with Medium ordering via leader peer 4711: "
+    "Service internal error: The service is currently unavailable",
+    "Get": "Service internal error: 1 of 1 read operations failed: Local shard 2 not found",
+    "Query": "Service internal error: 0 of 0 read operations failed",
+    "Count": "Service internal error: Local shard 2 not found",
+}
+"""By method: what the nodes of a cluster say after the death of one."""
 
 
 class TestPeers:
@@ -51,6 +65,64 @@ class TestPeers:
         assert all({mine, yours} == {Added.NEW, Added.KNOWN} for mine, yours in zip(first, second, strict=True))
 
 
+class TestCopies:
+    """One of three copies lags behind, as that of a node that has just woken, and is the one that is asked."""
+
+    async def test_a_removal_is_none_only_where_there_is_no_face(self, server: Qdrant, opened: Any) -> None:
+        """A face that most copies have is found, and removed from all."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2, 3)])
+        server.behind = {1, 2, 3}
+        assert await store.remove(1, gallery=HERE) is True
+        assert await store.remove(1, gallery=HERE) is False
+        assert await store.remove_person("person 2", gallery=HERE) == 1
+        server.behind = set()
+        assert await numbers(store.scan(gallery=HERE)) == [3]
+
+    async def test_nobody_is_unknown_who_was_registered(self, server: Qdrant, opened: Any) -> None:
+        """Looked up by number or by remark, changed and renamed."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2)])
+        server.behind = {1, 2}
+        assert (await store.fetch([1, 2, 7], gallery=HERE)).keys() == {1, 2}
+        assert (await store.embeddings([1], gallery=HERE)).keys() == {1}
+        assert (await store.person("person 1", gallery=HERE)) == Person(remark="person 1", faces=1, face_id=1)
+        changes = FaceChanges(remark="somebody", metadata=None, expires_at=None)
+        assert await store.change(1, changes, gallery=HERE) is True
+        assert await store.rename_person("person 2", "somebody", gallery=HERE) == 1
+        server.behind = set()
+        assert await numbers(store.scan(gallery=HERE, remark="somebody")) == [1, 2]
+
+    async def test_what_became_of_an_addition(self, server: Qdrant, opened: Any) -> None:
+        """A face that another service has added is known, though the copy that is asked doesn't have it yet."""
+        one, two = await opened(server.connect), await opened(server.connect)
+        await one.add(face(1), embedding(1))
+        server.behind = {1}
+        assert await two.add(face(1), embedding(1)) is Added.KNOWN
+        assert await two.add(face(1, remark="somebody else"), embedding(1)) is Added.TAKEN
+        assert await two.add_many([(face(1), embedding(1)), (face(2), embedding(2))]) == [Added.KNOWN, Added.NEW]
+
+    async def test_searches_ask_one_copy(self, server: Qdrant, opened: Any) -> None:
+        """They must be quick; a face may be missing from them for a moment."""
+        store = await opened(server.connect)
+        await store.add_many([(face(number), embedding(number)) for number in (1, 2)])
+        server.behind = {1}
+        server.calls.clear()
+        assert [each.face_id for each in (await store.search(embedding(1), 5, gallery=HERE)).neighbours] == [2]
+        assert server.calls == {"Query": 1, "Get": 1}
+
+    async def test_a_node_gives_up_a_write_that_takes_too_long(self, server: Qdrant, opened: Any) -> None:
+        """Where a person waits for it; then it is repeated."""
+        store = await opened(server.connect)
+        server.failures["Upsert"] = [(StatusCode.DEADLINE_EXCEEDED, "Timeout error: Operation timed out")]
+        assert await store.add(face(1), embedding(1)) is Added.NEW
+        assert server.last["Upsert"].timeout == 2
+        await store.remove(1, gallery=HERE)
+        assert server.last["Delete"].timeout == 2
+        await store.add_many([(face(2), embedding(2))])
+        assert not server.last["Upsert"].HasField("timeout")
+
+
 class TestRequests:
     """What is sent, how often, and how much of it."""
 
@@ -67,11 +139,40 @@ class TestRequests:
         assert await store.remove(1, gallery=HERE)
         assert not any(server.failures.values())
 
+    @pytest.mark.slow
+    async def test_a_shard_that_gets_another_leader(
+        self, server: Qdrant, opened: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """For a second or two a cluster answers INTERNAL; it is waited for, and the log has one line of it."""
+        caplog.set_level(logging.INFO)
+        store = await opened(server.connect)
+        for method, words in PASSING.items():
+            server.failures[method] = [(StatusCode.INTERNAL, words)] * 3
+        outcomes = await asyncio.gather(*(store.add(face(n), embedding(n)) for n in range(1, 3)))
+        assert outcomes == [Added.NEW] * 2
+        assert await store.count() == 2
+        assert len((await store.search(embedding(1), 5, gallery=HERE)).neighbours) == 2
+        assert not any(server.failures.values())
+        assert sum(record.levelno >= logging.WARNING for record in caplog.records) == 1
+
     async def test_what_will_not_pass_is_not_tried_again(self, server: Qdrant, opened: Any) -> None:
         store = await opened(server.connect)
-        server.failures["Count"] = [StatusCode.INVALID_ARGUMENT]
-        assert await fails(store.count(), "log says why") < 0.1
-        assert server.calls["Count"] == 1
+        for count, failure in enumerate((StatusCode.INVALID_ARGUMENT, StatusCode.INTERNAL), 1):
+            server.failures["Count"] = [failure]
+            assert await fails(store.count(), "log says why") < 0.1
+            assert server.calls["Count"] == count
+
+    async def test_answers_are_not_to_be_compressed(self, server: Qdrant, opened: Any) -> None:
+        """Qdrant would compress pictures that don't get smaller, which takes longer than the search."""
+        wire = Wire(server.port)
+        await wire.start()
+        await (await opened(connector(url=server.url, grpc_port=wire.port, api_key=KEY))).close()
+        asked = H2Connection(H2Configuration(client_side=False))
+        asked.initiate_connection()
+        headers = [dict(each.headers) for each in asked.receive_data(wire.sent) if isinstance(each, RequestReceived)]
+        assert headers
+        assert {each.get(b"grpc-accept-encoding", b"identity") for each in headers} == {b"identity"}
+        await wire.hang_up()
 
     async def test_a_lost_answer_changes_nothing(self, server: Qdrant, opened: Any) -> None:
         """What was carried out before the connection broke is neither done twice nor denied."""

@@ -165,6 +165,7 @@ export default {
   "status.no_requests": "There were no requests with photos yet.",
   "status.no_warnings": "There are no warnings.",
   "warning.no_threshold": "There is no threshold: devices are answered with the nearest faces even for strangers. Set FACE_THRESHOLD=auto.",
+  "warning.unsafe_copies": "A registration counts before most of its copies are written: a Qdrant node that is cut off may answer what the others undo. Keep three copies.",
   "warning.no_keys": "Nobody has to sign in: whoever reaches this address may see and change everything.",
   "warning.plain_http": "This page came over plain HTTP: others on the network may read along, and the camera can't be used.",
   "stage.decode": "Decode the photo",

@@ -165,6 +165,7 @@ export default {
   "status.no_requests": "还没有处理过照片。",
   "status.no_warnings": "没有警告。",
   "warning.no_threshold": "未设置阈值：即使是陌生人，设备也会得到最接近的人脸。请设置 FACE_THRESHOLD=auto。",
+  "warning.unsafe_copies": "多数副本写入之前注册即被确认：与其他节点断开的 Qdrant 节点所确认的内容可能被撤销。请保存三份副本。",
   "warning.no_keys": "无需登录：能访问此地址的任何人都可以查看和修改所有内容。",
   "warning.plain_http": "此页面通过未加密的 HTTP 打开：网络中的其他人可能看到内容，并且无法使用摄像头。",
   "stage.decode": "解码照片",
