@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
+from service.secret_files import read_secrets
 from service.variables import Allowed, Networks, Origins, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
@@ -65,7 +66,10 @@ class Settings:
         description="A Qdrant server to keep the gallery in, instead of the folder above.",
     )
     qdrant_api_key: Annotated[str | None, Allowed("printable ASCII without spaces")] = Field(
-        default=None, pattern=r"\A[!-~]+\Z", repr=False, description="Its API key."
+        default=None,
+        pattern=r"\A[!-~]+\Z",
+        repr=False,
+        description="Its API key; `FACE_QDRANT_API_KEY_FILE` names a file that holds it.",
     )
     qdrant_grpc_port: int = Field(
         default=6334, ge=1, le=65535, description="Its gRPC port, over which everything is sent."
@@ -208,7 +212,7 @@ class Settings:
         pattern=r"\A(rediss?|unix)://\S+\Z",
         repr=False,
         description="A Redis where replicas share which nonces devices have used and how many requests they made; "
-        "without it each remembers its own.",
+        "without it each remembers its own. `FACE_NONCES_URL_FILE` names a file that holds it.",
     )
     receive_s: int = Field(
         default=120,
@@ -230,11 +234,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the FACE_* variables; one that is empty counts as not set.
+        """Read the FACE_* variables, secrets from the files that FACE_…_FILE name; one that is empty counts as not set.
 
         Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        return cls(**parse_all(environ, FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
+        return cls(**parse_all(read_secrets(environ, FIELDS), FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
 
 
 _RENAMED = {
