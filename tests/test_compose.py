@@ -170,7 +170,7 @@ class TestCompose:
     @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash, as the image has it")
     def test_health_check_of_qdrant(self) -> None:
         """Healthy is who answers /readyz with 200; who refuses or isn't there is not."""
-        found = re.search(r"- >-\n(.*?)\n      interval:", COMPOSE, re.DOTALL)
+        found = re.search(r"healthcheck:\n.*?- >-\n(.*?)\n      interval:", COMPOSE, re.DOTALL)
         assert found
         script = " ".join(found[1].split()).replace("$$", "$")
         with answering(200) as port:
