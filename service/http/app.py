@@ -16,12 +16,14 @@ from service import __version__
 from service.devices.keys import KeyRegistry
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import ReplayMemory, make_replay_memory
+from service.devices.secret_uses import SecretUses, open_record
 from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
+from service.http.admission import check_admission
 from service.http.authentication import admit_anybody, authenticate
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
@@ -102,6 +104,7 @@ def _ask_who_is_there(
 
     `reloads` is what SIGHUP has read again beside those.
     """
+    check_admission(settings)
     files: list[DeviceRegistry | KeyRegistry] = []
     check, keys = None, None
     if settings.devices is not None:
@@ -109,7 +112,9 @@ def _ask_who_is_there(
             DeviceRegistry(settings.devices),
             make_replay_memory(settings.nonces_url, settings.device_rate),
         )
-        check = SignatureCheck(devices=devices, memory=memory, limits=limits, clock=time.time)
+        uses = SecretUses(open_record(settings.data, settings.nonces_url), time.time)
+        check = SignatureCheck(devices=devices, memory=memory, limits=limits, clock=time.time, note_use=uses.note)
+        app.cleanup_ctx.append(_as_long_as_it_runs(uses.keep))
         files.append(devices)
         app.cleanup_ctx.append(_open_memory(memory))
     if settings.keys is not None:
@@ -128,6 +133,16 @@ def _open_memory(memory: ReplayMemory) -> Callable[[web.Application], AsyncItera
             await memory.close()
 
     return opened
+
+
+def _as_long_as_it_runs(
+    work: Callable[[], Coroutine[None, None, None]],
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def running(_: web.Application) -> AsyncIterator[None]:
+        async with _beside(work()):
+            yield
+
+    return running
 
 
 def _watch(
