@@ -39,7 +39,8 @@ FaceServiceError
 ├── Overloaded              more work waiting than the queue holds
 ├── NotReady                no inference and query succeeded lately
 └── StoreUnavailable        the gallery can't be reached or opened
-    └── GalleryInUse        another process has the embedded gallery open
+    ├── GalleryInUse        another process has the embedded gallery open
+    └── AuditUnavailable    the audit trail can't be written, so that nothing may be changed
 """
 
 from __future__ import annotations
@@ -208,3 +209,7 @@ class StoreUnavailable(FaceServiceError):
 
 class GalleryInUse(StoreUnavailable):
     code = "gallery_in_use"
+
+
+class AuditUnavailable(StoreUnavailable):
+    code = "audit_unavailable"

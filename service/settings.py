@@ -10,8 +10,9 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
+from service.retention_settings import AuditDays, AuditFile
 from service.secret_files import read_secrets
-from service.variables import Allowed, Networks, Origins, Threshold, parse_all, refusal, variable
+from service.variables import Allowed, Networks, Origins, RemarkCharset, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -21,9 +22,6 @@ Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
 Duplicate = Literal["allow", "refuse"]
-RemarkCharset = Literal[
-    "utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso-8859-1", "windows-1251", "windows-1252"
-]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -220,6 +218,8 @@ class Settings:
         le=3600,
         description="Longest that a request may take to arrive, and a connection may stay idle, in seconds.",
     )
+    audit: AuditFile = None
+    audit_days: AuditDays = 30
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
 

@@ -24,7 +24,8 @@ from service.gallery.photos import PhotoReader
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.admission import check_admission
-from service.http.authentication import admit_anybody, authenticate
+from service.http.audit import open_trail, write_down
+from service.http.authentication import admit_anybody, authenticate, needed_by
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
 from service.http.device_api import DeviceApi
@@ -93,7 +94,8 @@ def create_app(settings: Settings) -> web.Application:
     certificate = open_certificate(settings.tls_cert, settings.tls_key)
     app[CERTIFICATE] = certificate
     _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
-    app.cleanup_ctx.append(_open_gallery(settings))
+    app.middlewares.append(write_down(needed_by))
+    app.cleanup_ctx.extend((open_trail(settings), _open_gallery(settings)))
     return app
 
 

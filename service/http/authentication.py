@@ -77,6 +77,11 @@ def _holder(request: web.Request, keys: KeyRegistry) -> Caller:
     return Caller(name=name, operations=key.operations, galleries=key.galleries)
 
 
+def needed_by(request: web.Request) -> OperationWord | None:
+    """What a caller must be allowed to do for a request; None where it isn't in the tables."""
+    return routes.operation(request) or NEEDS.get((request.method, routes.path_of(request)))
+
+
 def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
     """What the request asks for; None where there is no such path, which its handler says.
 
@@ -84,7 +89,7 @@ def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
     """
     if request.match_info.http_exception is not None:
         return None
-    operation = routes.operation(request) or NEEDS.get((request.method, routes.path_of(request)))
+    operation = needed_by(request)
     if operation is None:
         raise OperationDenied("Nobody may use this path; see the API's document for those that one may.")
     if operation not in caller.operations:

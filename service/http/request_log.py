@@ -58,7 +58,7 @@ class RequestLog:
         """Of one request, which has its REQUEST_ID; `took_s` is the time from its head to the end of its answer."""
         timings = request.get(TIMINGS, {})
         self._metrics.record(route, code=outcome.code, reason=outcome.reason, took_s=took_s, stages_ms=timings)
-        client = self._client(request)
+        client = self.client(request)
         if route not in OPEN_PATHS | CONSOLE_PATHS:
             self.recent.record(
                 name=_known(request),
@@ -84,7 +84,8 @@ class RequestLog:
         level = logging.DEBUG if route in OPEN_PATHS else logging.INFO  # asked every few seconds by machines
         log.log(level, "request", extra={**fields, "ms": took})
 
-    def _client(self, request: web.BaseRequest) -> str:
+    def client(self, request: web.BaseRequest) -> str:
+        """The client's address, as trusted proxies tell it."""
         # The head of a malformed request was not read: its headers are an empty dict.
         forwarded_for = request.headers.getall("X-Forwarded-For", []) if request.headers else []
         return client_address(peer=request.remote, forwarded_for=forwarded_for, trusted=self._trusted_proxies)
