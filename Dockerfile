@@ -5,10 +5,11 @@
 #     docker run --rm face-service:cpu face-service --help         # the commands of the service; face-indexer has others
 #
 # Build arguments: MODEL, the weights (FACE_MODEL's values); TORCH, none or cuda, which runs FaceNet on an NVIDIA GPU;
-# EXTRAS, extras of pyproject.toml, like "int8 ray"; VERSION, for the label. docker-compose.yml runs it with a Qdrant
-# server.
+# EXTRAS, extras of pyproject.toml, like "int8 ray"; VERSION, for the label; PYTHON_IMAGE, the base, with a digest if it must
+# not change. docker-compose.yml runs it with a Qdrant server.
 
-FROM python:3.12-slim AS base
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE} AS base
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY pyproject.toml requirements.lock ./
@@ -34,7 +35,7 @@ RUN python scripts/install.py --torch "$TORCH" $(printf -- '--extra %s ' redis $
 COPY --from=build /app/wheels wheels
 RUN /opt/venv/bin/pip install --quiet --no-deps --no-index wheels/*.whl
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
 LABEL org.opencontainers.image.title="face-service" \
       org.opencontainers.image.description="Face recognition over REST: MTCNN and FaceNet on a CPU or GPU, faces kept in Qdrant" \
@@ -48,7 +49,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     FACE_DATA=/data \
     FACE_MODEL_DIR=/app/models
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face \
-    && install --directory --owner=face --group=face /data
+    && install --directory --mode=0700 --owner=face --group=face /data /access
 WORKDIR /app
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=build /app/models ./models

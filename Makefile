@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
+QDRANT = $(shell sed -n 's/^ *image: $${QDRANT_IMAGE:-\(.*\)}$$/\1/p' docker-compose.yml)
+PYTHON_BASE = $(shell sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile | head -n 1)
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-browser check lint format bench fuzz evaluate index up down lock clean
+.PHONY: help setup run test test-browser check lint format bench fuzz evaluate index up down pin lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,18 +62,26 @@ evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDE
 index: setup  ## import a folder of photos: DIR=photos; ARGS="--help" lists options
 	@$(BIN)/python -m indexer index $(if $(DIR),"$(DIR)",$(if $(ARGS),,--help)) $(ARGS)
 
-up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs
-	@! env | sed -n 's/^\(FACE_[A-Z_]*\)=.*/\1/p' | grep . >&2 \
-		|| { echo "The containers take settings from .env alone: write there what is set in the shell." >&2; exit 1; }
-	@touch .env && chmod 600 .env
-	@grep -q '^QDRANT_API_KEY=.' .env \
-		|| printf '\nQDRANT_API_KEY=%s\n' "$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >> .env
-	@grep -q '^COMPOSE_PROFILES=.' .env || printf 'COMPOSE_PROFILES=%s\n' '$(or $(PROFILE),cpu)' >> .env
-	IMAGE_VERSION=$(VERSION) $(if $(PROFILE),COMPOSE_PROFILES=$(PROFILE) )$(COMPOSE) up --build --detach
-	@echo "http://localhost:5055 is the service, http://localhost:6333/dashboard Qdrant; its API key is in .env."
+up:  ## start Qdrant and the service in containers; PROFILE=gpu for NVIDIA GPUs, else as before
+	@sh scripts/containers.sh $(PROFILE)
+	IMAGE_VERSION=$(VERSION) $(COMPOSE) build
+	@# The service of the other profile would hold the port, and go on with the old settings.
+	@case "$$(sed -n 's/^COMPOSE_PROFILES=//p' .env)" in *gpu*) other=service ;; *) other=service-gpu ;; esac; \
+		COMPOSE_PROFILES=cpu,gpu $(COMPOSE) rm --stop --force $$other
+	IMAGE_VERSION=$(VERSION) $(COMPOSE) up --detach
+	@address=$$(sed -n 's/^PUBLISH_ADDRESS=//p' .env); echo "The service is on $${address:-127.0.0.1}, port $$(sed -n \
+		's/^FACE_PORT=//p' .env | grep . || echo 5055); http://localhost:6333/dashboard is Qdrant; its API key is in secrets/."
 
-down:  ## stop them; the faces stay in their volume
+down:  ## stop them; what they keep stays in volumes
 	COMPOSE_PROFILES=cpu,gpu $(COMPOSE) down
+
+pin:  ## write the digests of the images that are here into .env, so that no others take their place
+	@set -e; for pair in QDRANT_IMAGE=$(QDRANT) PYTHON_IMAGE=$(PYTHON_BASE); do \
+		docker pull --quiet "$${pair#*=}" > /dev/null; \
+		digest=$$(docker image inspect --format '{{index .RepoDigests 0}}' "$${pair#*=}"); \
+		{ grep -v "^$${pair%%=*}=" .env || true; echo "$${pair%%=*}=$${pair#*=}@$${digest#*@}"; } > .env.new; \
+		chmod 600 .env.new; mv .env.new .env; echo "$${pair%%=*}=$${pair#*=}@$${digest#*@}"; \
+	done
 
 lock:  ## pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --group facenet \

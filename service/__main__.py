@@ -14,6 +14,7 @@ from service import __version__
 from service.commands import prepare, quantize
 from service.devices import commands as device_commands
 from service.devices import key_commands
+from service.devices.secret_uses import open_record
 from service.errors import FaceServiceError
 from service.http.app import create_app
 from service.http.serving import serve
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return quantize.run(options, settings)
         if options.command == "keys":
             return key_commands.run(options, settings.keys)
-        return device_commands.run(options, settings.devices)
+        return device_commands.run(options, settings.devices, open_record(settings.data, settings.nonces_url))
     except FaceServiceError as error:
         print(error, file=sys.stderr)
         return 1

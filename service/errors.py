@@ -43,7 +43,8 @@ FaceServiceError
 └── StoreUnavailable        the gallery can't be reached or opened
     ├── GalleryInUse        another process has the embedded gallery open
     ├── GalleryDamaged      the embedded gallery's files are not as they were written
-    └── GalleryMoved        another model's gallery has taken its place
+    ├── GalleryMoved        another model's gallery has taken its place
+    └── AuditUnavailable    the audit trail can't be written, so that nothing may be changed
 """
 
 from __future__ import annotations
@@ -228,3 +229,7 @@ class GalleryDamaged(StoreUnavailable):
 
 class GalleryMoved(StoreUnavailable):
     code = "gallery_moved"
+
+
+class AuditUnavailable(StoreUnavailable):
+    code = "audit_unavailable"

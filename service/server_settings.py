@@ -33,7 +33,10 @@ class ServerSettings(AddressSettings):
         "addresses, or of a name that stands for several, the first one that works is asked.",
     )
     qdrant_api_key: Annotated[str | None, Allowed("printable ASCII without spaces")] = Field(
-        default=None, pattern=r"\A[!-~]+\Z", repr=False, description="Its API key."
+        default=None,
+        pattern=r"\A[!-~]+\Z",
+        repr=False,
+        description="Its API key; `FACE_QDRANT_API_KEY_FILE` names a file that holds it.",
     )
     qdrant_grpc_port: int = Field(
         default=6334, ge=1, le=65535, description="Its gRPC port, over which everything is sent; the same on all nodes."

@@ -11,8 +11,10 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from service.address_settings import CHECKED
+from service.retention_settings import AuditDays, AuditFile
+from service.secret_files import read_secrets
 from service.server_settings import ServerSettings
-from service.variables import Allowed, Threshold, parse_all, refusal, variable
+from service.variables import Allowed, RemarkCharset, Threshold, parse_all, refusal, variable
 
 ModelName = Literal["auto", "vggface2", "casia-webface"]
 Compute = Literal["auto", "cpu", "cuda"]
@@ -21,9 +23,6 @@ Score = Literal["cohort", "cosine"]
 QualityLevel = Literal["off", "standard", "strict"]
 FaceChoice = Literal["front", "largest", "center"]
 Duplicate = Literal["allow", "refuse"]
-RemarkCharset = Literal[
-    "utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso-8859-1", "windows-1251", "windows-1252"
-]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -150,8 +149,10 @@ class Settings(ServerSettings):
         pattern=r"\A(rediss?|unix)://\S+\Z",
         repr=False,
         description="A Redis where replicas share which nonces devices have used and how many requests they made; "
-        "without it each remembers its own.",
+        "without it each remembers its own. `FACE_NONCES_URL_FILE` names a file that holds it.",
     )
+    audit: AuditFile = None
+    audit_days: AuditDays = 30
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
 
@@ -166,11 +167,11 @@ class Settings(ServerSettings):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the FACE_* variables; one that is empty counts as not set.
+        """Read the FACE_* variables, secrets from the files that FACE_…_FILE name; one that is empty counts as not set.
 
         Raises InvalidSettings for a value that can't be used and for a FACE_* name that doesn't exist (any more).
         """
-        return cls(**parse_all(environ, FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
+        return cls(**parse_all(read_secrets(environ, FIELDS), FIELDS, renamed=_RENAMED))  # type: ignore[arg-type]  # which is what the constructor checks
 
 
 _RENAMED = {

@@ -32,6 +32,10 @@ def _origin(text: str) -> str:
 Origins = tuple[Annotated[str, AfterValidator(_origin)], ...]
 """Of web pages: scheme, host and port."""
 
+RemarkCharset = Literal[
+    "utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso-8859-1", "windows-1251", "windows-1252"
+]
+
 Threshold = Literal["auto"] | Annotated[float, Field(ge=-1, le=1)]
 """A score, or the word for one that is chosen by measurement."""
 

@@ -45,6 +45,7 @@ SLUGS = {
     "rate_exceeded",
     "remark_in_use",
     "store_unavailable",
+    "audit_unavailable",
     "unauthenticated",
     "unknown_device",
     "unknown_face",

@@ -1,4 +1,4 @@
-"""`python -m indexer export FILE`: every face of a gallery into a file, with its vector."""
+"""`python -m indexer export FILE`: every face of a gallery into a file or to standard output, with its vector."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 
 from indexer import service_access
+from indexer.moving.archive_stream import STANDARD_OUTPUT, ArchiveStream
 from indexer.moving.archive_writer import ArchiveWriter
 from indexer.progress import Progress
 from service.errors import StoreUnavailable, UnusableArchive
@@ -22,7 +23,10 @@ EXPORT_PATH = "/v1/export"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command is told."""
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="file to write, compressed where its name ends in .zst or .gz"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="file to write, compressed where its name ends in .zst or .gz; - is standard output",
     )
     service_access.service_options(parser)
 
@@ -31,7 +35,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Export the gallery of the settings, or those of a running service; 0.
 
     The model plays no part: the gallery's own contract is written. Raises StoreUnavailable where there is no gallery,
-    UnusableArchive where the file can't be written.
+    UnusableArchive where the file or standard output can't be written.
     """
     service_access.check_options(arguments)
     if arguments.service:
@@ -40,11 +44,11 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         if contract is None:
             raise StoreUnavailable("There is no gallery there yet; FACE_DATA or FACE_QDRANT_URL say where it is.")
         header = Header(contract, _place(settings), await store.count(), store.face_id_bits)
-        with closing(ArchiveWriter(arguments.file, header)) as writer:
+        with closing(_writer(arguments.file, header)) as writer:
             await _copy(store, writer, header.count)
             writer.finish()
         there = await store.count()
-    print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
+    _tell(arguments.file, writer.count)
     if there != writer.count:
         print(f"The gallery has {there:,} faces now: some were added or removed during the export.", file=sys.stderr)
     return 0
@@ -62,7 +66,7 @@ async def _export_service(arguments: argparse.Namespace) -> int:
             head = await anext(lines, b"")
             header, seal = read_header(head), Seal(head)
             with (
-                closing(ArchiveWriter(arguments.file, header, anew=True)) as writer,
+                closing(_writer(arguments.file, header, anew=True)) as writer,
                 Progress(header.count, "faces") as progress,
             ):
                 async for line in lines:
@@ -75,11 +79,22 @@ async def _export_service(arguments: argparse.Namespace) -> int:
             raise StoreUnavailable(
                 f"The export of the service at {service.url} did not arrive whole ({error}); run the command again."
             ) from None
-    print(f"{arguments.file} holds {writer.count:,} faces.", file=sys.stderr)
+    _tell(arguments.file, writer.count)
     return 0
 
 
-async def _copy(store: Store, writer: ArchiveWriter, count: int) -> None:
+def _writer(file: Path, header: Header, *, anew: bool = False) -> ArchiveWriter | ArchiveStream:
+    return (
+        ArchiveStream(sys.stdout.buffer, header) if file == STANDARD_OUTPUT else ArchiveWriter(file, header, anew=anew)
+    )
+
+
+def _tell(file: Path, faces: int) -> None:
+    where = "The export" if file == STANDARD_OUTPUT else file
+    print(f"{where} holds {faces:,} faces.", file=sys.stderr)
+
+
+async def _copy(store: Store, writer: ArchiveWriter | ArchiveStream, count: int) -> None:
     """Write the faces that the file doesn't have yet."""
     if writer.count:
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import tomlkit
@@ -11,7 +12,6 @@ import tomlkit
 from service.devices.editing import (
     Edit,
     add_secret_out,
-    entry_of,
     gallery_name,
     list_of,
     printable,
@@ -21,11 +21,11 @@ from service.devices.editing import (
     tell_what_is_granted,
 )
 from service.devices.operations import DEVICE_OPERATIONS
-from service.devices.registry import DEVICES, ID, MAX_SECRETS, read_devices
+from service.devices.registry import DEVICES, ID, DeviceEntry, read_devices
+from service.devices.rotation_commands import SECRET_BYTES, describe_rotation, rotation, when
+from service.devices.secret_uses import UseRecord
 from service.errors import InvalidDevices
 from service.values import DEFAULT_GALLERY
-
-_SECRET_BYTES = 32
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +43,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
     commands.add_parser("list", help="show the devices without their secrets")
     disable = commands.add_parser("disable", help="refuse a device from now on")
     enable = commands.add_parser("enable", help="let it in again")
-    rotate = commands.add_parser("rotate", help="make a new secret; the one before it works until the next --finish")
-    rotate.add_argument("--finish", action="store_true", help="make none, but forget the older of two secrets")
+    rotate = commands.add_parser("rotate", help="make a new secret; the one in use works until the next --finish")
+    describe_rotation(rotate)
     remove = commands.add_parser("remove", help="forget a device and its secrets")
     for command in (add, rotate):
         add_secret_out(command)
@@ -52,23 +52,35 @@ def describe(parser: argparse.ArgumentParser) -> None:
         command.add_argument("id", help="the device's X-Device-Id")
 
 
-def run(options: argparse.Namespace, path: Path | None) -> int:
-    """Do what the options of `describe` ask for to the file at `path` (FACE_DEVICES); the exit status."""
-    status = run_command(options, path, DEVICES, show=_list, edit=_EDITS.get(options.action, remove_entry(DEVICES)))
+def run(options: argparse.Namespace, path: Path | None, record: UseRecord) -> int:
+    """Do what the options of `describe` ask for to the file at `path` (FACE_DEVICES); the exit status.
+
+    `record` knows when devices used their secrets.
+    """
+    edits: dict[str, Edit] = {**_EDITS, "rotate": rotation(record)}
+    status = run_command(options, path, DEVICES, show=_show(record), edit=edits.get(options.action, _add))
     if status == 0:
         tell_what_is_granted(options, DEVICES, DEVICE_OPERATIONS)
     return status
 
 
-def _list(path: Path) -> None:
-    for device in read_devices(path).values():
-        state = "enabled" if device.enabled else "disabled"
-        number = {1: "1 secret", 2: "2 secrets"}[len(device.secrets)]
-        operations = ",".join(each for each in DEVICE_OPERATIONS if each in device.operations) or "nothing"
-        gallery = "" if device.gallery == DEFAULT_GALLERY else f"gallery={device.gallery} "
-        print(
-            f"{device.id:<24} {state:<8} {number:<9} {operations:<30} {gallery}{printable(device.note)}".rstrip(),
-        )
+def _show(record: UseRecord) -> Callable[[Path], None]:
+    def show(path: Path) -> None:
+        for device in read_devices(path).values():
+            print(_line(device))
+            if len(device.secrets) > 1:
+                newer, older = (when(record.last_used(device.id, each)) for each in device.secrets)
+                print(f"{'':<24} the newer secret was used last {newer}, the older one {older}")
+
+    return show
+
+
+def _line(device: DeviceEntry) -> str:
+    state = "enabled" if device.enabled else "disabled"
+    number = {1: "1 secret", 2: "2 secrets"}[len(device.secrets)]
+    operations = ",".join(each for each in DEVICE_OPERATIONS if each in device.operations) or "nothing"
+    gallery = "" if device.gallery == DEFAULT_GALLERY else f"gallery={device.gallery} "
+    return f"{device.id:<24} {state:<8} {number:<9} {operations:<30} {gallery}{printable(device.note)}".rstrip()
 
 
 def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
@@ -76,7 +88,7 @@ def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
         raise InvalidDevices(f"A{DEVICES.name_rule[1:]}; choose another one.")
     if options.id in document:
         raise InvalidDevices(f"There is a device {options.id} already; choose another id, or rotate its secret.")
-    secret = secrets.token_hex(_SECRET_BYTES)
+    secret = secrets.token_hex(SECRET_BYTES)
     table = tomlkit.table()
     table["secrets"] = [secret]
     table["enabled"] = True
@@ -88,21 +100,9 @@ def _add(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str:
     return secret
 
 
-def _rotate(document: tomlkit.TOMLDocument, options: argparse.Namespace) -> str | None:
-    """The new secret goes before the newest so far; `--finish` leaves that one only."""
-    table = entry_of(document, options.id, DEVICES)
-    if options.finish:
-        table["secrets"] = list(table["secrets"])[:1]
-        return None
-    secret = secrets.token_hex(_SECRET_BYTES)
-    table["secrets"] = [secret, *table["secrets"]][:MAX_SECRETS]
-    return secret
-
-
 _EDITS: dict[str, Edit] = {
     "add": _add,
     "disable": set_enabled(DEVICES),
     "enable": set_enabled(DEVICES),
-    "rotate": _rotate,
     "remove": remove_entry(DEVICES),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 DeviceOperation = Literal["register", "recognise", "list", "delete"]
-OperationWord = Literal["register", "recognise", "list", "delete", "change", "galleries", "export", "import"]
+OperationWord = Literal["register", "recognise", "list", "delete", "change", "galleries", "export", "import", "events"]
 
 DEVICE_OPERATIONS: tuple[DeviceOperation, ...] = get_args(DeviceOperation)
 """Those that a device can be allowed."""

@@ -115,8 +115,10 @@ def read_claim(device_id: str, values_of: Callable[[str], Sequence[str]]) -> tup
     return claim, texts[SIGNATURE]
 
 
-def verify(*, secrets: Sequence[str], method: str, target: str, claim: Claim, signature: str, now: float) -> None:
-    """Check the clock, then the signature against each of the device's secrets; `now` is Unix time in seconds.
+def verify(*, secrets: Sequence[str], method: str, target: str, claim: Claim, signature: str, now: float) -> str:
+    """Check the clock, then the signature against each of the device's secrets, and return the one that it is of.
+
+    `now` is Unix time in seconds.
 
     Raises BadSignature. Whether the nonce is new and the image is the one of the digest isn't known here.
     """
@@ -127,16 +129,19 @@ def verify(*, secrets: Sequence[str], method: str, target: str, claim: Claim, si
             f"X-Timestamp is {offset} the service's clock, which is at {int(now)} ({_utc(now)}); set the device's "
             "clock by that or by the header Date."
         )
-    if not holds(secrets, canonical(method=method, target=target, claim=claim), signature):
+    used = used_secret(secrets, canonical(method=method, target=target, claim=claim), signature)
+    if used is None:
         raise BadSignature("The signature does not match; check the secret and what is signed.")
+    return used
 
 
-def holds(secrets: Sequence[str], message: bytes, signature: str) -> bool:
-    """Whether the signature is that of one of the secrets, found out in the same time whatever the answer."""
-    matches = False
+def used_secret(secrets: Sequence[str], message: bytes, signature: str) -> str | None:
+    """Which of the secrets the signature is of, found out in the same time whatever the answer; None for none."""
+    used = None
     for secret in secrets:
-        matches |= hmac.compare_digest(_hmac(secret, message), signature)
-    return matches
+        if hmac.compare_digest(_hmac(secret, message), signature):
+            used = secret
+    return used
 
 
 def _utc(time_s: float) -> str:

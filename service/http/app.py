@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client.registry import Collector
 
-from service import __version__
 from service.devices.keys import KeyRegistry
 from service.devices.registry import DeviceRegistry
-from service.devices.replay import ReplayMemory, make_replay_memory
-from service.gallery.expiry import remove_expired_faces
-from service.gallery.galleries import Galleries
-from service.gallery.opening import open_gallery
-from service.gallery.photos import PhotoReader
+from service.devices.replay import make_replay_memory
+from service.devices.secret_uses import SecretUses, open_record
 from service.http.active_requests import ActiveRequests
-from service.http.authentication import admit_anybody, authenticate
+from service.http.admission import check_admission
+from service.http.audit import open_trail, write_down
+from service.http.authentication import admit_anybody, authenticate, needed_by
 from service.http.compreface.table import compreface_routes
 from service.http.connection_limits import ConnectionLimits
 from service.http.console.pages import console_routes
@@ -30,41 +24,31 @@ from service.http.cors import allow_origins
 from service.http.crowd_metrics import CrowdMetrics
 from service.http.device_api import DeviceApi
 from service.http.forms import FormLimits
-from service.http.gallery_size import GallerySize
-from service.http.health import Health
+from service.http.gallery_opening import open_gallery_of
 from service.http.keys import (
     ACTIVE_REQUESTS,
     CERTIFICATE,
     COMPREFACE,
     CONNECTION_LIMITS,
     CORS_ORIGINS,
-    GALLERIES,
-    HEALTH,
     METRICS,
-    OVERVIEW,
-    PHOTO_READER,
     REMARK_CHARSET,
     REQUEST_LOG,
     SEND_S,
-    TRANSFER,
     UPLOADS,
 )
+from service.http.lifetime import as_long_as_it_runs, open_memory, watch
 from service.http.listening import allow_open_files
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
 from service.http.operator_api import operator_routes
-from service.http.overview import Overview, warned_of
 from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
 from service.http.signed_requests import SignatureCheck
 from service.http.tls import open_certificate
 from service.http.uploads import Uploads
-from service.models.selection import ModelFiles
-from service.moving.transfer import Transfer
 from service.settings import Settings
-from service.stores.opening import open_store
-from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +95,8 @@ def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     certificate = open_certificate(settings.tls_cert, settings.tls_key)
     app[CERTIFICATE] = certificate
     _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
-    app.cleanup_ctx.append(_open_gallery(settings))
+    app.middlewares.append(write_down(needed_by))
+    app.cleanup_ctx.extend((open_trail(settings), open_gallery_of(settings)))
     return app
 
 
@@ -134,6 +119,7 @@ def _ask_who_is_there(
 
     `reloads` is what SIGHUP has read again beside those.
     """
+    check_admission(settings)
     files: list[DeviceRegistry | KeyRegistry] = []
     check, keys = None, None
     if settings.devices is not None:
@@ -141,115 +127,13 @@ def _ask_who_is_there(
             DeviceRegistry(settings.devices),
             make_replay_memory(settings.nonces_url, settings.device_rate),
         )
-        check = SignatureCheck(devices=devices, memory=memory, limits=limits, clock=time.time)
+        uses = SecretUses(open_record(settings.data, settings.nonces_url), time.time)
+        check = SignatureCheck(devices=devices, memory=memory, limits=limits, clock=time.time, note_use=uses.note)
+        app.cleanup_ctx.append(as_long_as_it_runs(uses.keep))
         files.append(devices)
-        app.cleanup_ctx.append(_open_memory(memory))
+        app.cleanup_ctx.append(open_memory(memory))
     if settings.keys is not None:
         keys = KeyRegistry(settings.keys)
         files.append(keys)
     app.middlewares.append(authenticate(check, keys) if files else admit_anybody)
-    app.cleanup_ctx.append(_watch(files, [*reloads, *(each.reload for each in files)]))
-
-
-def _open_memory(memory: ReplayMemory) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def opened(_: web.Application) -> AsyncIterator[None]:
-        try:
-            await memory.open()
-            yield
-        finally:
-            await memory.close()
-
-    return opened
-
-
-def _watch(
-    files: Sequence[DeviceRegistry | KeyRegistry], reloads: Sequence[Callable[[], None]]
-) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Takes up the files' changes as they come, and on SIGHUP whatever can be read again."""
-
-    def reload() -> None:
-        for each in reloads:
-            each()
-
-    async def watched(_: web.Application) -> AsyncIterator[None]:
-        loop, watching = asyncio.get_running_loop(), [asyncio.create_task(each.watch()) for each in files]
-        if reloads:
-            loop.add_signal_handler(signal.SIGHUP, reload)
-        yield
-        if reloads:
-            loop.remove_signal_handler(signal.SIGHUP)
-        for each in watching:
-            each.cancel()
-
-    return watched
-
-
-def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
-    """What opens the gallery and the engine when the application starts, and closes them when it ends."""
-
-    async def gallery(app: web.Application) -> AsyncIterator[None]:
-        store = open_store(settings)
-        try:
-            files = await open_gallery(settings, store)
-            warnings = [each.detail for each in warned_of(settings)]
-            for each in warnings:
-                log.warning("%s", each)
-            engine = await _open_engine(settings, files, app[METRICS])
-            size = GallerySize(store.count)
-            try:
-                galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
-                app[GALLERIES] = galleries
-                app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
-                app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
-                app[HEALTH] = Health(engine, store, warnings)
-                app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
-                app[METRICS].show_gallery_size(size)
-                await app[HEALTH].probe()
-                faces = await store.count()
-                log.info(
-                    "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
-                )
-                warming = asyncio.create_task(engine.warm())
-                app[HEALTH].watch_warming(warming)
-                async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
-                    yield
-                await asyncio.wait([warming])
-            finally:
-                if HEALTH in app:
-                    await app[HEALTH].close()
-                await size.close()
-                await engine.close()
-        finally:
-            await store.close()
-
-    return gallery
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Have the work done as long as the block runs."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Overview:
-    return Overview(
-        settings=settings,
-        photos_waiting=lambda: engine.photos_waiting,
-        crops_waiting=lambda: engine.crops_waiting,
-        recent=request_log.recent,
-    )
-
-
-async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:
-    """Open the engine with the model that the gallery was made with, and tell the metrics of it."""
-    engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)
-    metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
-    metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
-    if engine.gpu_memory_bytes is not None:
-        metrics.show_gpu_memory(engine.gpu_memory_bytes)
-    return engine
+    app.cleanup_ctx.append(watch(files, [*reloads, *(each.reload for each in files)]))

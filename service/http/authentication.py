@@ -109,6 +109,12 @@ def _known(request: web.Request, keys: KeyRegistry, presented: str) -> Caller:
     return Caller(name=name, operations=key.operations, galleries=key.galleries)
 
 
+def needed_by(request: web.Request) -> OperationWord | None:
+    """What a caller must be allowed to do for a request; None where it isn't in the tables."""
+    asked = request.method, routes.path_of(request)
+    return routes.operation(request) or NEEDS.get(asked) or COMPREFACE_NEEDS.get(asked)
+
+
 def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
     """What the request asks for; None where there is no such path, which its handler says.
 
@@ -116,8 +122,7 @@ def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:
     """
     if request.match_info.http_exception is not None:
         return None
-    asked = request.method, routes.path_of(request)
-    operation = routes.operation(request) or NEEDS.get(asked) or COMPREFACE_NEEDS.get(asked)
+    operation = needed_by(request)
     if operation is None:
         raise OperationDenied("Nobody may use this path; see the API's document for those that one may.")
     if operation not in caller.operations:

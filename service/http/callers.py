@@ -10,7 +10,7 @@ from aiohttp import web
 from service.devices.operations import OPERATIONS
 from service.errors import OperationDenied
 from service.gallery.gallery import Gallery
-from service.http.keys import CALLER, GALLERIES, TIMINGS, UPLOAD
+from service.http.keys import CALLER, GALLERIES, GALLERY_NAME, TIMINGS, UPLOAD
 from service.values import DEFAULT_GALLERY, GalleryEntry
 
 
@@ -51,6 +51,7 @@ def gallery_name(request: web.Request, named: str | None = None) -> str:
         raise OperationDenied(
             f"{caller.name} may not use this gallery; name another one, or ask the service's operator to allow it."
         )
+    request[GALLERY_NAME] = gallery
     return gallery
 
 

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
+from service.audit.events import Erasure, Subject
 from service.errors import BadSignature, FaceServiceError, InvalidRequest, Unauthenticated
 from service.http import routes
+from service.http.audit import matched, note, note_names
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits, defer_continue, read_form
 from service.http.keys import DEVICE_ID, OUTCOME, TIMINGS
@@ -62,7 +64,9 @@ class DeviceApi:
             raise InvalidRequest("There is no remark; send it in the query (`?remark=…`) or as a form field.")
         if len(remark) > MAX_REMARK:
             raise InvalidRequest(f"The remark is longer than {MAX_REMARK} characters; shorten it.")
-        await (await gallery_of(request)).enroll(form.image, remark, request[TIMINGS], device_id=request.get(DEVICE_ID))
+        gallery = await gallery_of(request)
+        face_id = await gallery.enroll(form.image, remark, request[TIMINGS], device_id=request.get(DEVICE_ID))
+        note(request, Subject(remark=remark, face_id=face_id))
         return success({})
 
     async def recognise(self, request: web.Request) -> web.Response:
@@ -76,6 +80,7 @@ class DeviceApi:
         matches = await (await gallery_of(request)).identify(
             form.image, limit, request[TIMINGS], group_by_remark=group_by_remark
         )
+        note(request, *(matched(each.face, each.score) for each in matches[:1]))
         found = [_match(each, with_picture=with_picture, with_score=with_score) for each in matches]
         return success({"recognition_face": found})
 
@@ -101,7 +106,9 @@ class DeviceApi:
         face_id = number(request, "face_id", None, smallest=1, largest=MAX_FACE_ID)
         if face_id is None:
             raise InvalidRequest("There is no face_id; send it in the query (`?face_id=…`).")
-        await (await gallery_of(request)).remove(face_id, request[TIMINGS])
+        gallery = await gallery_of(request)
+        note_names(request, Erasure(gallery=gallery.name, face_id=face_id))
+        await gallery.remove(face_id, request[TIMINGS])
         return success({})
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from aiohttp import StreamReader, web
 
 if TYPE_CHECKING:  # the parts import their keys from here
+    from service.audit.trail import Trail
     from service.gallery.galleries import Galleries
     from service.gallery.photos import PhotoReader
     from service.http.active_requests import ActiveRequests
+    from service.http.audit import Notes
     from service.http.callers import Caller
     from service.http.connection_limits import ConnectionLimits
     from service.http.forms import Form
@@ -26,6 +28,8 @@ if TYPE_CHECKING:  # the parts import their keys from here
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
 TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
+TRAIL: web.AppKey[Trail | None] = web.AppKey("trail")
+"""None where nothing is written down."""
 HEALTH: web.AppKey[Health] = web.AppKey("health")
 OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
@@ -53,6 +57,10 @@ NAMED_CALLER = web.RequestKey("named_caller", str)
 key that it brings, as `key:` and its name."""
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 """Who sent the request, of whom it is certain; not there on paths that are open to everybody."""
+GALLERY_NAME = web.RequestKey("gallery_name", str)
+"""The gallery that a request is about, once its handler has found out."""
+AUDIT_NOTES: web.RequestKey[Notes] = web.RequestKey("audit_notes")
+"""Whom a request is about, for the audit trail; not there where it isn't written down."""
 DEVICE_ID = web.RequestKey("device_id", str)
 """The known and enabled device that the request names; by the time that a handler runs, it has signed."""
 SIGNED_BODY: web.RequestKey[StreamReader] = web.RequestKey("signed_body")

@@ -59,13 +59,13 @@ FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
 PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
 PERSON, GALLERY = f"{PEOPLE}/{{remark}}", f"{GALLERIES}/{{gallery}}"
-EXPORT, IMPORT = f"{V1}/export", f"{V1}/import"
+EXPORT, IMPORT, EVENTS = f"{V1}/export", f"{V1}/import", f"{V1}/events"
 OPENAPI, DOCS, DOCS_STYLE = "/openapi.json", "/docs", "/docs/style.css"
 
 REST_PATHS = frozenset(
     {
         *(MODEL, STATS, STATUS, DEVICES, DETECT, EMBED, IDENTIFY, IDENTIFY_EMBEDDING, VERIFY, FACES, FACE, PICTURE),
-        *(FACES_BATCH, EXPORT, IMPORT, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
+        *(FACES_BATCH, EXPORT, IMPORT, EVENTS, PEOPLE, PERSON, GALLERIES, GALLERY, OPENAPI, DOCS, DOCS_STYLE),
     }
 )
 """Those of the /v1 API and of its documents; rest_api/table.py says which operation each of them is."""

@@ -22,12 +22,16 @@ from service.http.signed_bodies import read_signed_body
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureCheck:
-    """Knows the devices, what they have sent lately, and Unix time in seconds."""
+    """Knows the devices, what they have sent lately, and Unix time in seconds.
+
+    `note_use` is told of each device that was let in, and of the secret that it used.
+    """
 
     devices: DeviceRegistry
     memory: ReplayMemory
     limits: FormLimits
     clock: Callable[[], float]
+    note_use: Callable[[str, str], None] = lambda _device_id, _secret: None
 
     async def admit(self, request: web.Request, permit: Callable[[Caller], OperationWord | None]) -> Caller:
         """The device that signed the request; `permit` says what it asks for, None where there is no such path.
@@ -39,7 +43,7 @@ class SignatureCheck:
         device = _device(request, self.devices)
         request[DEVICE_ID] = device.id
         claim, signature = signatures.read_claim(device.id, lambda name: request.headers.getall(name, []))
-        signatures.verify(
+        secret = signatures.verify(
             secrets=device.secrets,
             method=request.method,
             target=request.raw_path,
@@ -60,6 +64,7 @@ class SignatureCheck:
             await self._check_content(request, operation, claim)
             if not await self.memory.record(device_id=device.id, nonce=claim.nonce):
                 raise BadSignature("X-Nonce was used before; sign each request with a new one.")
+            self.note_use(device.id, secret)
         return caller
 
     async def _check_content(self, request: web.Request, operation: OperationWord, claim: Claim) -> None:

@@ -13,7 +13,7 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-EVERYTHING = '["register", "recognise", "list", "delete", "change", "galleries", "export", "import"]'
+EVERYTHING = '["register", "recognise", "list", "delete", "change", "galleries", "export", "import", "events"]'
 KEYS = f"""
 [console]
 sha256 = "{digest(CONSOLE)}"

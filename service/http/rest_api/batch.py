@@ -9,10 +9,12 @@ from functools import partial
 from aiohttp import web
 
 from service import errors
+from service.audit.events import Subject
 from service.errors import FaceServiceError, Overloaded, StoreUnavailable, UnknownGallery
 from service.gallery.gallery import Gallery
 from service.gallery.registering import EnrolledFace
 from service.http import routes
+from service.http.audit import note
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import DEVICE_ID, REQUEST_ID, TIMINGS
@@ -82,6 +84,7 @@ async def _outcome(request: web.Request, query: BatchQuery, gallery: Gallery, se
             log.error("Unforeseen error.", exc_info=error, extra={"request_id": request[REQUEST_ID]})
         problem = described(error, request)
         return RefusedPhoto(status=problem.status, problem=problem)
+    note(request, *(Subject(remark=each.face.remark, face_id=each.face.face_id) for each in enrolled))
     return RegisteredPhoto(status=201, faces=[registered(each) for each in enrolled])
 
 

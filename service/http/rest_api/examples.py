@@ -104,3 +104,21 @@ DEVICES = {
         }
     ]
 }
+EVENTS = {
+    "recording": True,
+    "events": [
+        {
+            "id": 4711,
+            "at": "2026-11-26T10:00:00.123456Z",
+            "request_id": "88650fc3ee764c6b",
+            "caller": "door-7",
+            "client": "192.0.2.7",
+            "operation": "recognise",
+            "route": "POST /recognition_face",
+            "gallery": "default",
+            "outcome": "ok",
+            "subjects": [{"remark": "Zoë", "face_id": 1001, "score": 0.7134, "erased": False}],
+        }
+    ],
+    "next_cursor": "4711",
+}

@@ -9,8 +9,10 @@ from typing import Any
 from aiohttp import ETag, web
 
 from service import errors
+from service.audit.events import Erasure, Renaming, Subject
 from service.gallery.registering import EnrolledFace
 from service.http import routes
+from service.http.audit import note, note_names
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import DEVICE_ID, TIMINGS
@@ -43,6 +45,7 @@ async def register(request: web.Request, query: RegisterQuery, limits: FormLimit
         expires_at=told.expires_at,
         device_id=request.get(DEVICE_ID),
     )
+    note(request, *(Subject(remark=each.face.remark, face_id=each.face.face_id) for each in enrolled))
     return Registration(faces=[registered(each) for each in enrolled])
 
 
@@ -73,7 +76,9 @@ async def change(request: web.Request, query: GalleryQuery, limits: FormLimits) 
             expires_at=body.expires_at if "expires_at" in said else face.expires_at,
         )
 
-    return _known(await gallery.change(face_id, edit), with_picture=False)
+    face = await gallery.change(face_id, edit)
+    note_names(request, Renaming(gallery=gallery.name, face_id=face_id, new=face.remark))
+    return _known(face, with_picture=False)
 
 
 async def show_picture(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
@@ -93,7 +98,9 @@ async def show_picture(request: web.Request, query: GalleryQuery, _: FormLimits)
 
 async def remove(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
     """Forget one face."""
-    await (await gallery_of(request, query.gallery)).remove(read_face_id(request), request[TIMINGS])
+    gallery, face_id = await gallery_of(request, query.gallery), read_face_id(request)
+    note_names(request, Erasure(gallery=gallery.name, face_id=face_id))
+    await gallery.remove(face_id, request[TIMINGS])
     return web.Response(status=204)
 
 

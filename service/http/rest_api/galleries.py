@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from service import errors
+from service.audit.events import Erasure
 from service.http import routes
+from service.http.audit import note_names
 from service.http.callers import gallery_name, gallery_of, visible_galleries
 from service.http.forms import FormLimits
 from service.http.keys import GALLERIES
@@ -36,7 +38,9 @@ async def create(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Re
 
 async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """Forget one gallery and its faces."""
-    await request.app[GALLERIES].remove(gallery_name(request, read_gallery_name(request)))
+    name = gallery_name(request, read_gallery_name(request))
+    note_names(request, Erasure(gallery=name))
+    await request.app[GALLERIES].remove(name)
     return web.Response(status=204)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from service import errors
+from service.audit.events import Erasure, Renaming
 from service.http import routes
+from service.http.audit import note_names
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.rest_api import examples
@@ -42,13 +44,16 @@ async def rename(request: web.Request, query: GalleryQuery, limits: FormLimits) 
     """Give one person another remark."""
     gallery, remark = await gallery_of(request, query.gallery), read_remark(request)
     body = await read_body(request, limits, RenameBody)
-    return _told(await gallery.people.rename(remark, body.remark, merge=body.merge), gallery.name)
+    person = await gallery.people.rename(remark, body.remark, merge=body.merge)
+    note_names(request, Renaming(gallery=gallery.name, remark=remark, new=body.remark))
+    return _told(person, gallery.name)
 
 
 async def remove(request: web.Request, query: GalleryQuery, _: FormLimits) -> Removal:
     """Forget one person."""
-    gallery = await gallery_of(request, query.gallery)
-    return Removal(removed=await gallery.people.remove(read_remark(request)))
+    gallery, remark = await gallery_of(request, query.gallery), read_remark(request)
+    note_names(request, Erasure(gallery=gallery.name, remark=remark))
+    return Removal(removed=await gallery.people.remove(remark))
 
 
 def _told(person: KnownPerson, gallery: str) -> Person:

@@ -8,17 +8,19 @@ import numpy as np
 from aiohttp import web
 
 from service import errors
+from service.audit.events import Subject
 from service.errors import InvalidRequest
 from service.gallery.photos import PhotoReader, Terms
-from service.gallery.scoring import Candidate
 from service.http import routes
+from service.http.audit import note
 from service.http.callers import gallery_of
 from service.http.forms import FormLimits
 from service.http.keys import PHOTO_READER, TIMINGS
 from service.http.rest_api import answers, examples
-from service.http.rest_api.answers import Box, KnownMatch, MatchedFace, SeenFace
+from service.http.rest_api.answers import Box, MatchedFace, SeenFace
 from service.http.rest_api.bodies import read_body, read_photo, read_photos
 from service.http.rest_api.json_bodies import EmbeddingBody
+from service.http.rest_api.matches import known_matches, note_best, pictures_of
 from service.http.rest_api.operations import Operation, Takes
 from service.http.rest_api.queries import IdentifyQuery, NoQuery, SearchQuery, SearchTerms, VerifyQuery
 from service.values import Detection, Quality
@@ -62,10 +64,13 @@ async def identify(request: web.Request, query: IdentifyQuery, limits: FormLimit
     """Who the faces of a photo may be."""
     reader, terms = request.app[PHOTO_READER], await _terms(request, query)
     found = await reader.identify(await read_photo(request, limits), terms, request[TIMINGS])
-    pictures = await _pictures(reader, query.include, terms, [each for face in found.faces for each in face.candidates])
+    pictures = await pictures_of(
+        reader, query.include, terms, [each for face in found.faces for each in face.candidates]
+    )
     faces = []
     for each in found.faces:
-        matches = _matches(each.candidates, found.threshold, pictures)
+        matches = known_matches(each.candidates, found.threshold, pictures)
+        note_best(request, matches)
         seen = dict(_seen(each.face.detection, each.face.quality, reader))
         faces.append(MatchedFace(**seen, matched=any(match.matched for match in matches), matches=matches))
     told = answers.Identification(
@@ -85,7 +90,8 @@ async def identify_embedding(
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
     threshold, candidates = await reader.identify_embedding(embedding, terms)
-    matches = _matches(candidates, threshold, await _pictures(reader, query.include, terms, candidates))
+    matches = known_matches(candidates, threshold, await pictures_of(reader, query.include, terms, candidates))
+    note_best(request, matches)
     return answers.EmbeddingIdentification(
         model=reader.contract.model,
         threshold=round(threshold, 4),
@@ -109,13 +115,10 @@ async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -
     else:
         assert query.face_id is not None  # noqa: S101 - one of the three is there
         found = await reader.verify_face(photo, query.face_id, query.threshold, timings, gallery=gallery)
-    similarity = round(found.similarity, 4)
-    return answers.Verification(
-        score=similarity,
-        similarity=similarity,
-        threshold=found.threshold,
-        same=found.similarity >= found.threshold,
-    )
+    similarity, same = round(found.similarity, 4), found.similarity >= found.threshold
+    if same and other is None:
+        note(request, Subject(remark=query.remark, face_id=query.face_id, score=similarity))
+    return answers.Verification(score=similarity, similarity=similarity, threshold=found.threshold, same=same)
 
 
 PHOTO_OPERATIONS = (
@@ -222,26 +225,3 @@ async def _terms(request: web.Request, query: SearchTerms) -> Terms:
         threshold=query.threshold,
         fpir=query.fpir,
     )
-
-
-async def _pictures(
-    reader: PhotoReader, include: str | None, terms: Terms, candidates: list[Candidate]
-) -> dict[int, str] | None:
-    """None where they weren't asked for."""
-    return await reader.pictures(candidates, gallery=terms.gallery) if "picture" in (include or "") else None
-
-
-def _matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:
-    matches = []
-    for neighbour, score in candidates:
-        match = KnownMatch(
-            remark=neighbour.remark,
-            face_id=neighbour.face_id,
-            score=round(score, 4),
-            similarity=round(neighbour.similarity, 4),
-            matched=score >= threshold,
-        )
-        if pictures is not None:
-            match = match.model_copy(update={"picture": pictures.get(neighbour.face_id, "")})
-        matches.append(match)
-    return matches

@@ -134,6 +134,19 @@ class PeopleQuery(GalleryQuery):
     )
 
 
+class EventsQuery(GalleryQuery):
+    """Which page of the audit trail."""
+
+    limit: Limit = Field(100, ge=1, le=1000, description="Events of a page.")
+    cursor: str | None = Field(
+        None, pattern=r"^[0-9]{1,18}$", description="`next_cursor` of the page before, or the `id` of an event."
+    )
+    remark: Remark | None = Field(None, description="Only events about this person.")
+    caller: str | None = Field(
+        None, pattern=r"^(key:)?[A-Za-z0-9._:-]{1,64}$", description="Only events of this device or key."
+    )
+
+
 def read_query(request: web.Request, model: type[Model]) -> Model:
     """The query's parameters. Raises InvalidRequest for one that is unknown, missing, repeated or can't be used."""
     require_utf8(request)

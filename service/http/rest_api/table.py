@@ -13,6 +13,7 @@ from service.devices.operations import OperationWord
 from service.http import routes
 from service.http.forms import FormLimits
 from service.http.rest_api.batch import BATCH_OPERATIONS
+from service.http.rest_api.events import EVENT_OPERATIONS
 from service.http.rest_api.faces import FACE_OPERATIONS
 from service.http.rest_api.galleries import GALLERY_OPERATIONS
 from service.http.rest_api.openapi import document
@@ -26,7 +27,7 @@ from service.http.rest_api.transfer import TRANSFER_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
     *(*FACE_OPERATIONS, *BATCH_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
-    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS),
+    *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS, *EVENT_OPERATIONS),
 )
 
 NEEDS: Mapping[tuple[str, str], OperationWord] = {(each.method, each.path): each.needs for each in OPERATIONS}

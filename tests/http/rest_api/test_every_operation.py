@@ -25,7 +25,8 @@ ASKED_ELSEWHERE = {"showModel", "showStatus", "listDevices", "detect", "embed"}
 @pytest_asyncio.fixture(params=["edge", "server"])
 async def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Caller]:
     """A client of a service of the test's own, on either store."""
-    settings = Settings(data=tmp_path / "data", model_dir=MODELS, model="casia-webface")
+    audit = tmp_path / "audit.sqlite"
+    settings = Settings(data=tmp_path / "data", model_dir=MODELS, model="casia-webface", audit=audit)
     if request.param == "edge":
         async with running(settings) as client:
             yield Caller(client)
@@ -39,6 +40,7 @@ async def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             model="casia-webface",
             qdrant_url=server.url,
             qdrant_grpc_port=server.port,
+            audit=audit,
         )
         async with running(shared) as client:
             yield Caller(client)
@@ -110,4 +112,12 @@ async def test_every_operation(fresh: Caller, portraits: dict[str, bytes]) -> No
     assert (await ask("showFace", "?gallery=staff", in_path=one))["metadata"] == {"badge": 7}
     await ask("deleteGallery", in_path={"gallery": "staff"})
     await ask("showFace", "?gallery=staff", status=404, in_path=one)
+    written = (await ask("listEvents"))["events"]
+    told = {
+        (each.method, each.path)
+        for each in OPERATIONS
+        if each.needs not in {"list", "events"} and each.name in ask.asked
+    }
+    assert {tuple(each["route"].split(" ")) for each in written} == told
+    assert {each["outcome"] for each in written} == {"ok"}
     assert ask.asked | ASKED_ELSEWHERE == {each.name for each in OPERATIONS}

@@ -1,0 +1,1 @@
+"""The audit trail: who was recognised or changed what, kept in a file of SQLite."""

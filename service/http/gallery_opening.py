@@ -1,0 +1,90 @@
+"""Opens the gallery and the engine when the application starts, and closes them when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from service import __version__
+from service.gallery.expiry import remove_expired_faces
+from service.gallery.galleries import Galleries
+from service.gallery.opening import open_gallery
+from service.gallery.photos import PhotoReader
+from service.http.gallery_size import GallerySize
+from service.http.health import Health
+from service.http.keys import GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG, TRANSFER
+from service.http.lifetime import Lifetime, beside
+from service.http.metrics import Metrics
+from service.http.overview import Overview, warned_of
+from service.http.request_log import RequestLog
+from service.models.selection import ModelFiles
+from service.moving.transfer import Transfer
+from service.settings import Settings
+from service.stores.opening import open_store
+from service.vision.engine import Engine, open_engine
+
+log = logging.getLogger(__name__)
+
+
+def open_gallery_of(settings: Settings) -> Lifetime:
+    """What opens the gallery and the engine when the application starts, and closes them when it ends."""
+
+    async def gallery(app: web.Application) -> AsyncIterator[None]:
+        store = open_store(settings)
+        try:
+            files = await open_gallery(settings, store)
+            warnings = [each.detail for each in warned_of(settings)]
+            for each in warnings:
+                log.warning("%s", each)
+            engine = await _open_engine(settings, files, app[METRICS])
+            size = GallerySize(store.count)
+            try:
+                galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
+                app[GALLERIES] = galleries
+                app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
+                app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
+                app[HEALTH] = Health(engine, store, warnings)
+                app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
+                app[METRICS].show_gallery_size(size)
+                await app[HEALTH].probe()
+                faces = await store.count()
+                log.info(
+                    "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
+                )
+                warming = asyncio.create_task(engine.warm())
+                app[HEALTH].watch_warming(warming)
+                async with beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
+                    yield
+                await asyncio.wait([warming])
+            finally:
+                if HEALTH in app:
+                    await app[HEALTH].close()
+                await size.close()
+                await engine.close()
+        finally:
+            await store.close()
+
+    return gallery
+
+
+def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Overview:
+    return Overview(
+        settings=settings,
+        photos_waiting=lambda: engine.photos_waiting,
+        crops_waiting=lambda: engine.crops_waiting,
+        recent=request_log.recent,
+    )
+
+
+async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:
+    """Open the engine with the model that the gallery was made with, and tell the metrics of it."""
+    engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)
+    metrics.show_build(version=__version__, model=files.contract.model, precision=settings.precision)
+    metrics.show_waiting(photos=lambda: engine.photos_waiting, crops=lambda: engine.crops_waiting)
+    if engine.gpu_memory_bytes is not None:
+        metrics.show_gpu_memory(engine.gpu_memory_bytes)
+    return engine
