@@ -61,11 +61,24 @@ def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     Raises InvalidDevices, InvalidKeys or InvalidSettings at once where nobody could be let in. Its start-up raises
     ModelUnavailable, ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
     """
-    metrics, active_requests = Metrics(), ActiveRequests()
+    app = _bare_app(settings)
     for each in collectors:
-        metrics.show(each)
-    request_log = RequestLog(metrics, settings.trusted_proxies)
+        app[METRICS].show(each)
     limits = FormLimits(max_image_bytes=settings.max_bytes, receive_s=settings.receive_s)
+    _add_routes(app, settings, limits)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
+    certificate = app[CERTIFICATE] = open_certificate(settings.tls_cert, settings.tls_key)
+    _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
+    app.middlewares.append(write_down(needed_by))
+    app.cleanup_ctx.extend((open_trail(settings), open_gallery_of(settings)))
+    return app
+
+
+def _bare_app(settings: Settings) -> web.Application:
+    """Without routes: what counts, logs and limits every request, whatever it asks for."""
+    metrics, active_requests = Metrics(), ActiveRequests()
+    request_log = RequestLog(metrics, settings.trusted_proxies)
     app = web.Application(
         middlewares=[record_requests(request_log, active_requests), answer_errors],
         # A connection on which no whole head of a request comes is idle, too.
@@ -79,25 +92,20 @@ def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     app.on_response_prepare.append(mark_answer)
     app[METRICS], app[REQUEST_LOG], app[ACTIVE_REQUESTS] = metrics, request_log, active_requests
     app[REMARK_CHARSET], app[SEND_S] = settings.remark_charset, float(settings.send_s)
+    app[CORS_ORIGINS], app[COMPREFACE] = settings.cors_origins, settings.compreface
     app[UPLOADS], app[CONNECTION_LIMITS] = Uploads(settings.max_uploads_bytes), _connection_limits(settings)
     metrics.show(CrowdMetrics(app[CONNECTION_LIMITS], app[UPLOADS]))
-    app[CORS_ORIGINS] = settings.cors_origins
+    return app
+
+
+def _add_routes(app: web.Application, settings: Settings, limits: FormLimits) -> None:
     app.add_routes(DeviceApi(limits, delete_by_get=settings.delete_by_get).routes())
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
-    app[COMPREFACE] = settings.compreface
     if settings.compreface:
         app.add_routes(compreface_routes(limits))
     if settings.console:
         app.add_routes(console_routes())
-    if settings.cors_origins:
-        allow_origins(app, settings.cors_origins)
-    certificate = open_certificate(settings.tls_cert, settings.tls_key)
-    app[CERTIFICATE] = certificate
-    _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
-    app.middlewares.append(write_down(needed_by))
-    app.cleanup_ctx.extend((open_trail(settings), open_gallery_of(settings)))
-    return app
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:
