@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from service.retention_settings import AuditDays, AuditFile
+from service.retention_settings import AuditDays, AuditFile, RetentionDays
 from service.secret_files import read_secrets
 from service.variables import Allowed, Networks, Origins, RemarkCharset, Threshold, parse_all, refusal, variable
 
@@ -220,6 +220,7 @@ class Settings:
     )
     audit: AuditFile = None
     audit_days: AuditDays = 30
+    retention_days: RetentionDays = 0
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
 

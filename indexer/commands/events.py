@@ -47,7 +47,11 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     show = as_json if arguments.json else as_line
     galleries = None if arguments.gallery is None else [arguments.gallery]
     wanted = Selection(
-        after=max(0, min(arguments.after, 2**62)), limit=PAGE, galleries=galleries, remark=arguments.remark, caller=arguments.caller
+        after=max(0, min(arguments.after, 2**62)),
+        limit=PAGE,
+        galleries=galleries,
+        remark=arguments.remark,
+        caller=arguments.caller,
     )
     for event in _events(settings.audit, wanted):
         print(show(event))

@@ -21,6 +21,7 @@ from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
+from service.gallery.retention import RENEWED_BY_STRANGERS, retained
 from service.gallery.thresholds import NO_THRESHOLD
 from service.http.active_requests import ActiveRequests
 from service.http.admission import check_admission
@@ -42,6 +43,7 @@ from service.http.keys import (
     PHOTO_READER,
     REMARK_CHARSET,
     REQUEST_LOG,
+    RETENTION,
     TRANSFER,
 )
 from service.http.metrics import Metrics
@@ -195,7 +197,10 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                     "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
                 )
                 warming = asyncio.create_task(engine.warm())
-                async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
+                async with (
+                    _beside(remove_expired_faces(store, lambda: datetime.now(UTC))),
+                    retained(store, settings.retention_days, lambda: datetime.now(UTC)) as app[RETENTION],
+                ):
                     yield
                 await warming
             finally:
@@ -229,7 +234,9 @@ def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Ov
 
 def _warnings(settings: Settings) -> list[str]:
     """What the operator should know at every start."""
-    return [NO_THRESHOLD_SET.detail] if settings.threshold == NO_THRESHOLD else []
+    if settings.threshold != NO_THRESHOLD:
+        return []
+    return [NO_THRESHOLD_SET.detail, *([RENEWED_BY_STRANGERS] if settings.retention_days else [])]
 
 
 async def _open_engine(settings: Settings, files: ModelFiles, metrics: Metrics) -> Engine:

@@ -174,6 +174,7 @@ async def test_where_nothing_can_be_written_nothing_is_changed(
     """Doors go on to open, and the log tells what the trail lacks."""
     device = Device(client)
     await device.register(portraits["obama"], ZOE)
+    assert [each["outcome"] for each in await events(client)] == ["ok"]  # and it is written
     write = TrailFile.write
 
     def full(*_: object) -> None:
