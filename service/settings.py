@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from service.address_settings import CHECKED
-from service.retention_settings import AuditDays, AuditFile
+from service.retention_settings import AuditDays, AuditFile, RetentionDays
 from service.secret_files import read_secrets
 from service.server_settings import ServerSettings
 from service.variables import Allowed, RemarkCharset, Threshold, parse_all, refusal, variable
@@ -153,6 +153,7 @@ class Settings(ServerSettings):
     )
     audit: AuditFile = None
     audit_days: AuditDays = 30
+    retention_days: RetentionDays = 0
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
 

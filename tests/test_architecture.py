@@ -155,7 +155,7 @@ def test_no_module_is_larger_without_need() -> None:
 
 
 def test_protocols_stand_where_two_implementations_do() -> None:
-    """So it is with Store, Migration, Embedder and ReplayMemory; a protocol for one class would only hide it."""
+    """So it is with Store, Migration, Embedder, ReplayMemory and UseRecord; one for one class would only hide it."""
     classes = [
         node
         for _, path in modules("service", "indexer")

@@ -114,6 +114,9 @@ class Trail:
                 together.append(another)
             error: AuditUnavailable | None = None
             try:
+                if file is not None and not file.is_in_place():
+                    file.close()
+                    file = None
                 file = file or TrailFile(self._path)
                 file.write([each.step for each in together])
                 if any(each.shrink for each in together):

@@ -54,6 +54,7 @@ class TrailFile:
         with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._inode = path.stat().st_ino
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -135,6 +136,13 @@ class TrailFile:
             chosen = f"SELECT {names} FROM events WHERE {' AND '.join(where)} ORDER BY number LIMIT ?"  # noqa: S608 - our own words
             rows = self._db.execute(chosen, (*values, wanted.limit)).fetchall()
             return [self._event(*row) for row in rows]
+
+    def is_in_place(self) -> bool:
+        """Whether the path still names this file: what is written into one that was removed is lost."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Let go of the file."""

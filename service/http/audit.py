@@ -1,4 +1,4 @@
-"""Tells the audit trail what a request asked for and what became of it; handlers say whom it was about."""
+"""Tells the audit trail what a request asked for and what became of it, and the retention whom it was about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -18,24 +17,15 @@ from service.audit.trail import Trail
 from service.devices.operations import OperationWord
 from service.errors import AuditUnavailable, FaceServiceError
 from service.http import routes
-from service.http.keys import AUDIT_NOTES, CALLER, GALLERY_NAME, REQUEST_ID, REQUEST_LOG, TRAIL
+from service.http.keys import AUDIT_NOTES, CALLER, GALLERY_NAME, REQUEST_ID, REQUEST_LOG, RETENTION, TRAIL
 from service.settings import Settings
+from service.values import StoredFace
 
 _LEFT_OUT = frozenset({"list", "events"})
 """Operations that aren't written down: they are asked all the time, and change nothing. The log has them."""
 _ABOUT_NOBODY = frozenset({routes.DETECT, routes.EMBED})
 _BEFORE = frozenset({"export"})
 """Operations that send data on their way before they end: they are written down first."""
-
-
-class _Known(Protocol):
-    """A registered face, or as much of it as a search tells."""
-
-    @property
-    def remark(self) -> str: ...
-
-    @property
-    def face_id(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -53,9 +43,9 @@ def note(request: web.Request, *subjects: Subject) -> None:
         request[AUDIT_NOTES].subjects.extend(subjects)
 
 
-def matched(known: _Known, score: float) -> Subject:
+def matched(face: StoredFace, score: float) -> Subject:
     """Who was recognised, by his best face."""
-    return Subject(remark=known.remark, face_id=known.face_id, score=round(score, 4))
+    return Subject(remark=face.remark, face_id=face.face_id, score=round(score, 4))
 
 
 def note_names(request: web.Request, change: Erasure | Renaming) -> None:
@@ -72,15 +62,22 @@ def write_down(operation_of: Callable[[web.Request], OperationWord | None]) -> M
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        trail, operation = request.app[TRAIL], operation_of(request)
+        trail, retention, operation = request.app[TRAIL], request.app[RETENTION], operation_of(request)
         route = routes.path_of(request)
-        if trail is None or operation is None or operation in _LEFT_OUT or route in _ABOUT_NOBODY:
+        silent = (trail is None and retention is None) or operation in _LEFT_OUT or route in _ABOUT_NOBODY
+        if silent or operation is None:
             return await handler(request)
         request[AUDIT_NOTES] = Notes(_asked_about(request))
-        event = _event(request, operation, route)
-        if operation == "recognise":
-            return await _recognition(request, handler, trail, event)
-        return await _change(request, handler, trail, event)
+        if trail is None:
+            response = await handler(request)
+        else:
+            write = _recognition if operation == "recognise" else _change
+            response = await write(request, handler, trail, _event(request, operation, route))
+        if retention is not None and operation in {"recognise", "register"}:
+            for each in request[AUDIT_NOTES].subjects:
+                if each.remark is not None:
+                    retention.note(request[GALLERY_NAME], each.remark)
+        return response
 
     return middleware
 

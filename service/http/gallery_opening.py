@@ -14,9 +14,10 @@ from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
 from service.gallery.opening import open_gallery
 from service.gallery.photos import PhotoReader
+from service.gallery.retention import retained
 from service.http.gallery_size import GallerySize
 from service.http.health import Health
-from service.http.keys import GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG, TRANSFER
+from service.http.keys import GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG, RETENTION, TRANSFER
 from service.http.lifetime import Lifetime, beside
 from service.http.metrics import Metrics
 from service.http.overview import Overview, warned_of
@@ -57,7 +58,10 @@ def open_gallery_of(settings: Settings) -> Lifetime:
                 )
                 warming = asyncio.create_task(engine.warm())
                 app[HEALTH].watch_warming(warming)
-                async with beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
+                async with (
+                    beside(remove_expired_faces(store, lambda: datetime.now(UTC))),
+                    retained(store, settings.retention_days, lambda: datetime.now(UTC)) as app[RETENTION],
+                ):
                     yield
                 await asyncio.wait([warming])
             finally:

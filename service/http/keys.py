@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.audit.trail import Trail
     from service.gallery.galleries import Galleries
     from service.gallery.photos import PhotoReader
+    from service.gallery.retention import Retention
     from service.http.active_requests import ActiveRequests
     from service.http.audit import Notes
     from service.http.callers import Caller
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # the parts import their keys from here
 GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
 PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
 TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
+RETENTION: web.AppKey[Retention | None] = web.AppKey("retention")
+"""None where people are kept for ever."""
 TRAIL: web.AppKey[Trail | None] = web.AppKey("trail")
 """None where nothing is written down."""
 HEALTH: web.AppKey[Health] = web.AppKey("health")

@@ -43,6 +43,11 @@ UNSAFE_COPIES = Warned(
     detail="A registration counts though most copies don't have it yet, so a node of Qdrant that is cut off may answer "
     "alone what the others undo; keep three copies of which two must be written (FACE_QDRANT_REPLICAS=3).",
 )
+RENEWED_BY_STRANGERS = Warned(
+    code="renewed_by_strangers",
+    detail="FACE_RETENTION_DAYS counts from the last recognition, and without FACE_THRESHOLD everybody is recognised as "
+    "somebody; set FACE_THRESHOLD=auto.",
+)
 
 
 def warned_of(settings: Settings) -> list[Warned]:
@@ -50,6 +55,7 @@ def warned_of(settings: Settings) -> list[Warned]:
     causes = {
         NO_THRESHOLD_SET: settings.threshold == NO_THRESHOLD,
         UNUSED_FPIR: settings.threshold != "auto" and settings.fpir != DEFAULT_FPIR,
+        RENEWED_BY_STRANGERS: settings.retention_days > 0 and settings.threshold == NO_THRESHOLD,
         UNSAFE_COPIES: settings.qdrant_url is not None and settings.may_part,
     }
     return [warned for warned, is_so in causes.items() if is_so]

@@ -22,6 +22,9 @@ IDENTITY = (GALLERY, REMARK, "sha256")
 KEYWORDS = (REMARK, "sha256", "device_id")
 """The fields that are indexed for equality."""
 
+SEEN_AT = "seen_at"
+"""When the face's person was recognised or registered last, where FACE_RETENTION_DAYS asks for that; it isn't moved."""
+
 REGISTERED_AT, EXPIRES_AT = "registered_at", "expires_at"
 """The fields that are indexed as times; lists are ordered by the first."""
 

@@ -115,6 +115,15 @@ class Store(Protocol):
     async def remove_expired(self, now: datetime) -> int:
         """Forget all faces whose time is up, in every gallery; how many there were, about."""
 
+    async def mark_seen(self, people: Sequence[tuple[str, str]], at: datetime) -> None:
+        """Keep with all faces of some people, each a gallery and a remark, when they were seen last."""
+
+    async def remove_unseen(self, before: datetime, now: datetime) -> int:
+        """Forget the faces of people who were seen last before a time, in every gallery; how many there were, about.
+
+        Faces of which nothing is known count as seen `now`.
+        """
+
     async def count(self, *, gallery: str | None = None) -> int:
         """How many faces there are in a gallery (None: in all), exactly."""
 

@@ -84,6 +84,15 @@ async def test_a_disk_that_hangs_fills_no_memory(trail: Trail, monkeypatch: pyte
     await trail.put(event(5))
 
 
+async def test_a_file_that_was_moved_away_is_begun_anew(trail: Trail, path: Path) -> None:
+    """As a rotation of files does it: nothing is written where nobody would find it."""
+    await trail.put(event(1))
+    for each in sorted(path.parent.iterdir()):
+        each.rename(each.with_name(f"old-{each.name}"))
+    await trail.put(event(2))
+    assert [each.request_id for each in await trail.page(Selection())] == [f"{2:016x}"]
+
+
 async def test_an_erasure_is_on_the_disk_when_it_is_done(trail: Trail, path: Path) -> None:
     await trail.put(event(1, ZOE, BOB))
     await trail.change_names(Erasure(gallery="default", remark=ZOE.remark))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -174,6 +175,7 @@ async def test_where_nothing_can_be_written_nothing_is_changed(
     """Doors go on to open, and the log tells what the trail lacks."""
     device = Device(client)
     await device.register(portraits["obama"], ZOE)
+    assert [each["outcome"] for each in await events(client)] == ["ok"]  # and it is written
     write = TrailFile.write
 
     def full(*_: object) -> None:
@@ -218,3 +220,28 @@ async def test_a_kill_loses_no_change_that_was_answered(
     assert [each.operation for each in found] == ["register"] * 3
     assert [each.subjects[0].remark for each in found] == ["Zoe-0", "Zoe-1", "Zoe-2"]
     assert {each.outcome for each in found} <= {"ok", None}
+
+
+async def test_a_recognition_waits_for_no_disk(
+    client: Client, portraits: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for one that hangs; a change does, since its event must not be lost."""
+    device = Device(client)
+    await device.register(portraits["obama"], ZOE)
+    write, hangs = TrailFile.write, threading.Event()
+
+    def hang(*arguments: Any) -> None:
+        hangs.wait(60)
+        write(*arguments)
+
+    monkeypatch.setattr(TrailFile, "write", hang)
+    try:
+        async with asyncio.timeout(20):
+            assert [each["remark"] for each in await device.recognise(portraits["obama2"])] == [ZOE]
+        registering = asyncio.create_task(device.register(portraits["biden"], "x"))
+        await asyncio.wait([registering], timeout=1)
+        assert not registering.done()
+    finally:
+        hangs.set()
+    await registering
+    assert [each["operation"] for each in await events(client)] == ["register", "recognise", "register"]

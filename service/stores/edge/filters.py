@@ -8,7 +8,7 @@ from datetime import datetime
 import qdrant_edge as qdrant
 
 from service.stores.listing import time_of
-from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, to_text
+from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT, to_text
 from service.stores.people import NAME, NAME_ORDER, PERSON
 
 
@@ -43,6 +43,16 @@ def of_people(gallery: str, persons: Sequence[int]) -> qdrant.Filter:
 def expired(now: datetime) -> qdrant.Filter:
     """Those whose time is up, in every gallery."""
     return qdrant.Filter(must=[qdrant.FieldCondition(EXPIRES_AT, range=qdrant.RangeDateTime(lte=to_text(now)))])
+
+
+def unseen(before: datetime) -> qdrant.Filter:
+    """Those of people who were seen last before a time, in every gallery."""
+    return qdrant.Filter(must=[qdrant.FieldCondition(SEEN_AT, range=qdrant.RangeDateTime(lt=to_text(before)))])
+
+
+def never_marked() -> qdrant.Filter:
+    """Those of which it isn't known when their people were seen."""
+    return qdrant.Filter(must=[qdrant.IsEmptyCondition(SEEN_AT)])
 
 
 def oldest_from(microseconds: int | None) -> qdrant.OrderBy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import qdrant_edge as qdrant
@@ -10,7 +11,7 @@ import qdrant_edge as qdrant
 from service.stores.edge import filters
 from service.stores.edge.durable_shard import DurableShard
 from service.stores.edge.faces import Faces
-from service.stores.payload import REMARK, to_renaming
+from service.stores.payload import REMARK, SEEN_AT, to_renaming, to_text
 from service.stores.people import NAME_ORDER, PERSON, Sighting
 from service.values import Person
 
@@ -54,6 +55,22 @@ class People:
         if found and new != remark:
             self._shard.update(qdrant.UpdateOperation.set_payload([*found], payload), touched=found)
         return len(found)
+
+    def mark_seen(self, people: Sequence[tuple[str, str]], at: datetime) -> None:
+        """See Store.mark_seen."""
+        for gallery, remark in people:
+            self._mark(filters.only(gallery, remark=remark), at)
+
+    def remove_unseen(self, before: datetime, now: datetime) -> int:
+        """See Store.remove_unseen."""
+        self._mark(filters.never_marked(), now)
+        return self._faces.remove_all(filters.unseen(before))
+
+    def _mark(self, which: qdrant.Filter, at: datetime) -> None:
+        found = self._shard.edge.count(qdrant.CountRequest(exact=True, filter=which))
+        if found:
+            payload = {SEEN_AT: to_text(at)}
+            self._shard.update(qdrant.UpdateOperation.set_payload_by_filter(which, payload), points=found)
 
     def remove(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""

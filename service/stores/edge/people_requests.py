@@ -98,6 +98,32 @@ class RemovePerson(Request[int]):
 
 
 @dataclass(frozen=True)
+class MarkSeen(Request[None]):
+    """See Store.mark_seen."""
+
+    people: Sequence[tuple[str, str]]
+    at: datetime
+    writes: ClassVar[bool] = True
+
+    def carry_out(self, shard: Shard) -> None:
+        """See Request."""
+        shard.people.mark_seen(self.people, self.at)
+
+
+@dataclass(frozen=True)
+class RemoveUnseen(Request[int]):
+    """See Store.remove_unseen."""
+
+    before: datetime
+    now: datetime
+    writes: ClassVar[bool] = True
+
+    def carry_out(self, shard: Shard) -> int:
+        """See Request."""
+        return shard.people.remove_unseen(self.before, self.now)
+
+
+@dataclass(frozen=True)
 class ListGalleries(Request[list[GalleryEntry]]):
     """See Store.galleries."""
 

@@ -127,6 +127,14 @@ class EdgeStore:
         """See Store.remove_expired."""
         return await self._link.call(requests.RemoveExpired(now), MANY_FACES_LIMIT_S)
 
+    async def mark_seen(self, people: Sequence[tuple[str, str]], at: datetime) -> None:
+        """See Store.mark_seen."""
+        await self._link.call(people_requests.MarkSeen(people, at), MANY_FACES_LIMIT_S)
+
+    async def remove_unseen(self, before: datetime, now: datetime) -> int:
+        """See Store.remove_unseen."""
+        return await self._link.call(people_requests.RemoveUnseen(before, now), MANY_FACES_LIMIT_S)
+
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
         return await self._link.call(requests.Count(gallery))

@@ -8,7 +8,7 @@ from datetime import datetime
 from qdrant_client import models
 
 from service.stores.listing import time_of
-from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK
+from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
 from service.stores.qdrant.writable import RECORD
 
@@ -56,6 +56,16 @@ def of_people(gallery: str, persons: Sequence[int]) -> models.Filter:
 def expired(now: datetime) -> models.Filter:
     """Those whose time is up, in every gallery."""
     return models.Filter(must=[models.FieldCondition(key=EXPIRES_AT, range=models.DatetimeRange(lte=now))])
+
+
+def unseen(before: datetime) -> models.Filter:
+    """Those of people who were seen last before a time, in every gallery."""
+    return models.Filter(must=[models.FieldCondition(key=SEEN_AT, range=models.DatetimeRange(lt=before))])
+
+
+def never_marked() -> models.Filter:
+    """Those of which it isn't known when their people were seen."""
+    return models.Filter(must=[models.IsEmptyCondition(is_empty=models.PayloadField(key=SEEN_AT))])
 
 
 def incomplete(face_ids: Sequence[int] | None = None) -> models.Filter:

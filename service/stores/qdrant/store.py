@@ -11,7 +11,18 @@ from service.stores.contracts import require
 from service.stores.listing import Key
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
-from service.stores.qdrant import adding, collection, filters, people, reading, registry, shards, upgrade, writable
+from service.stores.qdrant import (
+    adding,
+    collection,
+    filters,
+    people,
+    reading,
+    registry,
+    seen,
+    shards,
+    upgrade,
+    writable,
+)
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
@@ -160,6 +171,14 @@ class QdrantStore:
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""
         return await self.requests.delete_counted(filters.expired(now))
+
+    async def mark_seen(self, people: Sequence[tuple[str, str]], at: datetime) -> None:
+        """See Store.mark_seen."""
+        await seen.mark(self.requests, people, at)
+
+    async def remove_unseen(self, before: datetime, now: datetime) -> int:
+        """See Store.remove_unseen."""
+        return await seen.remove_unseen(self.requests, before, now)
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
