@@ -53,6 +53,25 @@ class DecodingChild:
     @classmethod
     async def start(cls, processor_s: float) -> DecodingChild:
         """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError."""
+        launching = asyncio.ensure_future(cls._launch(processor_s))
+        try:
+            self = await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            await (await launching).kill()  # half started, it would be nobody's
+            raise
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                await self._read(len(READY))
+        except BaseException as error:
+            await self.kill()
+            if isinstance(error, TimeoutError | EOFError | ConnectionError):
+                raise OSError("it did not get ready") from error
+            raise
+        return self
+
+    @classmethod
+    async def _launch(cls, processor_s: float) -> DecodingChild:
+        """One that may not be ready yet."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - as asyncio wants it
         with theirs:
@@ -67,16 +86,7 @@ class DecodingChild:
             except BaseException:
                 ours.close()
                 raise
-        self = cls(process, ours)
-        try:
-            async with asyncio.timeout(START_LIMIT_S):
-                await self._read(len(READY))
-        except BaseException as error:
-            await self.kill()
-            if isinstance(error, TimeoutError | EOFError | ConnectionError):
-                raise OSError("a process for decoding photos can't be started") from error
-            raise
-        return self
+        return cls(process, ours)
 
     @property
     def pid(self) -> int:
@@ -109,10 +119,6 @@ class DecodingChild:
         """Have it end at once; a call of `ask` raises EOFError then."""
         with suppress(ProcessLookupError):
             self._process.kill()
-
-    async def gone(self) -> None:
-        """Wait until it has ended."""
-        await self._process.wait()
 
     async def kill(self) -> int:
         """End it in any case, while nothing is asked of it; how it ended."""

@@ -39,6 +39,7 @@ class DecodingPool:
         self._starting: list[asyncio.Task[DecodingChild]] = []
         self._idle: list[DecodingChild] = []
         self._busy: set[DecodingChild] = set()
+        self._released = asyncio.Event()
         self._closed = False
 
     @property
@@ -69,7 +70,7 @@ class DecodingPool:
             except asyncio.CancelledError:
                 await asyncio.shield(self._replace(child, "left"))
                 raise
-            self._busy.discard(child)
+            self._release(child)
             self._idle.append(child)
         if decoded is None:
             raise _error(answer)
@@ -82,7 +83,9 @@ class DecodingPool:
             starting.cancel()
         for child in self._busy:
             child.terminate()
-        await asyncio.gather(*(child.gone() for child in self._busy))  # who asked them closes what is left
+        while self._busy:  # who asked them notices, and closes what is left
+            self._released.clear()
+            await self._released.wait()
         await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(child.kill() for child in self._idle))
         self._idle.clear()
@@ -110,10 +113,14 @@ class DecodingPool:
             log.error("A process for decoding photos can't be started: %s", error)
             raise Overloaded("The image can't be decoded now; try again in a moment.") from None
 
+    def _release(self, child: DecodingChild) -> None:
+        self._busy.discard(child)
+        self._released.set()
+
     async def _replace(self, child: DecodingChild, reason: Reason | None) -> DecodingStopped | Overloaded:
         """End and replace a process that can't go on; the error of the photo that it had."""
         status = await (child.kill() if reason else child.ended())
-        self._busy.discard(child)
+        self._release(child)
         if self._closed:
             return _stopping()
         self.start()
