@@ -28,6 +28,7 @@ GROUPS = {
     "Photos and faces": (
         "MAX_BYTES",
         "MAX_PIXELS",
+        "DECODE_S",
         "MAX_QUEUE",
         "PICTURE_SIDE",
         "SEARCH_SIDE",
