@@ -37,6 +37,8 @@ class DecodingPool:
         self._on_stopped = on_stopped
         self._free = asyncio.Semaphore(processes)
         self._starting: list[asyncio.Task[DecodingChild]] = []
+        self._awaited: set[asyncio.Task[DecodingChild]] = set()
+        """Those of the starting ones for which a photo waits."""
         self._idle: list[DecodingChild] = []
         self._busy: set[DecodingChild] = set()
         self._released = asyncio.Event()
@@ -59,6 +61,8 @@ class DecodingPool:
         """
         async with self._free:
             child = await self._take()
+            if self._closed:
+                raise _stopping()
             self._busy.add(child)
             try:
                 async with asyncio.timeout(self._limit_s * CLOCK_TIMES):
@@ -79,15 +83,17 @@ class DecodingPool:
     async def close(self) -> None:
         """Kill the processes; who still waits for one gets Overloaded."""
         self._closed = True
-        for starting in self._starting:
-            starting.cancel()
+        starting = [*self._starting, *self._awaited]
+        for each in starting:
+            each.cancel()
         for child in self._busy:
             child.terminate()
         while self._busy:  # who asked them notices, and closes what is left
             self._released.clear()
             await self._released.wait()
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(*(child.kill() for child in self._idle))
+        started = await asyncio.gather(*starting, return_exceptions=True)
+        left = {*self._idle, *(each for each in started if isinstance(each, DecodingChild))}
+        await asyncio.gather(*(child.kill() for child in left))
         self._idle.clear()
 
     async def _take(self) -> DecodingChild:
@@ -102,16 +108,19 @@ class DecodingPool:
         if not self._starting:
             self.start()
         starting = self._starting.pop()
+        self._awaited.add(starting)
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            self._starting.append(starting)
-            if self._closed:
+            if starting.cancelled():
                 raise _stopping() from None
+            self._starting.append(starting)
             raise
         except OSError as error:
             log.error("A process for decoding photos can't be started: %s", error)
             raise Overloaded("The image can't be decoded now; try again in a moment.") from None
+        finally:
+            self._awaited.discard(starting)
 
     def _release(self, child: DecodingChild) -> None:
         self._busy.discard(child)

@@ -155,6 +155,16 @@ def memory_mb(pid: int, field: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith(field))
 
 
+async def test_what_libraries_say_about_a_photo_stays_in_its_process(
+    pool: DecodingPool, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Libtiff has a line for each of 30,000 rows of a fax."""
+    decoded = await read(pool, bombs.talkative_tiff())
+    assert decoded.height > decoded.width
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text == ""
+
+
 # Processes that end
 
 
