@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import itertools
 import os
 import re
@@ -113,7 +114,7 @@ async def _send_all(
 
 async def _post(session: aiohttp.ClientSession, url: str, photo: bytes) -> tuple[float, dict[str, object]]:
     form = aiohttp.FormData()
-    form.add_field("image", photo, filename="photo.jpg", content_type="image/jpeg")
+    form.add_field("image", io.BytesIO(photo), filename="photo.jpg", content_type="image/jpeg")
     began = time.perf_counter()
     async with session.post(f"{url}/recognition_face", data=form) as response:
         answer: dict[str, object] = await response.json()
