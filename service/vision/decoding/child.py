@@ -51,9 +51,12 @@ class DecodingChild:
         self._connection = connection
 
     @classmethod
-    async def start(cls, processor_s: float) -> DecodingChild:
-        """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError."""
-        launching = asyncio.ensure_future(cls._launch(processor_s))
+    async def start(cls, processor_s: float, large: int) -> DecodingChild:
+        """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError.
+
+        `large` is a file descriptor that it locks while it decodes a large photo.
+        """
+        launching = asyncio.ensure_future(cls._launch(processor_s, large))
         try:
             self = await asyncio.shield(launching)
         except asyncio.CancelledError:
@@ -70,18 +73,19 @@ class DecodingChild:
         return self
 
     @classmethod
-    async def _launch(cls, processor_s: float) -> DecodingChild:
+    async def _launch(cls, processor_s: float, large: int) -> DecodingChild:
         """One that may not be ready yet."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - as asyncio wants it
         with theirs:
-            run = command("service.vision.decoding.process", str(theirs.fileno()), str(os.getpid()), str(processor_s))
+            numbers = (theirs.fileno(), large, os.getpid(), processor_s)
+            run = command("service.vision.decoding.process", *map(str, numbers))
             # Nothing of the service's environment, which has its secrets.
             path = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
             environment = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *run, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[theirs.fileno()], env=environment
+                    *run, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[theirs.fileno(), large], env=environment
                 )
             except BaseException:
                 ours.close()
@@ -138,7 +142,7 @@ class DecodingChild:
         width, height = answer.picture
         if not 0 < width * height <= max(order.max_pixels, 1) or min(width, height) < 0:
             raise ValueError("the picture is larger than the photo")
-        descriptor = _shared_memory(width * height * 3)
+        descriptor = shared_memory(width * height * 3)
         try:
             socket.send_fds(self._connection, [READY], [descriptor])
             await self._read(len(READY))
@@ -157,7 +161,7 @@ class DecodingChild:
         return content
 
 
-def _shared_memory(size: int) -> int:
+def shared_memory(size: int) -> int:
     """A descriptor of memory that two processes may map, and whose size neither can change."""
     if sys.platform != "linux":
         with tempfile.TemporaryFile() as file:

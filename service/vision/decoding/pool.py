@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Literal
 
 from service.errors import DecodingStopped, ImageTooLarge, ImplausibleImage, InvalidImage, Overloaded, UnsupportedFormat
-from service.vision.decoding.child import Decoded, DecodingChild, was_out_of_time
+from service.vision.decoding.child import Decoded, DecodingChild, shared_memory, was_out_of_time
 from service.vision.decoding.frames import Answer, Order
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class DecodingPool:
     def __init__(self, processes: int, limit_s: float, on_stopped: Callable[[Reason], None] = lambda _: None) -> None:
         self._limit_s = limit_s
         self._on_stopped = on_stopped
+        self._large = shared_memory(1)
+        """Locked by the process that decodes a large photo, so that it is one at a time."""
         self._free = asyncio.Semaphore(processes)
         self._starting: list[asyncio.Task[DecodingChild]] = []
         self._awaited: set[asyncio.Task[DecodingChild]] = set()
@@ -51,7 +54,9 @@ class DecodingPool:
 
     def start(self) -> None:
         """Have one more process started, beside everything else."""
-        self._starting.append(asyncio.create_task(DecodingChild.start(self._limit_s), name="decoding process"))
+        self._starting.append(
+            asyncio.create_task(DecodingChild.start(self._limit_s, self._large), name="decoding process")
+        )
 
     async def decode(self, photo: bytes, order: Order) -> Decoded:
         """The photo as the order wants it.
@@ -68,9 +73,9 @@ class DecodingPool:
                 async with asyncio.timeout(self._limit_s * CLOCK_TIMES):
                     answer, decoded = await child.ask(photo, order)
             except TimeoutError:
-                raise await self._replace(child, "deadline") from None
+                raise await asyncio.shield(self._replace(child, "deadline")) from None
             except (EOFError, OSError, ValueError):
-                raise await self._replace(child, None) from None
+                raise await asyncio.shield(self._replace(child, None)) from None
             except asyncio.CancelledError:
                 await asyncio.shield(self._replace(child, "left"))
                 raise
@@ -95,6 +100,9 @@ class DecodingPool:
         left = {*self._idle, *(each for each in started if isinstance(each, DecodingChild))}
         await asyncio.gather(*(child.kill() for child in left))
         self._idle.clear()
+        if self._large >= 0:
+            os.close(self._large)
+            self._large = -1
 
     async def _take(self) -> DecodingChild:
         """A process that is ready; a new one where none waits for work."""
@@ -102,7 +110,7 @@ class DecodingPool:
             child = self._idle.pop()
             if child.runs:
                 return child
-            await child.kill()
+            await asyncio.shield(child.kill())
         if self._closed:
             raise _stopping()
         if not self._starting:

@@ -165,6 +165,21 @@ async def test_what_libraries_say_about_a_photo_stays_in_its_process(
     assert caplog.text == ""
 
 
+async def test_large_photos_are_decoded_one_at_a_time(pool: DecodingPool) -> None:
+    """Two processes never have the memory of two; a small photo needn't wait for them."""
+    await asyncio.gather(*(read(pool, bombs.jpeg(64, 64)) for _ in range(2)))
+    photo = bombs.png(6000, 4000)
+    before = sum(memory_mb(pid, "VmRSS") for pid in pool.pids)
+    alone_mb = 4 * 6000 * 4000 / 2**20
+    tasks = [asyncio.create_task(read(pool, photo)) for _ in range(2)]
+    highest = 0.0
+    while not all(task.done() for task in tasks):
+        highest = max(highest, sum(memory_mb(pid, "VmRSS") for pid in pool.pids) - before)
+        await asyncio.sleep(0.01)
+    assert [task.result().size for task in tasks] == [(1500, 1000)] * 2
+    assert highest < 1.9 * alone_mb
+
+
 # Processes that end
 
 
