@@ -39,6 +39,7 @@ GROUPS = {
     "Photos and faces": (
         "MAX_BYTES",
         "MAX_PIXELS",
+        "DECODE_S",
         "PICTURE_SIDE",
         "SEARCH_SIDE",
         "MIN_FACE",

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -124,7 +124,8 @@ async def service_process(settings: Settings) -> AsyncIterator[tuple[int, str]]:
         draining = asyncio.create_task(process.stderr.read())
         yield process.pid, address[0] if address else ""
     finally:
-        process.send_signal(signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have been told already
+            process.send_signal(signal.SIGTERM)
         await process.wait()
         await draining
 

@@ -47,8 +47,8 @@ class Metrics:
         )
         self._decodings_stopped = Counter(
             "face_decodings_stopped",
-            "Photos whose decoding was cut off: it took too long (deadline), its process died (crash), nobody waited any "
-            "more (left).",
+            "Photos whose decoding was cut off: it took too long (deadline), its process died (crash), nobody waited "
+            "for it any more (left).",
             ["reason"],
             registry=self._registry,
         )

@@ -30,6 +30,7 @@ KINDS = {
     "face_photos_waiting": "gauge",
     "face_crops_waiting": "gauge",
     "face_batch_size": "histogram",
+    "face_decodings_stopped": "counter",
     "face_build_info": "gauge",
 }
 

@@ -59,6 +59,19 @@ ODD_CHUNKS = {
 }
 
 
+RATIONAL_TEXT = (
+    b"Exif\0\0MM\0*\0\0\0\x08\0\2" + struct.pack(">HHII", 0x010E, 5, 1, 38) + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+) + struct.pack(">III", 0, 3, 2)
+"""A description that is a fraction, and the note that the photo be turned."""
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_can_not_be_written_again_does_not_spoil_a_photo(portrait: Image.Image, form: str) -> None:
+    """Nor its orientation: nothing is ever written again."""
+    lying = portrait.transpose(Image.Transpose.ROTATE_90)
+    assert apart(read(encode(lying, form, exif=RATIONAL_TEXT, quality=95)), np.asarray(portrait)) < 5
+
+
 class TestPng:
     @pytest.mark.parametrize("name", ODD_CHUNKS)
     def test_texts_that_can_not_be_read_do_not_spoil_a_photo(self, portrait: Image.Image, name: str) -> None:

@@ -136,7 +136,7 @@ def _too_much_filling() -> ImplausibleImage:
 
 
 class _Markers:
-    """Finds markers in scans, a megabyte of the photo at a time: without Python's lock, and no further than is asked for."""
+    """Finds markers in scans, a megabyte of the photo at a time, without Python's lock."""
 
     def __init__(self, photo: bytes) -> None:
         self._bytes = np.frombuffer(photo, np.uint8)

@@ -68,7 +68,7 @@ def walk(photo: bytes) -> PngWalk:
 
 
 def _note(found: PngWalk, kind: bytes, photo: bytes, start: int, length: int) -> None:
-    if kind == b"IHDR" and length >= 9 and found.size is None:  # noqa: PLR2004 - up to the depth
+    if kind == b"IHDR" and start + 9 <= len(photo) and found.size is None:
         width, height, found.bits = struct.unpack_from(">IIB", photo, start)
         found.size = (width, height)
     elif kind == b"IEND":

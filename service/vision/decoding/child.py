@@ -51,32 +51,46 @@ class DecodingChild:
         self._connection = connection
 
     @classmethod
-    async def start(cls, processor_s: float) -> DecodingChild:
-        """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)  # noqa: FBT003 - as asyncio wants it
-        with theirs:
-            run = command("service.vision.decoding.process", str(theirs.fileno()), str(os.getpid()), str(processor_s))
-            # Nothing of the service's environment, which has its secrets.
-            path = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
-            environment = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *run, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[theirs.fileno()], env=environment
-                )
-            except BaseException:
-                ours.close()
-                raise
-        self = cls(process, ours)
+    async def start(cls, processor_s: float, large: int) -> DecodingChild:
+        """One that is ready, and may use so many seconds of processor time for each photo. Raises OSError.
+
+        `large` is a file descriptor that it locks while it decodes a large photo.
+        """
+        launching = asyncio.ensure_future(cls._launch(processor_s, large))
+        try:
+            self = await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            await (await launching).kill()  # half started, it would be nobody's
+            raise
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 await self._read(len(READY))
         except BaseException as error:
             await self.kill()
             if isinstance(error, TimeoutError | EOFError | ConnectionError):
-                raise OSError("a process for decoding photos can't be started") from error
+                raise OSError("it did not get ready") from error
             raise
         return self
+
+    @classmethod
+    async def _launch(cls, processor_s: float, large: int) -> DecodingChild:
+        """One that may not be ready yet."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # noqa: FBT003 - as asyncio wants it
+        with theirs:
+            numbers = (theirs.fileno(), large, os.getpid(), processor_s)
+            run = command("service.vision.decoding.process", *map(str, numbers))
+            # Nothing of the service's environment, which has its secrets.
+            path = os.pathsep.join(each for each in sys.path if Path(each).is_absolute())
+            environment = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *run, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[theirs.fileno(), large], env=environment
+                )
+            except BaseException:
+                ours.close()
+                raise
+        return cls(process, ours)
 
     @property
     def pid(self) -> int:
@@ -110,10 +124,6 @@ class DecodingChild:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    async def gone(self) -> None:
-        """Wait until it has ended."""
-        await self._process.wait()
-
     async def kill(self) -> int:
         """End it in any case, while nothing is asked of it; how it ended."""
         self.terminate()
@@ -132,7 +142,7 @@ class DecodingChild:
         width, height = answer.picture
         if not 0 < width * height <= max(order.max_pixels, 1) or min(width, height) < 0:
             raise ValueError("the picture is larger than the photo")
-        descriptor = _shared_memory(width * height * 3)
+        descriptor = shared_memory(width * height * 3)
         try:
             socket.send_fds(self._connection, [READY], [descriptor])
             await self._read(len(READY))
@@ -151,7 +161,7 @@ class DecodingChild:
         return content
 
 
-def _shared_memory(size: int) -> int:
+def shared_memory(size: int) -> int:
     """A descriptor of memory that two processes may map, and whose size neither can change."""
     if sys.platform != "linux":
         with tempfile.TemporaryFile() as file:

@@ -64,14 +64,19 @@ class MemoryLimit:
         """Let this process have `extra` bytes more than it has now; beyond, allocating raises MemoryError."""
         if self._now is not None:
             pages = int(os.pread(self._now, 100, 0).split()[0])
-            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + extra, resource.RLIM_INFINITY))
+            _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + extra)
 
 
 def allow_processor_time(seconds: float) -> None:
     """Let this process run for so long from now on, rounded up to whole seconds; then SIGXCPU ends it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+    _lower(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + seconds) + 1)
+
+
+def _lower(kind: int, limit: int) -> None:
+    """Set a limit that can be raised again, within what this process may have at all."""
+    _, highest = resource.getrlimit(kind)
+    resource.setrlimit(kind, (limit if highest == resource.RLIM_INFINITY else min(limit, highest), highest))
 
 
 def _prctl(option: int, value: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Literal
 
 from service.errors import DecodingStopped, ImageTooLarge, ImplausibleImage, InvalidImage, Overloaded, UnsupportedFormat
-from service.vision.decoding.child import Decoded, DecodingChild, was_out_of_time
+from service.vision.decoding.child import Decoded, DecodingChild, shared_memory, was_out_of_time
 from service.vision.decoding.frames import Answer, Order
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,15 @@ class DecodingPool:
     def __init__(self, processes: int, limit_s: float, on_stopped: Callable[[Reason], None] = lambda _: None) -> None:
         self._limit_s = limit_s
         self._on_stopped = on_stopped
+        self._large = shared_memory(1)
+        """Locked by the process that decodes a large photo, so that it is one at a time."""
         self._free = asyncio.Semaphore(processes)
         self._starting: list[asyncio.Task[DecodingChild]] = []
+        self._awaited: set[asyncio.Task[DecodingChild]] = set()
+        """Those of the starting ones for which a photo waits."""
         self._idle: list[DecodingChild] = []
         self._busy: set[DecodingChild] = set()
+        self._released = asyncio.Event()
         self._closed = False
 
     @property
@@ -48,7 +54,9 @@ class DecodingPool:
 
     def start(self) -> None:
         """Have one more process started, beside everything else."""
-        self._starting.append(asyncio.create_task(DecodingChild.start(self._limit_s), name="decoding process"))
+        self._starting.append(
+            asyncio.create_task(DecodingChild.start(self._limit_s, self._large), name="decoding process")
+        )
 
     async def decode(self, photo: bytes, order: Order) -> Decoded:
         """The photo as the order wants it.
@@ -58,18 +66,20 @@ class DecodingPool:
         """
         async with self._free:
             child = await self._take()
+            if self._closed:
+                raise _stopping()
             self._busy.add(child)
             try:
                 async with asyncio.timeout(self._limit_s * CLOCK_TIMES):
                     answer, decoded = await child.ask(photo, order)
             except TimeoutError:
-                raise await self._replace(child, "deadline") from None
+                raise await asyncio.shield(self._replace(child, "deadline")) from None
             except (EOFError, OSError, ValueError):
-                raise await self._replace(child, None) from None
+                raise await asyncio.shield(self._replace(child, None)) from None
             except asyncio.CancelledError:
                 await asyncio.shield(self._replace(child, "left"))
                 raise
-            self._busy.discard(child)
+            self._release(child)
             self._idle.append(child)
         if decoded is None:
             raise _error(answer)
@@ -78,14 +88,21 @@ class DecodingPool:
     async def close(self) -> None:
         """Kill the processes; who still waits for one gets Overloaded."""
         self._closed = True
-        for starting in self._starting:
-            starting.cancel()
+        starting = [*self._starting, *self._awaited]
+        for each in starting:
+            each.cancel()
         for child in self._busy:
             child.terminate()
-        await asyncio.gather(*(child.gone() for child in self._busy))  # who asked them closes what is left
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(*(child.kill() for child in self._idle))
+        while self._busy:  # who asked them notices, and closes what is left
+            self._released.clear()
+            await self._released.wait()
+        started = await asyncio.gather(*starting, return_exceptions=True)
+        left = {*self._idle, *(each for each in started if isinstance(each, DecodingChild))}
+        await asyncio.gather(*(child.kill() for child in left))
         self._idle.clear()
+        if self._large >= 0:
+            os.close(self._large)
+            self._large = -1
 
     async def _take(self) -> DecodingChild:
         """A process that is ready; a new one where none waits for work."""
@@ -93,27 +110,34 @@ class DecodingPool:
             child = self._idle.pop()
             if child.runs:
                 return child
-            await child.kill()
+            await asyncio.shield(child.kill())
         if self._closed:
             raise _stopping()
         if not self._starting:
             self.start()
         starting = self._starting.pop()
+        self._awaited.add(starting)
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            self._starting.append(starting)
-            if self._closed:
+            if starting.cancelled():
                 raise _stopping() from None
+            self._starting.append(starting)
             raise
         except OSError as error:
             log.error("A process for decoding photos can't be started: %s", error)
             raise Overloaded("The image can't be decoded now; try again in a moment.") from None
+        finally:
+            self._awaited.discard(starting)
+
+    def _release(self, child: DecodingChild) -> None:
+        self._busy.discard(child)
+        self._released.set()
 
     async def _replace(self, child: DecodingChild, reason: Reason | None) -> DecodingStopped | Overloaded:
         """End and replace a process that can't go on; the error of the photo that it had."""
         status = await (child.kill() if reason else child.ended())
-        self._busy.discard(child)
+        self._release(child)
         if self._closed:
             return _stopping()
         self.start()

@@ -1,4 +1,4 @@
-"""A process that decodes photos which may harm it, run as `python -m service.vision.decoding.process SOCKET PARENT`.
+"""A process that decodes photos which may harm it, run as `python -m service.vision.decoding.process …`.
 
 Orders (frames.Order) and photos come in on the socket, one after another; answers (frames.Answer) leave there. Then the
 service sends shared memory of the size of the picture, which is filled row by row. The end of the socket is the end of
@@ -7,6 +7,7 @@ the process.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import mmap
 import os
@@ -30,6 +31,9 @@ SPARE_MEMORY = 96 * 2**20
 CONTENT_TIMES = 4
 """How often a photo's bytes may be held."""
 
+LARGE_PIXELS = 16_000_000
+"""Beyond, photos of a service are decoded one at a time: they may take 200 MB and more."""
+
 DESCRIPTORS = 16
 ROWS_BYTES = 2**20
 """Of the rows that are copied into the shared memory at a time."""
@@ -37,27 +41,33 @@ ROWS_BYTES = 2**20
 _READERS = ("Jpeg", "Mpo", "Png", "Bmp", "Gif", "Tiff", "WebP", "Avif")
 
 
-def serve(connection: socket.socket, memory: MemoryLimit, processor_s: float) -> None:
-    """Decode one photo after another until the other end is closed; each has so many seconds of processor time."""
+def serve(connection: socket.socket, memory: MemoryLimit, large: int, processor_s: float) -> None:
+    """Decode one photo after another until the other end is closed; each has so many seconds of processor time.
+
+    A large one is decoded while no other process has locked the file descriptor `large`.
+    """
     while (head := _receive(connection, HEADER.size)) is not None:
         order = read_order(_all(connection, HEADER.unpack(head)[0]))
         memory.allow(SPARE_MEMORY + (CONTENT_TIMES + 1) * order.length)
         allow_processor_time(processor_s)
         content = _all(connection, order.length)
-        answer, picture = _attempt(content, order, memory)
+        answer, picture = _attempt(content, order, memory, large)
         connection.sendall(pack(answer))
         if picture is not None:
             _hand_over(connection, picture)
         del content, picture
         gc.collect()  # what Pillow ties in circles holds the photo
+        fcntl.lockf(large, fcntl.LOCK_UN)
 
 
-def _attempt(content: bytes, order: Order, memory: MemoryLimit) -> tuple[Answer, Image.Image | None]:
+def _attempt(content: bytes, order: Order, memory: MemoryLimit, large: int) -> tuple[Answer, Image.Image | None]:
     """The picture, or what is wrong with the photo in its stead."""
     try:
         photo = accept(content, max_bytes=order.length, max_pixels=order.max_pixels, formats=order.formats)
         reduction = order.reduction or photo.reduction_to(order.side)
         pixels = photo.size[0] * photo.size[1]
+        if pixels > LARGE_PIXELS:
+            fcntl.lockf(large, fcntl.LOCK_EX)
         memory.allow(SPARE_MEMORY + CONTENT_TIMES * order.length + BYTES_A_PIXEL * pixels)
         picture = photo.decode(reduction)
     except FaceServiceError as error:
@@ -113,7 +123,7 @@ def _load_readers() -> None:
         import_module("pi_heif").options.DECODE_THREADS = 1
 
 
-def main(descriptor: int, parent: int, processor_s: float) -> None:
+def main(descriptor: int, large: int, parent: int, processor_s: float) -> None:
     """Say that it is ready, and serve until the service closes the socket or is gone."""
     die_with(parent)
     return_memory()
@@ -128,7 +138,7 @@ def main(descriptor: int, parent: int, processor_s: float) -> None:
     confine(DESCRIPTORS)
     connection.sendall(READY)
     try:
-        serve(connection, memory, processor_s)
+        serve(connection, memory, large, processor_s)
     except (EOFError, ConnectionError):
         pass  # the service is gone
     except Exception:
@@ -137,4 +147,4 @@ def main(descriptor: int, parent: int, processor_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
