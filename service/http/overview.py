@@ -45,8 +45,8 @@ UNSAFE_COPIES = Warned(
 )
 RENEWED_BY_STRANGERS = Warned(
     code="renewed_by_strangers",
-    detail="FACE_RETENTION_DAYS counts from the last recognition, and without FACE_THRESHOLD everybody is recognised as "
-    "somebody; set FACE_THRESHOLD=auto.",
+    detail="FACE_RETENTION_DAYS counts from the last recognition, and without FACE_THRESHOLD everybody is recognised "
+    "as somebody; set FACE_THRESHOLD=auto.",
 )
 
 

@@ -67,10 +67,9 @@ class People:
         return self._faces.remove_all(filters.unseen(before))
 
     def _mark(self, which: qdrant.Filter, at: datetime) -> None:
-        found = self._shard.edge.count(qdrant.CountRequest(exact=True, filter=which))
-        if found:
+        if found := self._shard.matching(which):
             payload = {SEEN_AT: to_text(at)}
-            self._shard.update(qdrant.UpdateOperation.set_payload_by_filter(which, payload), points=found)
+            self._shard.update(qdrant.UpdateOperation.set_payload([*found], payload), touched=found)
 
     def remove(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""
