@@ -20,8 +20,8 @@ BACKLOG = 512
 RESERVED_FILES = 128
 """For all that isn't a connection: the gallery, the files of devices and keys, libraries; and what comes in between."""
 
-_REFUSED_AT_ONCE = 64
-"""Connections that are closed before anything else is done."""
+_AT_ONCE = 32
+"""Connections that are accepted, or closed, before anything else is done."""
 
 
 def allow_open_files(wanted: int) -> int:
@@ -64,14 +64,19 @@ class Listener(socket.socket):
         super().__init__(*arguments)
         self._limits = limits
         self._spare = _spare_file()
+        self._in_a_row = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection that may stay, and its address. Raises BlockingIOError where none waits."""
-        for _ in range(_REFUSED_AT_ONCE):
+        """The next connection that may stay, and its address. Raises BlockingIOError where none waits, or for others to
+        have their turn: the event loop comes again.
+        """
+        while self._in_a_row < _AT_ONCE:
+            self._in_a_row += 1
             try:
                 descriptor, address = self._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
             except OSError as error:
                 if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                    self._in_a_row = 0
                     raise
                 self._turn_away()
                 continue
@@ -79,7 +84,8 @@ class Listener(socket.socket):
             if self._limits.admit(peer):
                 return Accepted(self.family, self.type, self.proto, descriptor, peer=peer, limits=self._limits), address
             os.close(descriptor)
-        raise BlockingIOError  # others have their turn; the event loop comes again
+        self._in_a_row = 0
+        raise BlockingIOError
 
     def close(self) -> None:
         """Listen no more."""
