@@ -21,12 +21,15 @@ from service.errors import FaceServiceError
 from service.http import device_api, routes
 from service.http.active_requests import ActiveRequests
 from service.http.app import create_app
+from service.http.connection_limits import ConnectionLimits
 from service.http.gallery_size import GallerySize
+from service.http.keys import UPLOADS
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, record_requests
 from service.http.request_log import RequestLog
 from service.http.rest_api.openapi import codes_of
 from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
+from service.http.uploads import Uploads
 from service.settings import Settings
 from tests.support.code_texts import ANY, slugs_of_errors, texts
 from tests.support.markdown import anchors, code, links, rows, words
@@ -212,6 +215,7 @@ async def codes_answered(error: type[FaceServiceError]) -> set[int]:
         raise error("It failed.")
 
     app = web.Application(middlewares=[record_requests(RequestLog(Metrics(), ()), ActiveRequests()), answer_errors])
+    app[UPLOADS] = Uploads(1)
     paths = [path for path in routes.ROUTES if path not in routes.OPEN_PATHS]
     app.add_routes([web.post(path, fail) for path in paths])
     async with TestClient(TestServer(app)) as client:
@@ -228,6 +232,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gallery_size(size)
+    metrics.show_crowd(ConnectionLimits(at_once=1, by_address=1, trusted=()), Uploads(1))
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
     for family in text_string_to_metric_families((await metrics.render()).decode()):

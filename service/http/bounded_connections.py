@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
-from service.http.connection_limits import ConnectionLimits
+from service.http.connection_limits import Connection, ConnectionLimits
 from service.http.unread_answers import ReaderWatch
 
 _AT_ONCE = 64 * 1024
 """Bytes that are read from a connection before others have their turn."""
 
 
-class BoundedConnection(web.RequestHandler):
+class BoundedConnection(web.RequestHandler, Connection):
     """aiohttp's connection within limits."""
 
     __slots__ = ("_limits", "_peer", "_send_s", "_watch", "ended_because")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from service.errors import Overloaded
 
+
 class Uploads:
     """Counts the bytes by who sends them.
 

@@ -7,16 +7,20 @@ from ipaddress import ip_network
 
 import pytest
 
-from service.http.connection_limits import ConnectionLimits
+from service.http.connection_limits import Connection, ConnectionLimits
 from tests.support.clock import Clock
 
 
-class Fake:
+class Fake(Connection):
     """A connection that notes that it was dropped."""
 
     def __init__(self, *, is_idle: bool) -> None:
-        self.is_idle = is_idle
+        self._is_idle = is_idle
         self.dropped = False
+
+    @property
+    def is_idle(self) -> bool:
+        return self._is_idle
 
     def drop(self) -> None:
         self.dropped = True

@@ -7,14 +7,14 @@ import io
 import json
 import resource
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.support.crowd import HEAD, LARGE, PHOTO_HEAD, Door, Peer, hang_up, metric, peers
+from tests.support.crowd import HEAD, LARGE, PHOTO_HEAD, Door, hang_up, metric, peers
 from tests.support.device import jpeg
 from tests.support.processes import Running, launch, listening
 
@@ -29,10 +29,10 @@ FACES = 30
 
 
 @asynccontextmanager
-async def running(folder: Path, files: int | None = None, **settings: str) -> AsyncIterator[Running]:
-    """A service in a process of its own, with that many open files at most."""
-    started = await launch({"FACE_DATA": str(folder), "FACE_MODEL": "casia-webface", **settings})
-    if files is not None:
+async def running(folder: Path, settings: Mapping[str, str] | None = None, *, files: int = 0) -> AsyncIterator[Running]:
+    """A service in a process of its own, with that many open files at most where a number is given."""
+    started = await launch({"FACE_DATA": str(folder), "FACE_MODEL": "casia-webface", **(settings or {})})
+    if files:
         resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, (files // 2, files))
     try:
         yield await listening(started)
@@ -53,11 +53,16 @@ def memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def open_files(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 class TestConnections:
     async def test_a_thousand_idle_ones(self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]) -> None:
         """The limit of open files is raised; one address has its half of the connections, the older make room, and
-        the log says it once."""
-        async with running(tmp_path, FILES) as service:
+        the log says it once.
+        """
+        async with running(tmp_path, files=FILES) as service:
             idle = await peers(crowd, service.port, 1000)
             async with Door(service) as door:
                 assert await door.recognise(portraits["obama"]) == []
@@ -73,7 +78,7 @@ class TestConnections:
 
     async def test_ones_that_are_busy(self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]) -> None:
         """Bodies that trickle in make no room: more from their address are closed as they come, another's stay."""
-        async with running(tmp_path, FILES) as service:
+        async with running(tmp_path, files=FILES) as service:
             slow = await peers(crowd, service.port, 200, HEAD % LARGE + PHOTO_HEAD)
             async with Door(service) as door:
                 assert await door.recognise(portraits["obama"]) == []
@@ -93,7 +98,7 @@ class TestConnections:
             await peers(crowd, service.port, 20)
             async with Door(service) as door:
                 assert await door.recognise(portraits["obama"]) == []
-                used = len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))
+                used = open_files(service.process.pid)
                 resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (used, used))
                 await peers(crowd, service.port, 5)
                 assert await door.recognise(portraits["obama"]) == []
@@ -107,10 +112,10 @@ class TestConnections:
 class TestUploads:
     async def test_unfinished_ones(self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]) -> None:
         """Beyond the limit the answer comes at once and says when to try again; the door has its room; and what was
-        sent is out of memory as soon as its connection ends, round after round."""
-        limits = {"FACE_MAX_UPLOADS_BYTES": str(64 * MB)}
+        sent is out of memory as soon as its connection ends, round after round.
+        """
         sent = HEAD % (LARGE + 100) + PHOTO_HEAD + b"\xff\xd8\xff" + bytes(LARGE - 100)
-        async with running(tmp_path, **limits) as service, Door(service) as door:
+        async with running(tmp_path, {"FACE_MAX_UPLOADS_BYTES": str(64 * MB)}) as service, Door(service) as door:
             await door.register(portraits["obama"], "somebody")
             used: list[float] = []
             for _ in range(4):
@@ -123,15 +128,13 @@ class TestUploads:
                     assert metric(told, "face_uploads_refused_total") >= 14
                     assert [each["remark"] for each in await door.recognise(portraits["obama2"])] == ["somebody"]
                 await hang_up(unfinished)
-                async with asyncio.timeout(20):
-                    while metric(await door.metrics(), "face_upload_bytes"):
-                        await asyncio.sleep(0.1)
+                await door.until("face_upload_bytes", lambda held: held == 0)
                 used.append(memory_mb(service.process.pid))
             assert used[-1] - used[0] < 30
 
     async def test_below_v1(self, tmp_path: Path, crowd: ExitStack) -> None:
         """The answer is a problem with HTTP's status and Retry-After."""
-        async with running(tmp_path, FACE_MAX_UPLOADS_BYTES="1000") as service:
+        async with running(tmp_path, {"FACE_MAX_UPLOADS_BYTES": "1000"}) as service:
             head = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 99999\r\n\r\n"
             [first] = await peers(crowd, service.port, 1, head + bytes(2000))
             [second] = await peers(crowd, service.port, 1, head + bytes(2000))
@@ -147,15 +150,13 @@ class TestAnswersThatNobodyReads:
         self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]
     ) -> None:
         """Each ends by the deadline of FACE_SEND_S, without an end that could be taken for that of a whole answer."""
-        async with running(tmp_path, FACE_SEND_S="1", **LARGE_PICTURES) as service, Door(service) as door:
+        async with running(tmp_path, {"FACE_SEND_S": "1", **LARGE_PICTURES}) as service, Door(service) as door:
             number = await self.fill(door, portraits["obama"])
             paths = ("/get_registration_face", "/v1/export", "/v1/faces?include=picture&limit=100")
             wires = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths]
             wires.append(f"GET /v1/faces/{number}/picture HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 2000)
             unread = [each for wire in wires for each in await peers(crowd, service.port, 1, wire, reads=False)]
-            async with asyncio.timeout(30):
-                while metric(await door.metrics(), 'face_connections_closed_total{reason="unread"}') < len(wires):
-                    await asyncio.sleep(0.1)
+            await door.until('face_connections_closed_total{reason="unread"}', lambda closed: closed == len(wires))
             for each in unread[:2]:
                 assert not (await each.rest()).endswith(b"0\r\n\r\n")
             assert len(await door.faces()) == FACES
@@ -169,10 +170,12 @@ class TestAnswersThatNobodyReads:
         self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]
     ) -> None:
         """A long list, an export and an upload that are under way end with the service, none as if it were whole."""
-        async with running(tmp_path, FACE_SEND_S="2", FACE_RECEIVE_S="4", **LARGE_PICTURES) as service:
+        async with running(tmp_path, {"FACE_SEND_S": "2", "FACE_RECEIVE_S": "4", **LARGE_PICTURES}) as service:
             async with Door(service) as door:
                 await self.fill(door, portraits["obama"])
-            wires = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in ("/get_registration_face", "/v1/export")]
+            wires = [
+                f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in ("/get_registration_face", "/v1/export")
+            ]
             unread = [each for wire in wires for each in await peers(crowd, service.port, 1, wire, reads=False)]
             [upload] = await peers(crowd, service.port, 1, HEAD % LARGE + PHOTO_HEAD + bytes(1000))
             service.signal(signal.SIGTERM)
@@ -199,7 +202,7 @@ class TestSlowClients:
         self, tmp_path: Path, crowd: ExitStack, portraits: dict[str, bytes]
     ) -> None:
         """They are given up by the deadline of FACE_RECEIVE_S, and the door is served meanwhile."""
-        async with running(tmp_path, FACE_RECEIVE_S="2") as service, Door(service) as door:
+        async with running(tmp_path, {"FACE_RECEIVE_S": "2"}) as service, Door(service) as door:
             heads = await peers(crowd, service.port, 200, b"GET /healthz HTTP/1.1\r\nX-Slow: ")
             bodies = await peers(crowd, service.port, 200, HEAD % LARGE + PHOTO_HEAD)
             assert await door.recognise(portraits["obama"]) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -123,7 +123,9 @@ class Door(Device):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
         session: Any = self.http
         await session.close()
 
@@ -131,6 +133,12 @@ class Door(Device):
         """In Prometheus' text format."""
         async with self.http.get("/metrics") as response:
             return await response.text()
+
+    async def until(self, name: str, happened: Callable[[float], bool]) -> None:
+        """Wait until a sample of the metrics is as it must become."""
+        async with asyncio.timeout(60):
+            while not happened(metric(await self.metrics(), name)):  # noqa: ASYNC110 - nothing tells when
+                await asyncio.sleep(0.1)
 
 
 def metric(told: str, name: str) -> float:

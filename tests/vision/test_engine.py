@@ -253,6 +253,26 @@ async def test_what_waits_and_each_batch_can_be_watched(
 
 
 @pytest.mark.slow
+async def test_a_photo_that_was_looked_at_is_not_refused(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """Where the embedder is behind, no further photo is begun until there is room for its faces."""
+    async with running(detector, embedder, workers=2, limits=replace(LIMITS, max_queue=2)) as engine:
+        waiting: list[int] = []
+
+        async def until_taken(photo: bytes) -> Face:
+            while True:
+                try:
+                    return await only_face(engine, photo)
+                except Overloaded:  # before it was begun
+                    waiting.append(engine.crops_waiting)
+                    await asyncio.sleep(0.01)
+
+        assert all(isinstance(each, Face) for each in await asyncio.gather(*map(until_taken, hundred[:30])))
+    assert max(waiting) <= 2
+
+
+@pytest.mark.slow
 async def test_more_photos_than_may_wait_are_refused_at_once(
     detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
 ) -> None:
