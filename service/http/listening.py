@@ -48,13 +48,21 @@ async def listen(host: str, port: int, limits: ConnectionLimits) -> list[socket.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # else 0.0.0.0 couldn't be had beside it
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
+            _bind(listener, address)
             listener.settimeout(0)
     except BaseException:
         for each in opened:
             each.close()
         raise
     return opened
+
+
+def _bind(listener: socket.socket, address: Any) -> None:
+    try:
+        listener.bind(address)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise OSError(error.errno, f"error while attempting to bind on address {address!r}: {said}") from None
 
 
 class Listener(socket.socket):
