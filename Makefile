@@ -12,7 +12,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-browser check lint format bench fuzz evaluate index up down pin lock clean
+.PHONY: help setup run test test-browser check lint format bench fuzz load evaluate index up down pin lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: setup  ## measure speed against facenet-pytorch as pip installs it
 
 fuzz: setup  ## send damaged photos and requests to a running service; ARGS="--seed 2" sends others
 	@$(BIN)/python -m scripts.fuzz $(ARGS)
+
+load: setup  ## measure clients by the hundred, and a door beside crowds; ARGS="--seconds 5" shortens
+	$(BIN)/python -m scripts.bench.load $(ARGS)
 
 evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDER (docs/accuracy.md)
 	@$(BIN)/python -m scripts.bench.evaluation $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(TRAIN),--train "$(TRAIN)") \

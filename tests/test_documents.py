@@ -23,12 +23,16 @@ from service.http.active_requests import ActiveRequests
 from service.http.app import create_app
 from service.http.compreface.failures import told_as
 from service.http.compreface.table import NEEDS
+from service.http.connection_limits import ConnectionLimits
+from service.http.crowd_metrics import CrowdMetrics
 from service.http.gallery_size import GallerySize
+from service.http.keys import UPLOADS
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, record_requests
 from service.http.request_log import RequestLog
 from service.http.rest_api.openapi import codes_of
 from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
+from service.http.uploads import Uploads
 from service.log_writer import DroppedLines, LogWriter
 from service.settings import Settings
 from tests.support.code_texts import ANY, slugs_of_errors, texts
@@ -239,6 +243,7 @@ async def codes_answered(error: type[FaceServiceError]) -> set[int]:
         raise error("It failed.")
 
     app = web.Application(middlewares=[record_requests(RequestLog(Metrics(), ()), ActiveRequests()), answer_errors])
+    app[UPLOADS] = Uploads(1)
     paths = [path for path in routes.ROUTES if path not in routes.OPEN_PATHS]
     app.add_routes([web.post(path, fail) for path in paths])
     async with TestClient(TestServer(app)) as client:
@@ -256,6 +261,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gallery_size(size)
     metrics.show(DroppedLines(LogWriter()))
+    metrics.show(CrowdMetrics(ConnectionLimits(at_once=1, by_address=1, trusted=()), Uploads(1)))
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
     for family in text_string_to_metric_families((await metrics.render()).decode()):

@@ -69,6 +69,12 @@ def _preamble() -> Iterator[bytes]:
         yield b"\r\n" * 2**15
 
 
+def _compressed() -> Iterator[bytes]:
+    yield _post("/recognition_face", MULTIPART, "Content-Encoding: gzip", length=100 * 2**20)
+    while True:
+        yield bytes(2**16)
+
+
 def _small_chunks() -> Iterator[bytes]:
     yield b"POST /recognition_face HTTP/1.1\r\nHost: x\r\n" + MULTIPART.encode()
     yield b"\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(PHOTO_HEAD) + PHOTO_HEAD + b"\r\n"
@@ -86,12 +92,7 @@ CROWDS = {
     "64 lists that nobody reads": Crowd(
         sent=lambda: iter([_get("/get_registration_face") * 100]), connections=64, again=False, reads=False
     ),
-    "compressed bodies": Crowd(
-        sent=lambda: iter(
-            [_post("/recognition_face", MULTIPART, "Content-Encoding: gzip", length=10**8), *[bytes(2**16)] * 99]
-        ),
-        connections=8,
-    ),
+    "compressed bodies": Crowd(sent=_compressed, connections=8),
     "queries of 60 KB": Crowd(
         sent=lambda: iter([_get("/get_registration_face?" + "a&" * 30_000, *_SIGNATURE)]), connections=8
     ),

@@ -150,7 +150,7 @@ async def _watched(pid: int) -> AsyncIterator[list[Peak]]:
 
     async def watch() -> None:
         while True:
-            samples.append(Peak(resident_mb(pid), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())))
+            samples.append(Peak(resident_mb(pid), _open_files(pid)))
             await asyncio.sleep(WATCH_S)
 
     watching = asyncio.create_task(watch())
@@ -158,6 +158,10 @@ async def _watched(pid: int) -> AsyncIterator[list[Peak]]:
         yield samples
     finally:
         watching.cancel()
+
+
+def _open_files(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def _most(samples: Sequence[Peak]) -> Peak:

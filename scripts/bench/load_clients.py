@@ -80,7 +80,9 @@ def photo_request(operation: str, photo: bytes, number: int) -> tuple[str, bytes
     return f"POST {path} HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}", body
 
 
-async def load(url: str, operation: str, photos: list[bytes], clients: int, seconds: float, address: str) -> Counts:
+async def load(  # noqa: PLR0917 - all of them are the run's
+    url: str, operation: str, photos: list[bytes], clients: int, seconds: float, address: str
+) -> Counts:
     """What the clients met."""
     counts, numbers = Counts(), itertools.count(time.time_ns() % 10**8)
     began = time.perf_counter()

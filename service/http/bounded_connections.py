@@ -7,20 +7,25 @@ from typing import Any
 
 from aiohttp import web
 
-from service.http.connection_limits import ConnectionLimits
+from service.http.connection_limits import Connection, ConnectionLimits
 from service.http.unread_answers import ReaderWatch
 
+_AT_ONCE = 64 * 1024
+"""Bytes that are read from a connection before others have their turn."""
 
-class BoundedConnection(web.RequestHandler):
+
+class BoundedConnection(web.RequestHandler, Connection):
     """aiohttp's connection within limits."""
 
-    __slots__ = ("_limits", "_peer", "_send_s", "_watch")
+    __slots__ = ("_limits", "_peer", "_send_s", "_watch", "ended_because")
 
     def __init__(self, server: web.Server, limits: ConnectionLimits, send_s: float, **options: Any) -> None:
         """`send_s` is the time in seconds in which the client must take some of its answer; see ReaderWatch."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._limits, self._send_s, self._peer = limits, send_s, ""
         self._watch: ReaderWatch | None = None
+        self.ended_because = ""
+        """In a sentence, where the service ended the connection within an answer."""
 
     @property
     def is_idle(self) -> bool:
@@ -36,7 +41,8 @@ class BoundedConnection(web.RequestHandler):
         """A client has come."""
         super().connection_made(transport)
         if isinstance(transport, asyncio.Transport):
-            self._watch = ReaderWatch(transport, self._send_s, self._limits.gave_up)
+            transport.max_size = _AT_ONCE  # type: ignore[attr-defined]  # asyncio's own, 256 KiB else
+            self._watch = ReaderWatch(transport, self._send_s, self._give_up)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._limits.opened(self._peer, self)
 
@@ -67,3 +73,7 @@ class BoundedConnection(web.RequestHandler):
         if self.writing_paused:
             await self._drain_helper()
         return finished
+
+    def _give_up(self) -> None:
+        self.ended_because = f"The client took next to nothing of its answer for {self._send_s:g} s."
+        self._limits.gave_up()

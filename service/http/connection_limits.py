@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Protocol
 
 from service.http.client_address import parse
 from service.variables import Networks
@@ -20,13 +20,17 @@ _IPV6_PREFIX = 64
 """Bits of an IPv6 address that one client can't choose: it may have all addresses below them."""
 
 
-class Connection(Protocol):
+class Connection(ABC):
     """What is asked of an open connection."""
 
+    __slots__ = ()
+
     @property
+    @abstractmethod
     def is_idle(self) -> bool:
         """Whether no request is being read or answered on it."""
 
+    @abstractmethod
     def drop(self) -> None:
         """Close it at once."""
 

@@ -25,6 +25,8 @@ _NO_REQUEST = b"\x00"
 """What aiohttp's parser takes for no request, so that it makes room for a refusal in the order of the answers."""
 _DRAIN_S = 0.05
 """How often a body that was cut short is looked at until its reader has had what came of it."""
+_CHUNKS_FREE, _CHUNKS_COST = 64 * 1024, 2
+"""A body in chunks may take so many bytes, and so many for each of its own."""
 _LINGER_S = 2.0
 """How long a client that is still sending may take to read a refusal: closing at once would take it away again."""
 
@@ -73,7 +75,7 @@ class _Connection(BoundedConnection):
 
     __slots__ = (
         *("_body", "_left", "_chunks_ended", "_heads", "_path", "_refusal"),
-        *("_broken", "_ended", "_client_ended", "_refusals", "_origin"),
+        *("_chunked", "_broken", "_ended", "_client_ended", "_refusals", "_origin"),
     )
 
     def __init__(
@@ -87,6 +89,7 @@ class _Connection(BoundedConnection):
         self._body: StreamReader | None = None  # of the request that was handed over last, None where it isn't known
         self._left: int | None = 0  # bytes of that body
         self._chunks_ended = False
+        self._chunked = 0  # bytes of that body's chunks, with all that is around them
         self._ended = False  # nothing more is read from the client
         self._broken = False  # aiohttp's parser has met an error and can't go on
         self._client_ended = asyncio.Event()
@@ -103,8 +106,9 @@ class _Connection(BoundedConnection):
                 if head is not None:
                     self._begin(head)
             elif self._left is None:
-                self._chunks_ended = data.endswith(b"\r\n\r\n")
+                self._chunks_ended, self._chunked = data.endswith(b"\r\n\r\n"), self._chunked + len(data)
                 data = self._parse(data)
+                self._refuse_tiny_chunks()
             else:
                 piece, data = data[: self._left], data[self._left :]
                 self._left -= len(piece)
@@ -173,7 +177,7 @@ class _Connection(BoundedConnection):
         self._parse(head.content or _NO_REQUEST)
         if self._broken:
             return
-        self._body, self._left, self._chunks_ended = None, None, False
+        self._body, self._left, self._chunks_ended, self._chunked = None, None, False, 0
         if self._request_count == before or self._upgraded:  # too many requests wait, or another protocol follows
             return
         message: Any
@@ -194,6 +198,15 @@ class _Connection(BoundedConnection):
                 self._messages.pop()  # else it would be answered twice, and only after the reader gave up waiting
                 self._body.set_exception(web.RequestPayloadError("It is malformed."))
         return b""
+
+    def _refuse_tiny_chunks(self) -> None:
+        """Each chunk costs as much as some hundred bytes; no client means to send most of a body as what is around."""
+        body = self._body
+        if body is None or body.is_eof() or body.exception() is not None:
+            return
+        if self._chunked > _CHUNKS_FREE + _CHUNKS_COST * body.total_bytes:
+            self._broken = self._ended = True
+            body.set_exception(web.RequestPayloadError("Its chunks are too small."))
 
     def _drop_rest(self) -> None:
         """Behind a body stands more than its length says: it is the body's and no request, but nothing can follow."""

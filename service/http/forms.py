@@ -123,6 +123,8 @@ def too_large(max_image_bytes: int) -> ImageTooLarge:
 
 async def defer_continue(request: web.Request) -> None:
     """A route's answer to `Expect: 100-continue`: nothing yet, `read_form` asks for the body once it is wanted."""
+    if request.headers.get("Expect", "").strip().lower() != "100-continue":
+        raise web.HTTPExpectationFailed
 
 
 def content_of(request: web.Request) -> StreamReader:
@@ -133,9 +135,7 @@ def content_of(request: web.Request) -> StreamReader:
 
 async def send_continue(request: web.Request) -> None:
     """Ask for the body, where the client waits to be asked and hasn't been."""
-    if SIGNED_BODY in request:
-        return
-    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+    if SIGNED_BODY not in request and request.version >= HttpVersion11 and "Expect" in request.headers:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 

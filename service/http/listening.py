@@ -20,8 +20,8 @@ BACKLOG = 512
 RESERVED_FILES = 128
 """For all that isn't a connection: the gallery, the files of devices and keys, libraries; and what comes in between."""
 
-_REFUSED_AT_ONCE = 64
-"""Connections that are closed before anything else is done."""
+_AT_ONCE = 32
+"""Connections that are accepted, or closed, before anything else is done."""
 
 
 def allow_open_files(wanted: int) -> int:
@@ -48,13 +48,21 @@ async def listen(host: str, port: int, limits: ConnectionLimits) -> list[socket.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # else 0.0.0.0 couldn't be had beside it
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
+            _bind(listener, address)
             listener.settimeout(0)
     except BaseException:
         for each in opened:
             each.close()
         raise
     return opened
+
+
+def _bind(listener: socket.socket, address: Any) -> None:
+    try:
+        listener.bind(address)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise OSError(error.errno, f"error while attempting to bind on address {address!r}: {said}") from None
 
 
 class Listener(socket.socket):
@@ -64,14 +72,19 @@ class Listener(socket.socket):
         super().__init__(*arguments)
         self._limits = limits
         self._spare = _spare_file()
+        self._in_a_row = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection that may stay, and its address. Raises BlockingIOError where none waits."""
-        for _ in range(_REFUSED_AT_ONCE):
+        """The next connection that may stay, and its address. Raises BlockingIOError where none waits, or for others to
+        have their turn: the event loop comes again.
+        """
+        while self._in_a_row < _AT_ONCE:
+            self._in_a_row += 1
             try:
                 descriptor, address = self._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
             except OSError as error:
                 if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                    self._in_a_row = 0
                     raise
                 self._turn_away()
                 continue
@@ -79,7 +92,8 @@ class Listener(socket.socket):
             if self._limits.admit(peer):
                 return Accepted(self.family, self.type, self.proto, descriptor, peer=peer, limits=self._limits), address
             os.close(descriptor)
-        raise BlockingIOError  # others have their turn; the event loop comes again
+        self._in_a_row = 0
+        raise BlockingIOError
 
     def close(self) -> None:
         """Listen no more."""

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from service.errors import FaceServiceError
 from service.http import routes
 from service.http.active_requests import ActiveRequests
+from service.http.bounded_connections import BoundedConnection
 from service.http.compreface.failures import failure as compreface_failure
 from service.http.device_api import failure
 from service.http.keys import ANSWER_BEGUN, FORM, OUTCOME, REQUEST_ID, SIGNED_BODY, TIMINGS, UPLOAD, UPLOADS
@@ -63,7 +64,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 def _answer(error: Exception, request: web.Request) -> web.Response:
     gone = request.transport is None or request.transport.is_closing()
     if gone and isinstance(error, ConnectionError):  # nobody is left to answer
-        return _break_off(request, cut_off())
+        ended_because = request.protocol.ended_because if isinstance(request.protocol, BoundedConnection) else ""
+        return _break_off(request, cut_off(ended_because))
     label = {"request_id": request[REQUEST_ID]}
     if not isinstance(error, FaceServiceError | web.HTTPException):
         log.error("Unforeseen error.", exc_info=error, extra=label)

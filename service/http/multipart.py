@@ -7,6 +7,7 @@ refuse such forms.
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from aiohttp import StreamReader
@@ -19,7 +20,7 @@ MAX_PREAMBLE = 64 * 1024
 MAX_PART_HEAD = 16 * 1024
 MAX_BOUNDARY = 200
 """The format allows 70."""
-_RECEIVED = 256 * 1024
+_RECEIVED = 128 * 1024
 """Bytes that are taken at once: a body that is already there, as a signed one is, would be copied with each part."""
 
 _PADDING = rb"[ \t]{0,64}"
@@ -71,7 +72,8 @@ class FormReader:
         return b""
 
     async def _receive(self) -> bool:
-        """Hold more of the body; whether there was more."""
+        """Hold more of the body; whether there was more. Others have their turn, also where all of it is there."""
+        await asyncio.sleep(0)
         received = await self._content.read(_RECEIVED)
         self._held += received
         return bool(received)
@@ -79,8 +81,8 @@ class FormReader:
     async def _find_first(self) -> None:
         """Go behind the first boundary, whose line shows how this form ends its lines."""
         first = re.compile(rb"(?:\A|\n)--" + re.escape(self._boundary) + rb"(--|" + _PADDING + rb"(\r?\n))")
-        searched = 0
-        while (found := first.search(self._held, searched)) is None:
+        searched, end = 0, MAX_PREAMBLE + len(self._boundary) + 100
+        while (found := first.search(self._held, searched, end)) is None:
             searched = max(0, len(self._held) - len(self._boundary) - 100)
             if len(self._held) > MAX_PREAMBLE:
                 raise InvalidRequest(

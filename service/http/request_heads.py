@@ -14,8 +14,10 @@ from urllib.parse import quote
 from service.http.routes import is_rest_path
 from service.http.targets import plain_path
 
-MAX_REQUEST_LINE = 64 * 1024
-"""Bytes; a remark of the greatest length takes 12 KiB in the query."""
+MAX_REQUEST_LINE = 32 * 1024
+"""Bytes; a remark of the greatest length takes 12 KiB in the query, and metadata as much."""
+MAX_PARAMETERS = 64
+"""Of a query; no request has as many, and reading thousands takes long."""
 MAX_HEADER = 8190
 """Bytes of one header, name and value."""
 _MAX_HEAD = MAX_REQUEST_LINE + 128 * 1024
@@ -28,6 +30,7 @@ TOO_LONG = (
 _TLS = "This port speaks HTTP and not TLS; use http://, or the port of the proxy that has the certificate."
 _NO_VERSION = "The request line names no version of HTTP; write `METHOD /path HTTP/1.1`, with spaces as %20."
 _NO_TUNNEL = "This is no proxy; use one of the paths in the API's document."
+_TOO_MANY = f"The query has over {MAX_PARAMETERS} parameters; send those that are needed."
 _CUT_SHORT = "The request ended within its headers; end them with an empty line."
 
 _END = re.compile(rb"\n\r?\n")
@@ -95,6 +98,8 @@ class HeadReader:
         line_end = self._held.find(b"\n", 0, MAX_REQUEST_LINE + 1)
         if line_end == -1:
             return TOO_LONG if len(self._held) > MAX_REQUEST_LINE else ""
+        if self._held.count(b"&", 0, line_end) >= MAX_PARAMETERS:
+            return _TOO_MANY
         method, _, version = _request_line(bytes(self._held[:line_end]))
         if not _VERSION.fullmatch(version):
             return UNREADABLE if version.startswith(b"HTTP/") else _NO_VERSION

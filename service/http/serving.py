@@ -7,6 +7,7 @@ answered nor given up for a minute.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Coroutine
@@ -47,6 +48,8 @@ async def serve(app: web.Application, host: str, port: int) -> None:
 
 async def _start(runner: web.AppRunner, host: str, port: int) -> None:
     await runner.setup()
+    gc.collect()
+    gc.freeze()  # what is there now stays: looking through it for garbage again and again stops all requests for 0.1 s
     certificate = runner.app[CERTIFICATE]
     for each in await listen(host, port, runner.app[CONNECTION_LIMITS]):
         context = None if certificate is None else certificate.context

