@@ -54,6 +54,8 @@ class DurableShard:
         self._folder = folder
         self._reserve = disk_reserve_bytes
         self._place: Place | None = None
+        self.dimension = 0
+        """Numbers of each embedding, once it is loaded."""
         self._edge: qdrant.EdgeShard | None = None
         self._ledger: Ledger | None = None
         self._unsettled: set[int] = set()
@@ -82,6 +84,7 @@ class DurableShard:
         Raises GalleryInUse where another program has it, GalleryDamaged where it can't be loaded.
         """
         path = self._folder / "shard"
+        self.dimension = dimension
         self._place = Place(self._folder)
         if not path.exists():
             _create(path, dimension)
@@ -99,8 +102,8 @@ class DurableShard:
             # Edge's panics are no Exceptions. This one comes before anything was answered, so it can be told.
             raise GalleryDamaged(f"Qdrant Edge can't load {path}: {panic!s:.200}") from panic
 
-    def keep_ledger(self, ledger: Ledger) -> None:
-        """From now on, every write is announced there and settled by `sync`."""
+    def keep_ledger(self, ledger: Ledger | None) -> None:
+        """From now on, every write is announced there and settled by `sync`; None: nowhere."""
         self._ledger = ledger
 
     def update(self, operation: qdrant.UpdateOperation, *, touched: Sequence[int] = (), adds: bool = False) -> None:

@@ -14,10 +14,11 @@ from service.errors import GalleryDamaged
 from service.files import rename_durably
 from service.stores.edge import seal
 from service.stores.edge.durable_shard import DurableShard
+from service.stores.edge.findings import Findings
 from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.registry import NAME as GALLERIES
 from service.stores.edge.registry import read_text
-from service.stores.edge.verification import Findings, all_digests, verify_all, verify_ids
+from service.stores.edge.verification import all_digests, verify_all, verify_ids
 
 
 class Opening(enum.Enum):
