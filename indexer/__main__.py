@@ -24,6 +24,10 @@ COMMANDS = {
         "indexer.commands.optimize",
         "Build the index of an embedded gallery, which makes recognition in it fast.",
     ),
+    "check": (
+        "indexer.commands.check",
+        "Look at every face of a gallery in a folder, and say what is damaged.",
+    ),
     "stats": (
         "indexer.commands.stats",
         "Say how many faces and remarks a gallery holds, on how much disk, of which model.",

@@ -110,6 +110,10 @@ class RedisReplayMemory:
         local kept_s, max_nonces, per_minute, minute_s = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
         local time = redis.call('TIME')
         local now = time[1] + time[2] / 1000000
+        -- Where Redis' clock was set back, what was used later than now was used just now.
+        for _, later in ipairs(redis.call('ZRANGEBYSCORE', used, string.format('(%.6f', now), '+inf')) do
+            redis.call('ZADD', used, now, later)
+        end
         if per_minute > 0 then
             local score = redis.call('ZRANGE', used, -per_minute, -per_minute, 'WITHSCORES')[2]
             if score and score + minute_s > now then return {'rate', tostring(score + minute_s - now)} end

@@ -276,3 +276,17 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(InvalidSettings, match=r"pip install .face-service\[redis\]"):
         make_replay_memory("redis://localhost", per_minute=0)
+
+
+@pytest.mark.process
+async def test_a_redis_whose_clock_was_set_back(redis: tuple[str, int]) -> None:
+    """Nobody waits until the former time comes again, and no nonce passes twice."""
+    async with opened(RedisReplayMemory(redis[0], per_minute=2)) as memory:
+        ahead = time.time() + 3600
+        await memory._redis.zadd("face:nonces:door-7", {"one": ahead, "two": ahead + 1})
+        with pytest.raises(RateExceeded, match=r"again in (59|60) s"):
+            await memory.record(device_id="door-7", nonce="three")
+    async with opened(RedisReplayMemory(redis[0], per_minute=0)) as memory:
+        await memory._redis.zadd("face:nonces:door-7", {"one": ahead})
+        assert not await memory.record(device_id="door-7", nonce="one")
+        assert await memory.record(device_id="door-7", nonce="two")

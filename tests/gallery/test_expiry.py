@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from service.errors import StoreUnavailable
-from service.gallery.expiry import remove_expired_faces
+from service.gallery.expiry import TrustedClock, remove_expired_faces
 from service.stores.store import Store
+from tests.support.clock import Clock
 from tests.support.stored_faces import START, face, fill
 
 DAY = timedelta(days=1)
@@ -82,3 +83,54 @@ async def test_a_store_that_is_away_is_asked_again(
         await until(0, store)
     assert [record.levelname for record in caplog.records][:2] == ["WARNING", "ERROR"]
     assert "The store is away." in caplog.messages[0]
+
+
+class TestTrustedClock:
+    """A wrong clock removes nobody for good."""
+
+    def turned(self) -> tuple[TrustedClock, list[datetime], Clock]:
+        times, steady = [START], Clock()
+        return TrustedClock(lambda: times[-1], steady), times, steady
+
+    def test_it_goes_as_the_clock_goes(self) -> None:
+        trusted, times, steady = self.turned()
+        for _ in range(3):
+            times.append(times[-1] + timedelta(seconds=61))
+            steady.now += 60
+            assert trusted.now() == times[-1]
+
+    def test_a_jump_ahead_counts_after_an_hour(self) -> None:
+        """Until then the time goes on from where it was."""
+        trusted, times, steady = self.turned()
+        times.append(START + 400 * DAY)
+        assert trusted.now() == START
+        steady.now += 3000
+        times.append(times[-1] + timedelta(seconds=3000))
+        assert trusted.now() == START + timedelta(seconds=3000)
+        steady.now += 600
+        times.append(times[-1] + timedelta(seconds=600))
+        assert trusted.now() == times[-1]
+
+    def test_a_jump_ahead_that_is_taken_back_never_counts(self) -> None:
+        trusted, times, steady = self.turned()
+        for _ in range(100):
+            times.append(START + 400 * DAY)
+            assert trusted.now() <= START + timedelta(seconds=steady.now)
+            steady.now += 60
+            times.append(START + timedelta(seconds=steady.now - 1000))
+            assert trusted.now() == times[-1]
+
+    def test_a_jump_back_counts_at_once(self) -> None:
+        trusted, times, _ = self.turned()
+        times.append(START - DAY)
+        assert trusted.now() == times[-1]
+
+
+async def test_a_clock_that_jumps_ahead_removes_nobody_at_once(store: Store) -> None:
+    await fill(store, [face(1, expires_at=START + DAY)])
+    times = [START]
+    async with removing(store, lambda: times[-1]):
+        await asyncio.sleep(0.05)
+        times.append(START + 2 * DAY)
+        await asyncio.sleep(0.2)
+        assert await store.count() == 1

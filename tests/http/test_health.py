@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from service.http import health
 from service.http.keys import HEALTH
 from service.settings import Settings
 from service.vision.engine import Engine
+from tests.conftest import Start
 from tests.support.device import Client, Device, form
 from tests.support.processes import gallery_process, kill_gallery_process
 
@@ -92,7 +96,8 @@ async def test_models_that_fail_are_not_ready(service: Client, monkeypatch: pyte
 @pytest.mark.slow
 async def test_a_success_counts_for_a_while(service: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it is asked, the models work for it once in LATELY_S."""
-    monkeypatch.setattr(service.app[HEALTH], "_succeeded_at", float("-inf"))
+    for moment in ("_succeeded_at", "_failed_at"):
+        monkeypatch.setattr(service.app[HEALTH], moment, float("-inf"))
     probes = 0
     probe = health.Health.probe
 
@@ -105,3 +110,42 @@ async def test_a_success_counts_for_a_while(service: Client, monkeypatch: pytest
     answers = await asyncio.gather(*(status(service, "/readyz") for _ in range(20)))
     assert {code for code, _ in answers} == {200}
     assert probes == 1
+
+
+@pytest.mark.slow
+async def test_many_who_ask_wait_for_one_probe(
+    service: Client, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the gallery hangs, each of them is told within the limit of one probe."""
+    for moment in ("_succeeded_at", "_failed_at"):
+        monkeypatch.setattr(service.app[HEALTH], moment, float("-inf"))
+    process = gallery_process(service_settings.data)
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        answers = await asyncio.gather(*(status(service, "/readyz") for _ in range(20)))
+        assert time.monotonic() - begin < health.TIMEOUT_S + 1
+        assert {code for code, _ in answers} == {503}
+    finally:
+        os.kill(process, signal.SIGCONT)
+    async with asyncio.timeout(20):
+        while (await status(service, "/readyz"))[0] != 200:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.slow
+async def test_models_that_fail_as_they_are_warmed_are_noticed_at_once(
+    start: Start, service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readiness and the log say so; without a request, and without waiting for the stop."""
+
+    async def fail(_: Engine) -> None:
+        raise RuntimeError("the inside")
+
+    monkeypatch.setattr(Engine, "warm", fail)
+    client = await start(replace(service_settings, data=tmp_path))
+    code, answer = await status(client, "/readyz")
+    assert code == 503
+    assert "warmed" in answer["detail"]
+    assert "the inside" not in answer["detail"]

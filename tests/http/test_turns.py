@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from service.vision.fair_queue import Turns
+from service.vision.fair_queue import Turn, Turns
 from tests.conftest import Start
 from tests.support.device import form
 from tests.support.keys import CONSOLE, bearing, keys_file
@@ -23,7 +23,7 @@ def callers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     turn = Turns.turn
 
-    def noted(turns: Turns, caller: str) -> AbstractAsyncContextManager[None]:
+    def noted(turns: Turns, caller: str) -> AbstractAsyncContextManager[Turn]:
         if caller:  # the service's own probe has none
             seen.append(caller)
         return turn(turns, caller)

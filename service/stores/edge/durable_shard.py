@@ -12,8 +12,10 @@ import qdrant_edge as qdrant
 
 from service.errors import GalleryDamaged, GalleryInUse, StoreUnavailable
 from service.files import fsync_files, rename_durably
+from service.stores.edge.compaction import copy_shard, finish_switch, switch_shards
 from service.stores.edge.folder import Place
 from service.stores.edge.ledger import Ledger
+from service.stores.edge.reserve import Reserve
 from service.stores.edge.verification import digests_now
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
@@ -53,7 +55,10 @@ class DurableShard:
         """`folder` gets `shard/`, and adding stops where its disk has less left than the reserve."""
         self._folder = folder
         self._reserve = disk_reserve_bytes
+        self._room = Reserve(folder)
         self._place: Place | None = None
+        self.dimension = 0
+        """Numbers of each embedding, once it is loaded."""
         self._edge: qdrant.EdgeShard | None = None
         self._ledger: Ledger | None = None
         self._unsettled: set[int] = set()
@@ -82,7 +87,9 @@ class DurableShard:
         Raises GalleryInUse where another program has it, GalleryDamaged where it can't be loaded.
         """
         path = self._folder / "shard"
+        self.dimension = dimension
         self._place = Place(self._folder)
+        finish_switch(self._folder)
         if not path.exists():
             _create(path, dimension)
         try:
@@ -99,8 +106,8 @@ class DurableShard:
             # Edge's panics are no Exceptions. This one comes before anything was answered, so it can be told.
             raise GalleryDamaged(f"Qdrant Edge can't load {path}: {panic!s:.200}") from panic
 
-    def keep_ledger(self, ledger: Ledger) -> None:
-        """From now on, every write is announced there and settled by `sync`."""
+    def keep_ledger(self, ledger: Ledger | None) -> None:
+        """From now on, every write is announced there and settled by `sync`; None: nowhere."""
         self._ledger = ledger
 
     def update(self, operation: qdrant.UpdateOperation, *, touched: Sequence[int] = (), adds: bool = False) -> None:
@@ -110,6 +117,7 @@ class DurableShard:
         """
         if self._place is not None:
             self._place.require()
+        self._room.give_up_if_low()
         if self._ledger is not None and touched:
             self._ledger.announce(touched, durably=not adds)
             self._unsettled.update(touched)
@@ -128,12 +136,14 @@ class DurableShard:
         """Raise StoreUnavailable where the disk is too full to add anything."""
         if self._place is not None:
             self._place.require()
-        free = shutil.disk_usage(self._folder).free
-        if free < self._reserve:
+        free = shutil.disk_usage(self._folder).free + self._room.held_bytes()
+        if free < self._reserve or self._room.is_low():
             raise StoreUnavailable(
                 f"The gallery's disk is full ({free >> 20} MB left, {self._reserve >> 20} MB are kept in reserve), so "
-                "nothing was registered; free some space and repeat the request."
+                "nothing was registered; free some space and repeat the request. Removed faces give theirs back with "
+                "`python -m indexer optimize`."
             )
+        self._room.keep()
 
     def sync(self) -> None:
         """Bring every write so far to the disk.
@@ -152,13 +162,32 @@ class DurableShard:
 
     def flush(self) -> None:
         """Bring the segments up to date on disk, so that the log of writes shrinks and the next start is quick."""
+        self._room.give_up_if_low()
         self.edge.flush()
         self._unflushed = 0
 
     def optimize(self) -> None:
-        """Build the index over what isn't indexed yet."""
-        self.edge.optimize()
+        """Build the index over what isn't indexed yet, and give the space of removed faces back.
+
+        Raises StoreUnavailable where the disk has no room even for that.
+        """
+        self.sync()
+        self._room.give_up_if_low()
+        try:
+            self.edge.optimize()
+        except Exception as error:
+            if "Not enough space" not in str(error):
+                raise
+            log.warning("Qdrant Edge can't optimize (%s); the faces are copied instead", error)
+            self._compact()
         self.flush()
+
+    def _compact(self) -> None:
+        copy_shard(self.edge, self._folder, lambda path: _new(path, self.dimension))
+        self.edge.close()
+        self._edge = None
+        switch_shards(self._folder)
+        self.load(self.dimension)
 
     def abandon(self) -> None:
         """Let go of one that is damaged."""
@@ -185,9 +214,13 @@ def _create(path: Path, dimension: int) -> None:
     """Make an empty shard under another name first, so that one that bears its name is complete."""
     draft = path.with_name("shard.new")
     shutil.rmtree(draft, ignore_errors=True)
-    shard = qdrant.EdgeShard.create(str(draft), _config(dimension))
+    _new(draft, dimension).close()
+    rename_durably(draft, path)
+
+
+def _new(path: Path, dimension: int) -> qdrant.EdgeShard:
+    shard = qdrant.EdgeShard.create(str(path), _config(dimension))
     for name, schema in INDEXES.items():
         shard.update(qdrant.UpdateOperation.create_field_index(name, schema))
     shard.flush()
-    shard.close()
-    rename_durably(draft, path)
+    return shard

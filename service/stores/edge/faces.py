@@ -11,6 +11,7 @@ import qdrant_edge as qdrant
 
 from service.stores.edge import filters
 from service.stores.edge.durable_shard import DurableShard
+from service.stores.edge.inspection import wrong_with
 from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of
 from service.stores.payload import (
@@ -113,6 +114,14 @@ class Faces:
         records: list[Any] = self._shard.edge.scroll(request)[0]
         return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
 
+    def inspect(self, *, after: int, limit: int) -> tuple[dict[int, str], int | None]:
+        """See inspection.InspectPage."""
+        request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
+        records: list[Any] = self._shard.edge.scroll(request)[0]
+        found = {each.id: wrong_with(each.id, each.vector, each.payload, self._shard.dimension) for each in records}
+        wrong = {face_id: words for face_id, words in found.items() if words is not None}
+        return wrong, records[-1].id if records else None
+
     def page_keys(self, *, after: int, limit: int) -> list[Key]:
         """The keys of the next `limit` faces past a face_id, by face_id."""
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=[REGISTERED_AT], with_vector=False)
@@ -140,7 +149,10 @@ class Faces:
 
     def remove_all(self, which: qdrant.Filter) -> int:
         """Forget all faces that a filter lets through; how many there were."""
-        found = self._shard.matching(which)
+        return self.remove_some(self._shard.matching(which))
+
+    def remove_some(self, found: Sequence[int]) -> int:
+        """Forget the faces of some numbers; how many these are."""
         for begin in range(0, len(found), REMOVED_AT_ONCE):
             some = found[begin : begin + REMOVED_AT_ONCE]
             self._shard.update(qdrant.UpdateOperation.delete_points([*some]), touched=some)

@@ -13,11 +13,13 @@ from pathlib import Path
 from service.errors import GalleryDamaged
 from service.files import rename_durably
 from service.stores.edge import seal
+from service.stores.edge.compaction import finish_switch
 from service.stores.edge.durable_shard import DurableShard
+from service.stores.edge.findings import Findings
 from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.registry import NAME as GALLERIES
 from service.stores.edge.registry import read_text
-from service.stores.edge.verification import Findings, all_digests, verify_all, verify_ids
+from service.stores.edge.verification import all_digests, verify_all, verify_ids
 
 
 class Opening(enum.Enum):
@@ -38,6 +40,7 @@ def load(folder: Path, shard: DurableShard, dimension: int, opening: Opening) ->
     """
     if not (folder / NAME).exists():
         raise GalleryDamaged(f"{NAME} is missing")
+    finish_switch(folder)
     if (ledger := _shard_gone(folder, shard)) is not None:
         shard.load(dimension)
         return ledger, Findings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from service.stores.contracts import require
 from service.stores.edge import filters, integrity, upgrade
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
 from service.stores.edge.faces import Faces
+from service.stores.edge.findings import Findings
 from service.stores.edge.folder import (
     FIELDS,
     LEDGER,
@@ -26,8 +28,7 @@ from service.stores.edge.integrity import Opening
 from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.people import People
 from service.stores.edge.registry import listed, read_galleries, write_galleries
-from service.stores.edge.seal import note_links, write_seal
-from service.stores.edge.verification import Findings
+from service.stores.edge.seal import LINKS, break_seal, note_links, write_seal
 from service.values import DEFAULT_GALLERY, GalleryEntry, ModelContract
 
 
@@ -156,6 +157,19 @@ class Shard:
     def flush(self) -> None:
         """Bring the segments up to date on disk, so that the log of writes shrinks and the next start is quick."""
         self._shard.flush()
+
+    def accept(self, damaged: Sequence[int]) -> int:
+        """Forget faces, and take the rest for what was registered; how many those are."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._shard.keep_ledger(None)
+        self.faces.remove_some(damaged)
+        upgrade.remake_indexes(self._shard)
+        self._use(integrity.build_ledger(self._folder, self._shard))
+        (self._folder / LINKS).unlink(missing_ok=True)
+        break_seal(self._folder)
+        self.findings = Findings()
+        return self.faces.count()
 
     def close(self, *, seal: bool = True) -> None:
         """Flush, seal the gallery unless it is damaged, and give the folder up."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from service.errors import StoreUnavailable
 from service.stores import listing
-from service.stores.edge import people_requests, requests
+from service.stores.edge import inspection, people_requests, requests
+from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.listing import Key
 from service.stores.people import PeopleReader, PersonKey, Sighting, name_of, page
@@ -29,6 +30,9 @@ MANY_FACES_LIMIT_S = 900.0
 BIND_LIMIT_S = 4 * 3600.0
 """Bringing a gallery of an older version up to date takes a while for each face that it has."""
 
+INSPECTED_AT_ONCE = 200
+"""Faces whose pictures are decoded between two answers."""
+
 OPTIMIZE_LIMIT_S = 24 * 3600.0
 """Building the index took 105 s for 100,000 faces on two cores, and grows a little faster than their number."""
 
@@ -37,10 +41,18 @@ class EdgeStore:
     """See service.stores.store.Store; the answers come from `service.stores.edge.process`."""
 
     def __init__(
-        self, folder: Path, *, request_limit_s: float = REQUEST_LIMIT_S, hang_limit_s: float = HANG_LIMIT_S
+        self,
+        folder: Path,
+        *,
+        request_limit_s: float = REQUEST_LIMIT_S,
+        hang_limit_s: float = HANG_LIMIT_S,
+        opening: str = "first",
     ) -> None:
-        """A process that answers nothing for `hang_limit_s` is replaced."""
-        self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s)
+        """A process that answers nothing for `hang_limit_s` is replaced.
+
+        With "inspecting" as `opening`, a damaged gallery is opened as far as Edge can load it.
+        """
+        self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s, opening=opening)
         self._face_id_bits: int | None = None
 
     async def open(self) -> ModelContract | None:
@@ -180,6 +192,22 @@ class EdgeStore:
     async def probe_write(self) -> None:
         """See Store.probe_write; the folder must still be in its place, and something be written there."""
         await self._link.call(requests.ProbeWrite())
+
+    async def findings(self) -> Findings:
+        """What was found out as the gallery was opened for inspecting."""
+        return await self._link.call(inspection.ReadFindings(), MANY_FACES_LIMIT_S)
+
+    async def inspect(self) -> AsyncIterator[dict[int, str]]:
+        """Look at every face, INSPECTED_AT_ONCE each time: in words, what is wrong with those that are damaged."""
+        after: int | None = 0
+        while after is not None:
+            request = inspection.InspectPage(after=after, limit=INSPECTED_AT_ONCE)
+            wrong, after = await self._link.call(request, MANY_FACES_LIMIT_S)
+            yield wrong
+
+    async def accept(self, damaged: Sequence[int]) -> int:
+        """Forget damaged faces, and take the rest as whole; how many those are."""
+        return await self._link.call(inspection.AcceptRest(damaged), BIND_LIMIT_S)
 
     async def optimize(self) -> None:
         """See Store.optimize; no other call is answered meanwhile."""

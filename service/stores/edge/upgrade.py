@@ -52,6 +52,14 @@ def complete(shard: DurableShard, records: list[Any]) -> int:
     return sum(map(len, lacking.values()))
 
 
+def remake_indexes(shard: DurableShard) -> None:
+    """Make all of them from the faces, whatever the former ones say."""
+    for name in INDEXES:
+        if name in shard.edge.info().payload_schema:
+            shard.update(qdrant.UpdateOperation.delete_field_index(name))
+    make_indexes(shard)
+
+
 def make_indexes(shard: DurableShard) -> None:
     """Make those that are missing; the former ones stay as they are."""
     for name, schema in INDEXES.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
+from service.stores.edge.findings import Findings
 from service.stores.edge.ledger import Ledger, digest_of
 from service.stores.listing import key_of
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT, to_face, to_time
@@ -16,44 +17,6 @@ from service.stores.people import NAME, NAME_ORDER, PERSON
 
 FACES_AT_ONCE = 1000
 _COUNTED = (GALLERY, *KEYWORDS, NAME, NAME_ORDER, PERSON)
-
-
-@dataclass(slots=True)
-class Findings:
-    """What is wrong with a gallery; nothing, where all is empty."""
-
-    faces: int = 0
-    """How many there are that can be read."""
-    expected: int = 0
-    """How many there should be."""
-    files: list[str] = field(default_factory=list)
-    """In words, the files that are missing or changed."""
-    damaged: dict[int, str] = field(default_factory=dict)
-    """By face_id, in words, what is wrong with a face that is there."""
-    missing: list[int] = field(default_factory=list)
-    """The faces that were registered and are gone."""
-    indexes: list[str] = field(default_factory=list)
-    """In words, the indexes that don't find what is there."""
-
-    def __bool__(self) -> bool:
-        return bool(self.files or self.damaged or self.missing or self.indexes)
-
-    def add(self, other: Findings) -> None:
-        """What was found about the faces, beside what was found about files."""
-        self.faces, self.expected = other.faces, other.expected
-        self.files += other.files
-        self.damaged |= other.damaged
-        self.missing += other.missing
-        self.indexes += other.indexes
-
-    def in_words(self) -> str:
-        """For the end of a sentence."""
-        parts = list(self.files[:3])
-        if self.missing:
-            parts.append(f"{len(self.missing):,} of {self.expected:,} faces are missing ({_some(self.missing)})")
-        if self.damaged:
-            parts.append(f"{len(self.damaged):,} faces are not as they were registered ({_some(self.damaged)})")
-        return "; ".join([*parts, *self.indexes[:3]])
 
 
 @dataclass(slots=True)
@@ -107,7 +70,8 @@ def verify_all(edge: qdrant.EdgeShard, ledger: Ledger) -> Findings:
             findings.damaged[face_id] = "was removed, or never registered"
     findings.faces = len(seen)
     findings.missing = sorted(known.keys() - seen - announced)
-    findings.indexes = _wrong_indexes(edge, tally, seen)
+    if len(tally.keys) == len(seen):  # else the indexes know what can't be read here
+        findings.indexes = _wrong_indexes(edge, tally, seen)
     if not findings:
         _settle(edge, ledger, announced | new)
     return findings
@@ -186,8 +150,3 @@ def _search_finds(edge: qdrant.EdgeShard, seen: set[int]) -> bool:
     )
     hits: list[Any] = edge.query(request)
     return {hit.id for hit in hits} == seen
-
-
-def _some(face_ids: Any) -> str:
-    some = [str(each) for each in list(face_ids)[:5]]
-    return ", ".join(some) + (", …" if len(face_ids) > len(some) else "")

@@ -1,0 +1,78 @@
+"""`python -m indexer check`: whether each face of a gallery in a folder is as it was registered, and what isn't."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from indexer.progress import Progress
+from service.errors import InvalidSettings
+from service.settings import Settings
+from service.stores.edge.findings import Findings
+from service.stores.edge.store import INSPECTED_AT_ONCE, EdgeStore
+
+SHOWN = 50
+"""Lines about files or faces of one kind; the rest is counted."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Whether what is damaged is to be given up."""
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="forget the damaged faces and take the rest as whole, so that the service starts; copy the folder first",
+    )
+
+
+async def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print what is wrong; 0 where nothing is, or where the rest was accepted, else 1.
+
+    Works on a gallery that the service refuses to open, unless Qdrant Edge can't load it at all. Raises GalleryInUse
+    while a service has the gallery open, GalleryDamaged, StoreUnavailable.
+    """
+    if settings.qdrant_url is not None:
+        raise InvalidSettings("Only galleries in a folder are checked, and FACE_QDRANT_URL is set; unset it.")
+    store = EdgeStore(settings.data / "gallery", opening="inspecting")
+    try:
+        if await store.open() is None:
+            print(f"There is no gallery in {settings.data} yet.")
+            return 0
+        findings = await _inspect(store)
+        _tell(findings)
+        if findings and arguments.accept:
+            left = await store.accept(sorted(findings.damaged))
+            print(f"The damaged faces are forgotten; the gallery has {left:,} faces, and the service opens it.")
+            return 0
+        return int(bool(findings))
+    finally:
+        await store.close()
+
+
+async def _inspect(store: EdgeStore) -> Findings:
+    findings = await store.findings()
+    with Progress(findings.faces, "faces") as progress:
+        async for wrong in store.inspect():
+            progress.advance(min(INSPECTED_AT_ONCE, findings.faces))
+            findings.damaged = {**wrong, **findings.damaged}
+    return findings
+
+
+def _tell(findings: Findings) -> None:
+    print(f"faces    {findings.faces:,}")
+    _list("file", findings.files)
+    _list("index", findings.indexes)
+    _list("missing", (f"face {each} was registered and is gone" for each in findings.missing))
+    _list("damaged", (f"face {face_id} {what}" for face_id, what in sorted(findings.damaged.items())))
+    if findings:
+        print("The gallery is damaged: restore its folder from a backup. Without one, copy the folder, then give up")
+        print("what is damaged with `face-indexer check --accept`; register the faces named above again.")
+    else:
+        print("Nothing is wrong with them.")
+
+
+def _list(kind: str, lines: Iterable[str]) -> None:
+    all_lines = list(lines)
+    for line in all_lines[:SHOWN]:
+        print(f"{kind:8} {line}")
+    if len(all_lines) > SHOWN:
+        print(f"{kind:8} … and {len(all_lines) - SHOWN:,} more")
