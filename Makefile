@@ -10,7 +10,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-browser check lint format bench evaluate index up down lock clean
+.PHONY: help setup run test test-browser check lint format bench bench-gpu evaluate index up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: $(INSTALLED)  ## mend what can be mended by itself, and format
 
 bench: setup  ## measure speed against facenet-pytorch as pip installs it
 	$(BIN)/python -m scripts.bench $(ARGS)
+
+bench-gpu: setup  ## measure what an NVIDIA GPU makes of it
+	$(BIN)/python -m scripts.bench.gpu $(ARGS)
 
 evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDER (docs/accuracy.md)
 	@$(BIN)/python -m scripts.bench.evaluation $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(TRAIN),--train "$(TRAIN)") \

@@ -7,12 +7,12 @@ import itertools
 import logging
 import pickle
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from service.child_processes import command_of
 from service.errors import StoreUnavailable
 from service.retry import Backoff
 from service.stores.edge.frames import HEADER, pack
@@ -33,12 +33,6 @@ RESTARTS = Backoff(first_s=0.25, longest_s=30.0)
 _CLOSED = "The gallery is closed."
 
 Answer = TypeVar("Answer")
-
-_RUN_MODULE = (
-    "import runpy, sys; root, module = sys.argv.pop(1), sys.argv.pop(1); "
-    "root in sys.path or sys.path.insert(0, root); runpy.run_module(module, run_name='__main__', alter_sys=True)"
-)
-"""What `python -m` does, with a module that is found where this one lies, and never in the working folder."""
 
 
 class EdgeLink:
@@ -154,9 +148,7 @@ class _EdgeProcess:
     @classmethod
     async def start(cls, folder: Path) -> _EdgeProcess:
         """Start one and wait until it has opened the gallery."""
-        root = Path(__file__).parents[3]
-        module = "service.stores.edge.process"
-        command = (sys.executable, "-P", "-c", _RUN_MODULE, str(root), module, str(folder))
+        command = command_of("service.stores.edge.process", str(folder))
         self = cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
         try:
             async with asyncio.timeout(START_LIMIT_S):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from service.child_processes import command_of
 from service.errors import ModelUnavailable
 from service.vision.gpu.process import READY, Options
 
@@ -81,7 +81,7 @@ class GpuProcess:
 def _started(options: Options) -> subprocess.Popen[str]:
     """Raises ModelUnavailable where it ends or refuses before it listens."""
     # In a session of its own: Ctrl-C, which reaches a whole group, is for the starter, who still needs it to finish.
-    command = [sys.executable, "-m", "service.vision.gpu.process", options.to_json()]
+    command = command_of("service.vision.gpu.process", options.to_json())
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
