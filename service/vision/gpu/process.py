@@ -197,6 +197,12 @@ def open_server(options: Options) -> Server:
         smallest = [smallest_face(*size, min_face=options.min_face, share=options.min_share) for size in sizes]
         return cascade.detect(photos, [lay_out(*size, least) for size, least in zip(sizes, smallest, strict=True)])
 
+    def warm(_: Sequence[object]) -> list[None]:
+        if on_gpu:
+            cascade.warm()
+        return []
+
+    in_halves(warm, [None])
     in_halves(search, [np.zeros((options.min_face * 4, options.min_face * 4, 3), np.uint8)])
     return Server(search, embedder.embed, memory_bytes if on_gpu else lambda: 0)
 
