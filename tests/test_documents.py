@@ -227,6 +227,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics, size = Metrics(), GallerySize(count)
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
+    metrics.show_gpu_memory(lambda: 0)
     metrics.show_gallery_size(size)
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
