@@ -29,7 +29,7 @@ from service.vision.gpu.messages import (
     unpack_detections,
 )
 
-CONNECT_LIMIT_S = 60.0
+CONNECT_LIMIT_S = 30.0
 """For so long it is tried to reach a process that may just be starting again."""
 _RETRY_S = 0.2
 _CROPS_OF_A_REQUEST = 256
@@ -90,6 +90,8 @@ def _connect(address: str, limit_s: float) -> Connection:
         try:
             opened.connect(address)
             connection = Connection(opened.detach())
+            if not connection.poll(max(0.0, until - time.monotonic())):
+                raise TimeoutError
             receive_answer(connection)
         except (EOFError, OSError):
             opened.close()

@@ -9,9 +9,11 @@ nothing in the same process any more, ends this process alone, and its starter s
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -76,17 +78,27 @@ Asked = Sequence[tuple[Caller, Request]]
 class Server:
     """Answers whoever connects to its socket, until `starter` is closed at its other end; a single thread."""
 
-    def __init__(self, search: Search, embed: Embed, held_bytes: Callable[[], int]) -> None:
-        """`held_bytes` says how much of the GPU's memory the process holds."""
+    def __init__(self, search: Search, embed: Embed, held_bytes: Callable[[], int], check: Callable[[], None]) -> None:
+        """`held_bytes` says how much of the GPU's memory the process holds; `check` raises where the GPU has failed."""
         self._search = search
         self._embed = embed
         self._held_bytes = held_bytes
+        self._check = check
         self._selector = selectors.DefaultSelector()
 
     def serve(self, listener: socket.socket, starter: int) -> None:
-        """Raises what a model raises, except where the memory is full, after its callers were told."""
+        """Raises what CUDA raises once it answers nothing any more, after the callers were told."""
         self._selector.register(starter, selectors.EVENT_READ)
         self._selector.register(listener, selectors.EVENT_READ)
+        try:
+            self._answer_until_closed(listener, starter)
+        finally:
+            for key in list(self._selector.get_map().values()):
+                if isinstance(key.fileobj, Caller):
+                    key.fileobj.connection.close()
+            self._selector.close()
+
+    def _answer_until_closed(self, listener: socket.socket, starter: int) -> None:
         while True:
             ready = [key.fileobj for key, _ in self._selector.select()]
             if starter in ready:
@@ -131,9 +143,10 @@ class Server:
                 contents = in_halves(work, [request for _, request in batch])
             except Overloaded as error:
                 self._tell(batch, Outcome.OVERLOADED, [str(error).encode()] * count)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - its callers are told, and others have nothing to do with it
+                traceback.print_exc()
                 self._tell(batch, Outcome.FAILED, [repr(error).encode("utf-8", "replace")] * count)
-                raise
+                self._check()
             else:
                 self._tell(batch, Outcome.DONE, contents)
 
@@ -204,7 +217,9 @@ def open_server(options: Options) -> Server:
 
     in_halves(warm, [None])
     in_halves(search, [np.zeros((options.min_face * 4, options.min_face * 4, 3), np.uint8)])
-    return Server(search, embedder.embed, memory_bytes if on_gpu else lambda: 0)
+    if on_gpu:
+        return Server(search, embedder.embed, memory_bytes, torch.cuda.synchronize)
+    return Server(search, embedder.embed, lambda: 0, lambda: None)
 
 
 def main() -> None:
@@ -221,6 +236,7 @@ def main() -> None:
         listener.bind(str(address))
         listener.listen(128)
         print(READY, flush=True)  # noqa: T201 - read by the starter
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print from now on
         server.serve(listener, sys.stdin.fileno())
 
 
