@@ -24,7 +24,6 @@ from service.vision.gpu.messages import (
     SharedMemory,
     is_searched_whole,
     receive_answer,
-    send_memory,
     send_request,
     unpack_detections,
 )
@@ -151,7 +150,7 @@ class _OpenLink:
             number = free.number if isinstance(free, SharedMemory) else free
             memory = SharedMemory(number, max(size, _LEAST_BYTES))
             try:
-                send_memory(self._connection, memory)
+                memory.share(self._connection)
             except OSError:
                 raise EOFError from None
             return memory

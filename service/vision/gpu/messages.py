@@ -72,23 +72,19 @@ class SharedMemory:
         """`number` is the caller's own for it."""
         self.number = number
         self.size = size
-        self.file = os.memfd_create("pixels", os.MFD_CLOEXEC)
-        os.ftruncate(self.file, size)
-        self._bytes = np.frombuffer(mmap.mmap(self.file, size), np.uint8)
+        self._file = os.fdopen(os.memfd_create("pixels", os.MFD_CLOEXEC), "wb")
+        self._file.truncate(size)
+        self._bytes = np.frombuffer(mmap.mmap(self._file.fileno(), size), np.uint8)
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
         """From the beginning on."""
         self._bytes[: pixels.size].reshape(pixels.shape)[...] = pixels
 
-    def __del__(self) -> None:
-        """The mapping goes with the array."""
-        os.close(self.file)
-
-
-def send_memory(connection: Connection, memory: SharedMemory) -> None:
-    """From now on its number means this memory; raises OSError where nobody listens any more."""
-    connection.send_bytes(_REQUEST.pack(0, Kind.ATTACH, memory.number, memory.size, 0))
-    reduction.send_handle(connection, memory.file, 0)  # Linux needs no process number
+    def share(self, connection: Connection) -> None:
+        """From now on, its number means this memory there; once only. Raises OSError where nobody listens any more."""
+        with self._file:  # both ends need only what they have mapped
+            connection.send_bytes(_REQUEST.pack(0, Kind.ATTACH, self.number, self.size, 0))
+            reduction.send_handle(connection, self._file.fileno(), 0)  # Linux needs no process number
 
 
 def send_request(connection: Connection, number: int, kind: Kind, memory: SharedMemory, shape: tuple[int, ...]) -> None:
