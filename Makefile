@@ -12,7 +12,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-browser check lint format bench fuzz load evaluate index up down pin lock clean
+.PHONY: help setup run test test-browser check lint format bench bench-gpu fuzz load evaluate index up down pin lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ fuzz: setup  ## send damaged photos and requests to a running service; ARGS="--s
 
 load: setup  ## measure clients by the hundred, and a door beside crowds; ARGS="--seconds 5" shortens
 	$(BIN)/python -m scripts.bench.load $(ARGS)
+
+bench-gpu: setup  ## measure what an NVIDIA GPU makes of it
+	$(BIN)/python -m scripts.bench.gpu $(ARGS)
 
 evaluate: setup  ## measure accuracy on your photos: PAIRS=FILE or GALLERY=FOLDER (docs/accuracy.md)
 	@$(BIN)/python -m scripts.bench.evaluation $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(TRAIN),--train "$(TRAIN)") \

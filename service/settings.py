@@ -110,7 +110,7 @@ class Settings(ServerSettings):
     )
     compute: Compute = Field(
         default="auto",
-        description="Where embeddings are computed; `auto` is the GPU where torch finds one, else the processor.",
+        description="Where faces are found and embedded; `auto` is the GPU where torch finds one, else the processor.",
     )
     precision: Precision = Field(
         default="auto",

@@ -259,6 +259,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics, size = Metrics(), GallerySize(count)
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
+    metrics.show_gpu_memory(lambda: 0)
     metrics.show_gallery_size(size)
     metrics.show(DroppedLines(LogWriter()))
     metrics.show(CrowdMetrics(ConnectionLimits(at_once=1, by_address=1, trusted=()), Uploads(1)))

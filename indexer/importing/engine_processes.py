@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -25,13 +26,15 @@ from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import engine_of
+from service.vision.gpu.link import hang_up
 from service.vision.gpu.starting import GpuProcess
 from service.vision.loading import gpu_options, networks_at
 
 PHOTOS_OF_A_PROCESS = 8
 """Photos of each process that are searched at once."""
 
-_Answer = tuple[int, Candidate | Exception]
+_NICENESS = 10
+"""So that the GPU's process never waits for a processor, and the GPU for it."""
 
 
 @asynccontextmanager
@@ -91,7 +94,7 @@ class _EngineProcess:
     def close(self) -> None:
         """Have it finish and leave."""
         self.has_ended = True
-        self._connection.close()
+        hang_up(self._connection)
         self._process.join()
 
     def _read(self) -> None:
@@ -145,6 +148,7 @@ def _photos_under_way(process: _EngineProcess) -> int:
 def _run(connection: Connection, settings: Settings, address: str, faces: str) -> None:
     """What the process does, until its parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides when it is over
+    os.nice(_NICENESS)
     asyncio.run(_answer_all(connection, settings, address, faces))
 
 

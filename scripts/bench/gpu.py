@@ -22,7 +22,7 @@ from PIL import Image
 
 from indexer.importing.engine_processes import engine_processes
 from scripts.bench.gpu_reference import median, reference_section
-from scripts.bench.gpu_stages import limits_section, stages_section
+from scripts.bench.gpu_stages import ceilings, limits_section, stages_section
 from scripts.bench.photos import FACES, photos_below
 from service.errors import FaceServiceError
 from service.models.mtcnn_weights import mtcnn_state_dicts
@@ -36,6 +36,7 @@ from service.vision.gpu.starting import GpuProcess
 from service.vision.loading import gpu_options, networks_at
 from service.vision.pyramid import lay_out, smallest_face
 
+FACENET_FLOP, CROP_BYTES = 2.84e9, 160 * 160 * 3
 CALLERS = (1, 16, 64, 256)
 
 
@@ -130,7 +131,14 @@ def embedding_section(bench: Bench) -> str:
     for count in (1, 8, 32, 64, 128, 256, 1024) if bench.device != "cpu" else (1, 4):
         rates = [count / median(partial(each.embed, crops[:count]), bench.seconds / 2) for each in embedders]
         lines.append(f"| {count} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |")
-    return "\n".join([*lines, "", "Faces a second, from the processor's memory and back."])
+    lines += ["", "Faces a second, from the processor's memory and back."]
+    if bench.device != "cpu":
+        most = ceilings(bench.device)
+        lines.append(
+            f"At best {most.half / FACENET_FLOP:,.0f} by float16's arithmetic, {most.single / FACENET_FLOP:,.0f} by "
+            f"float32's, {most.transfer / CROP_BYTES:,.0f} by the transfer."
+        )
+    return "\n".join(lines)
 
 
 async def end_to_end_section(bench: Bench) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import __version__
 from service.http import gallery_size
 from service.http.keys import METRICS
+from service.http.metrics import Metrics
 from service.settings import Settings
 from tests.support.device import Client, Device, variants
 from tests.support.processes import gallery_process
@@ -185,3 +186,14 @@ async def test_scraping_is_not_counted_for_long(service: Client) -> None:
         size._count = original
     assert counts == 1
     assert {value(samples(each), "face_gallery_faces") for each in found} == {7}
+
+
+async def test_a_gpus_memory_is_shown_where_one_is_used() -> None:
+    """As of now, whenever it is asked for."""
+    metrics, held = Metrics(), iter([3 * 2**30, 4 * 2**30])
+    assert b"face_gpu_memory_bytes" not in await metrics.render()
+    metrics.show_gpu_memory(lambda: next(held))
+    for expected in (3 * 2**30, 4 * 2**30):
+        families = text_string_to_metric_families((await metrics.render()).decode())
+        found = {sample.name: sample.value for family in families for sample in family.samples}
+        assert found["face_gpu_memory_bytes"] == expected

@@ -25,14 +25,14 @@ from service.vision.gpu.canvases import Canvas, fill
 from service.vision.gpu.networks import Network
 from service.vision.gpu.photos import Photos, edges_of_parts, mean_colours, place
 from service.vision.gpu.suppression import suppress
-from service.vision.pyramid import STRIDE, WINDOW, CanvasLayout
+from service.vision.pyramid import CANVASES, STRIDE, WINDOW, CanvasLayout
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _CANVAS_PIXELS = 2**22
 """Of the canvases that PNet sees at once, each of which takes 250 bytes."""
-_CROPS_AT_ONCE = 2048
+_LEAST_CROPS, _CROPS_AT_ONCE = 32, 2048
 """Candidates that are cut out and looked at together; 48 pixels wide, one takes 600 KB."""
 
 Layouts = Sequence[CanvasLayout]
@@ -63,6 +63,19 @@ class Cascade:
             rows = found.cpu().numpy()  # the one transfer back
         return _detections(rows, len(photos))
 
+    def warm(self) -> None:
+        """Run the networks at all fixed sizes, on a GPU within seconds, so that no request waits for cuDNN."""
+        import torch
+
+        with torch.inference_mode(), networks.exact_float32():
+            for height, width in CANVASES:
+                for count in _fixed_sizes(1, _most_canvases(height, width)):
+                    pixels = torch.zeros((count, 3, height, width), device=self._device)
+                    networks.propose(self._pnet, pixels, pixels[:1, :1, 2:, 2:])
+            for count in _fixed_sizes(_LEAST_CROPS, _CROPS_AT_ONCE):
+                networks.refine(self._rnet, torch.zeros((count, 3, RNET_SIDE, RNET_SIDE), device=self._device))
+                networks.output(self._onet, torch.zeros((count, 3, ONET_SIDE, ONET_SIDE), device=self._device))
+
     def _propose(self, photos: Photos, canvases: Sequence[Canvas]) -> tuple[Tensor, Tensor]:
         """PNet's proposals: boxes (n, 4), squared, and the numbers of their photos, (n,)."""
         import torch
@@ -80,9 +93,11 @@ class Cascade:
         """
         import torch
 
-        filled = fill(canvases, photos)
+        count = len(canvases)
+        filled = fill([*canvases, *[canvases[-1]] * (fixed_size(count) - count)], photos)
         regression, scores = networks.propose(self._pnet, filled.pixels, filled.beyond)
-        k, row, column = ((scores >= PNET_SCORE) & (filled.level_of >= 0)).nonzero().unbind(1)  # (m,) each
+        likely = (scores[:count] >= PNET_SCORE) & (filled.level_of[:count] >= 0)
+        k, row, column = likely.nonzero().unbind(1)  # (m,) each
         level = filled.level_of[k, row, column]
         top_left = torch.stack([column, row], 1) * STRIDE - filled.corners[level] + 1  # in the level, counted from 1
         corners = torch.cat([top_left, top_left + WINDOW - 1], 1).float()
@@ -99,7 +114,7 @@ class Cascade:
         if not len(boxes):
             return boxes, of
         parts = [networks.refine(self._rnet, crops) for crops in _crops(photos, of, edges, RNET_SIDE)]
-        regression, scores = (torch.cat(each) for each in zip(*parts, strict=True))
+        regression, scores = (torch.cat(each)[: len(of)] for each in zip(*parts, strict=True))
         [confirmed] = (scores > RNET_SCORE).nonzero(as_tuple=True)
         kept = confirmed[suppress(boxes[confirmed], scores[confirmed], of[confirmed], RNET_OVERLAP)]
         return to_square(apply_regression(boxes[kept], regression[kept], extra=1)), of[kept]
@@ -112,7 +127,7 @@ class Cascade:
         if not len(boxes):
             return boxes.new_empty(0, 16)
         parts = [networks.output(self._onet, crops) for crops in _crops(photos, of, edges, ONET_SIDE)]
-        regression, landmarks, scores = (torch.cat(each) for each in zip(*parts, strict=True))
+        regression, landmarks, scores = (torch.cat(each)[: len(of)] for each in zip(*parts, strict=True))
         [confirmed] = (scores > ONET_SCORE).nonzero(as_tuple=True)
         boxes, of, scores = boxes[confirmed], of[confirmed], scores[confirmed]
         regression, landmarks = regression[confirmed], landmarks[confirmed]
@@ -132,9 +147,27 @@ def _of_one_shape(canvases: Sequence[Canvas]) -> Iterator[list[Canvas]]:
     for each in canvases:
         shapes[each.layout.height, each.layout.width].append(each)
     for (height, width), group in shapes.items():
-        count = max(1, _CANVAS_PIXELS // (height * width))
+        count = _most_canvases(height, width)
         for start in range(0, len(group), count):
             yield group[start : start + count]
+
+
+def _most_canvases(height: int, width: int) -> int:
+    """How many canvases of a shape PNet sees at once: one of the fixed sizes, which takes up to _CANVAS_PIXELS."""
+    return 1 << (max(1, _CANVAS_PIXELS // (height * width)).bit_length() - 1)
+
+
+def fixed_size(count: int, least: int = 1) -> int:
+    """The power of two that a batch of so many is filled up to.
+
+    cuDNN works out anew how to compute each size that it hasn't seen, which takes some 2 ms a convolution; in batches
+    of any size that was two thirds of the time.
+    """
+    return max(least, 1 << (count - 1).bit_length())
+
+
+def _fixed_sizes(least: int, most: int) -> list[int]:
+    return [1 << i for i in range(least.bit_length() - 1, most.bit_length())]
 
 
 def _inside(photos: Photos, boxes: Tensor, of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,9 +182,12 @@ def _inside(photos: Photos, boxes: Tensor, of: Tensor) -> tuple[Tensor, Tensor, 
 
 
 def _crops(photos: Photos, of: Tensor, edges: Tensor, side: int) -> Iterator[Tensor]:
-    """What the rectangles (n, 4) show of their photos, scaled: parts of (n, 3, side, side)."""
+    """What the rectangles (n, 4) show of their photos, scaled: parts of (n, 3, side, side), filled up with black."""
     import torch
 
+    whole, rest = divmod(len(of), _CROPS_AT_ONCE)
+    missing = whole * _CROPS_AT_ONCE + (fixed_size(rest, _LEAST_CROPS) if rest else 0) - len(of)
+    of, edges = torch.nn.functional.pad(of, (0, missing)), torch.nn.functional.pad(edges, (0, 0, 0, missing))
     pixel = torch.arange(side, dtype=torch.int32, device=edges.device)
     for start in range(0, len(of), _CROPS_AT_ONCE):
         numbers, part = of[start : start + _CROPS_AT_ONCE], edges[start : start + _CROPS_AT_ONCE]

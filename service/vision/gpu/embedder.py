@@ -93,7 +93,7 @@ class _Lane:
         self._crops = torch.zeros((MAX_CROPS, *_SHAPE), dtype=torch.uint8, device=device)
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         pool = torch.cuda.graph_pool_handle()  # shared: they run one after another, and the largest comes first
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False)
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
         with torch.inference_mode(), exact:
             for size in reversed(SIZES):
                 try:
@@ -110,7 +110,7 @@ class _Lane:
 
         crops = self._crops[:size]
         with torch.cuda.stream(self._stream):
-            for _ in range(2):  # cuDNN tries its ways of computing, which must be over when a graph is recorded
+            for _ in range(2):  # cuDNN and cuBLAS get ready, which must be over when a graph is recorded
                 net(crops)
         self._stream.synchronize()
         torch.cuda.empty_cache()  # a graph has memory of its own

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -15,19 +17,22 @@ from service.errors import Overloaded
 from service.values import Detection, Rgb
 from service.vision.area_scaling import MAX_SIDE
 from service.vision.gpu.messages import (
+    KEPT_BYTES,
     Answer,
     Kind,
     Outcome,
+    SharedMemory,
     is_searched_whole,
     receive_answer,
     send_request,
     unpack_detections,
 )
 
-CONNECT_LIMIT_S = 60.0
+CONNECT_LIMIT_S = 30.0
 """For so long it is tried to reach a process that may just be starting again."""
 _RETRY_S = 0.2
 _CROPS_OF_A_REQUEST = 256
+_LEAST_BYTES = 2**18
 _DIMENSION = 512
 
 
@@ -77,18 +82,23 @@ class GpuLink:
 
 
 def _connect(address: str, limit_s: float) -> Connection:
+    """A connection whose other end has said that it is alive. Raises Overloaded where none does within that time."""
     until = time.monotonic() + limit_s
     while True:
         opened = socket.socket(socket.AF_UNIX)
         try:
             opened.connect(address)
-        except OSError:
+            connection = Connection(opened.detach())
+            if not connection.poll(max(0.0, until - time.monotonic())):
+                raise TimeoutError
+            receive_answer(connection)
+        except (EOFError, OSError):
             opened.close()
             if time.monotonic() > until:
                 raise Overloaded("The GPU's process can't be reached; see the service's log.") from None
             time.sleep(_RETRY_S)
         else:
-            return Connection(opened.detach())
+            return connection
 
 
 class _OpenLink:
@@ -98,6 +108,9 @@ class _OpenLink:
         self._connection = connection
         self._waiting: dict[int, Future[Answer]] = {}
         self._asked = 0
+        self._numbers = 0
+        self._free: list[SharedMemory | int] = []
+        """Memory that nobody uses just now, or only the number of what was."""
         self._lock = threading.Lock()
         self.has_ended = False
         self.memory_bytes = 0
@@ -106,23 +119,47 @@ class _OpenLink:
     def ask(self, kind: Kind, pixels: NDArray[np.uint8]) -> Answer:
         """Raises EOFError where the other end is gone."""
         answer: Future[Answer] = Future()
+        memory = self._memory_for(pixels.size)
+        memory.write(pixels)
         with self._lock:
             if self.has_ended:
                 raise EOFError
             self._asked += 1
             self._waiting[self._asked] = answer
             try:
-                send_request(self._connection, self._asked, kind, pixels)
+                send_request(self._connection, self._asked, kind, memory, pixels.shape)
             except OSError:
                 raise EOFError from None
-        return answer.result()
+        try:
+            return answer.result()
+        finally:
+            with self._lock:
+                self._free.append(memory if memory.size <= KEPT_BYTES else memory.number)
+
+    def _memory_for(self, size: int) -> SharedMemory:
+        """Memory that nobody uses just now: one from before, or new memory, under a number that is free."""
+        with self._lock:
+            if self.has_ended:
+                raise EOFError
+            if self._free:
+                free = self._free.pop()
+            else:
+                free, self._numbers = self._numbers, self._numbers + 1
+            if isinstance(free, SharedMemory) and free.size >= size:
+                return free
+            number = free.number if isinstance(free, SharedMemory) else free
+            memory = SharedMemory(number, max(size, _LEAST_BYTES))
+            try:
+                memory.share(self._connection)
+            except OSError:
+                raise EOFError from None
+            return memory
 
     def close(self) -> None:
         """Ends the thread too."""
-        self.has_ended = True
-        with socket.socket(fileno=self._connection.fileno()) as opened:
-            opened.shutdown(socket.SHUT_RDWR)
-            opened.detach()
+        with self._lock:
+            if not self.has_ended:
+                hang_up(self._connection)
 
     def _hand_out(self) -> None:
         try:
@@ -137,6 +174,12 @@ class _OpenLink:
             self._connection.close()
         for each in self._waiting.values():
             each.set_exception(EOFError())
+
+
+def hang_up(connection: Connection) -> None:
+    """Both ends read the end of it; closed alone, it would stay open as long as another thread reads from it."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as opened:
+        opened.shutdown(socket.SHUT_RDWR)
 
 
 class GpuDetector:

@@ -1,9 +1,17 @@
-"""What is said between the GPU's process and those who ask it: a header, and the numbers of a photo or of an answer."""
+"""What is said between the GPU's process and those who ask it.
+
+Pixels lie in memory that both see, and only who wants what goes through the socket: it holds a photo or two, but the
+headers of thousands.
+"""
 
 from __future__ import annotations
 
+import math
+import mmap
+import os
 from collections.abc import Sequence
 from enum import IntEnum
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from struct import Struct
 from typing import NamedTuple
@@ -13,17 +21,21 @@ from numpy.typing import NDArray
 
 from service.values import CROP_SIDE, Box, Detection, Rgb
 
-_REQUEST = Struct("<QBII")
-"""The request's number, its kind, and height and width of the photo, or the number of crops and 0."""
+_REQUEST = Struct("<QBIII")
+"""The request's number, its kind, where its pixels lie, and height and width of the photo, or the crops' number and 0.
+Of Kind.ATTACH: the number of bytes instead of a height."""
 _ANSWER = Struct("<QBQ")
 """The request's number, what became of it, and the bytes of the GPU's memory that the process holds."""
+KEPT_BYTES = 2**20
+"""Memory of more than this is given for one request only: so many threads with a large photo each would add up."""
 _ROW = 15
 """Numbers of a detection: box, score, landmarks (five x, five y)."""
 
 
 class Kind(IntEnum):
-    """What is asked for."""
+    """What is asked for; the first gives memory that is shared from then on, under a number, and has no answer."""
 
+    ATTACH = 0
     DETECT = 1
     EMBED = 2
 
@@ -37,7 +49,7 @@ class Outcome(IntEnum):
 
 
 class Request(NamedTuple):
-    """A photo (height, width, 3) to be searched, or crops (n, 160, 160, 3) to be embedded."""
+    """A photo (height, width, 3) to be searched, or crops (n, 160, 160, 3) to be embedded, until it is answered."""
 
     number: int
     kind: Kind
@@ -53,18 +65,50 @@ class Answer(NamedTuple):
     content: bytes
 
 
-def send_request(connection: Connection, number: int, kind: Kind, pixels: NDArray[np.uint8]) -> None:
-    """Two messages, which nothing may come between; raises OSError where nobody listens any more."""
-    height, width = (pixels.shape[0], pixels.shape[1]) if kind is Kind.DETECT else (len(pixels), 0)
-    connection.send_bytes(_REQUEST.pack(number, kind, height, width))
-    connection.send_bytes(np.ascontiguousarray(pixels).reshape(-1).data)
+class SharedMemory:
+    """Memory that both ends see, without a name: the kernel frees it when neither holds it any more."""
+
+    def __init__(self, number: int, size: int) -> None:
+        """`number` is the caller's own for it."""
+        self.number = number
+        self.size = size
+        self._file = os.fdopen(os.memfd_create("pixels", os.MFD_CLOEXEC), "wb")
+        self._file.truncate(size)
+        self._bytes = np.frombuffer(mmap.mmap(self._file.fileno(), size), np.uint8)
+
+    def write(self, pixels: NDArray[np.uint8]) -> None:
+        """From the beginning on."""
+        self._bytes[: pixels.size].reshape(pixels.shape)[...] = pixels
+
+    def share(self, connection: Connection) -> None:
+        """From now on, its number means this memory there; once only. Raises OSError where nobody listens any more."""
+        with self._file:  # both ends need only what they have mapped
+            connection.send_bytes(_REQUEST.pack(0, Kind.ATTACH, self.number, self.size, 0))
+            reduction.send_handle(connection, self._file.fileno(), 0)  # Linux needs no process number
 
 
-def receive_request(connection: Connection) -> Request:
-    """The next request; raises EOFError or OSError where the other end is gone."""
-    number, kind, height, width = _REQUEST.unpack(connection.recv_bytes())
+def send_request(connection: Connection, number: int, kind: Kind, memory: SharedMemory, shape: tuple[int, ...]) -> None:
+    """For pixels of that shape, which the memory holds; raises OSError where nobody listens any more."""
+    height, width = (shape[0], shape[1]) if kind is Kind.DETECT else (shape[0], 0)
+    connection.send_bytes(_REQUEST.pack(number, kind, memory.number, height, width))
+
+
+def receive_request(connection: Connection, memories: dict[int, NDArray[np.uint8]]) -> Request | None:
+    """The next request, or None where memory came, which is put among the caller's `memories`.
+
+    Raises EOFError or OSError where the other end is gone.
+    """
+    number, kind, memory, height, width = _REQUEST.unpack(connection.recv_bytes())
+    if kind == Kind.ATTACH:
+        file = reduction.recv_handle(connection)
+        memories[memory] = np.frombuffer(mmap.mmap(file, height), np.uint8)
+        os.close(file)
+        return None
     shape = (height, width, 3) if kind == Kind.DETECT else (height, CROP_SIDE, CROP_SIDE, 3)
-    return Request(number, Kind(kind), np.frombuffer(connection.recv_bytes(), np.uint8).reshape(shape))
+    pixels = memories[memory][: math.prod(shape)].reshape(shape)
+    if memories[memory].size > KEPT_BYTES:
+        del memories[memory]
+    return Request(number, Kind(kind), pixels)
 
 
 def send_answer(connection: Connection, answer: Answer) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 def filled_like_alone(photos: list[Rgb], layouts: list[CanvasLayout]) -> None:
     """Pixels, `beyond` and levels of canvases of one shape, one for each photo."""
-    canvases = [Canvas(i, *photo.shape[:2], layouts[i]) for i, photo in enumerate(photos)]
+    canvases = [Canvas(i, photo.shape[0], photo.shape[1], layouts[i]) for i, photo in enumerate(photos)]
     filled = fill(canvases, place(photos, "cpu"))
     first_level = 0
     levels: dict[tuple[CanvasLayout, tuple[int, ...]], int] = {}

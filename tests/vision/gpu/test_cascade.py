@@ -10,7 +10,8 @@ import pytest
 from service.models.mtcnn_weights import mtcnn_state_dicts
 from service.values import Detection, Rgb
 from service.vision.detector import Detector
-from service.vision.gpu.cascade import Cascade
+from service.vision.gpu import cascade as gpu_cascade
+from service.vision.gpu.cascade import Cascade, fixed_size
 from tests.vision.gpu.conftest import pyramid_of
 
 pytestmark = pytest.mark.torch
@@ -76,3 +77,41 @@ def test_a_gpu_finds_the_same_faces(album_of_sizes: list[Rgb], cascade: Cascade)
     pyramids = [pyramid_of(photo) for photo in album_of_sizes]
     on_gpu = Cascade(mtcnn_state_dicts(), "cuda")
     assert check_same(on_gpu.detect(album_of_sizes, pyramids), cascade.detect(album_of_sizes, pyramids)) >= 5
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])
+def test_batches_are_filled_up_to_powers_of_two(count: int, size: int) -> None:
+    assert fixed_size(count) == size
+    assert fixed_size(count, 32) == max(size, 32)
+
+
+@pytest.mark.slow
+def test_what_a_batch_is_filled_up_with_changes_nothing(
+    album_of_sizes: list[Rgb], cascade: Cascade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do the parts in which canvases and candidates are looked at, where they are many."""
+    pyramids = [pyramid_of(photo) for photo in album_of_sizes]
+    found = cascade.detect(album_of_sizes, pyramids)
+    monkeypatch.setattr(gpu_cascade, "_CANVAS_PIXELS", 2 * 96 * 144)
+    monkeypatch.setattr(gpu_cascade, "_CROPS_AT_ONCE", 32)
+    assert check_same(cascade.detect(album_of_sizes, pyramids), found) >= 5
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_was_warmed_finds_the_same_faces(album_of_sizes: list[Rgb], cascade: Cascade) -> None:
+    pyramids = [pyramid_of(photo) for photo in album_of_sizes]
+    on_gpu = Cascade(mtcnn_state_dicts(), "cuda")
+    on_gpu.warm()
+    assert check_same(on_gpu.detect(album_of_sizes, pyramids), cascade.detect(album_of_sizes, pyramids)) >= 5
+
+
+@pytest.mark.slow
+def test_warming_runs_every_size_and_changes_nothing(
+    album_of_sizes: list[Rgb], cascade: Cascade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyramids = [pyramid_of(photo) for photo in album_of_sizes]
+    found = cascade.detect(album_of_sizes, pyramids)
+    monkeypatch.setattr(gpu_cascade, "_CANVAS_PIXELS", 1)
+    monkeypatch.setattr(gpu_cascade, "_CROPS_AT_ONCE", 64)
+    cascade.warm()
+    assert cascade.detect(album_of_sizes, pyramids) == found

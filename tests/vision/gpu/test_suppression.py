@@ -27,8 +27,10 @@ def crowded(count: int, seed: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
 def kept(boxes: Floats, scores: Floats, groups: NDArray[np.int64], overlap: float, *, by_smaller: bool) -> list[int]:
     import torch
 
-    tensors = (torch.from_numpy(each) for each in (boxes, scores, groups))
-    return [int(each) for each in suppress(*tensors, overlap, by_smaller=by_smaller)]
+    stay = suppress(
+        torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(groups), overlap, by_smaller=by_smaller
+    )
+    return [int(each) for each in stay]
 
 
 @pytest.mark.parametrize("seed", range(5))
