@@ -228,6 +228,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gallery_size(size)
+    metrics.show_moved(lambda: False)
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
     for family in text_string_to_metric_families((await metrics.render()).decode()):

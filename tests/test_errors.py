@@ -27,6 +27,7 @@ SLUGS = {
     "face_turned",
     "face_uncertain",
     "gallery_in_use",
+    "gallery_moved",
     "image_too_large",
     "image_too_small",
     "invalid_devices",

@@ -42,6 +42,7 @@ from service.http.keys import (
 )
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, mark_answer, record_requests
+from service.http.move_watch import MoveWatch
 from service.http.operator_api import operator_routes
 from service.http.overview import Overview, standing_warnings
 from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
@@ -168,7 +169,9 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                 app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
-                app[HEALTH] = Health(engine, store, warnings)
+                moves = MoveWatch(store)
+                app[HEALTH] = Health(engine, store, warnings, moves=moves)
+                app[METRICS].show_moved(lambda: moves.has_moved)
                 app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
@@ -177,7 +180,7 @@ def _open_gallery(settings: Settings) -> Callable[[web.Application], AsyncIterat
                     "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
                 )
                 warming = asyncio.create_task(engine.warm())
-                async with _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
+                async with _beside(moves.watch()), _beside(remove_expired_faces(store, lambda: datetime.now(UTC))):
                     yield
                 await warming
             finally:

@@ -10,10 +10,6 @@ from qdrant_client import models
 from service.stores.listing import time_of
 from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK
 from service.stores.people import NAME, NAME_ORDER, PERSON
-from service.stores.qdrant.writable import RECORD
-
-FACES = models.Filter(must_not=[models.HasIdCondition(has_id=[RECORD])])
-"""All faces of all galleries."""
 
 
 def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> models.Filter:

@@ -163,7 +163,7 @@ class QdrantStore:
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return await self.requests.count(filters.FACES if gallery is None else filters.only(gallery))
+        return await (self.requests.count_all() if gallery is None else self.requests.count(filters.only(gallery)))
 
     async def require_current(self) -> None:
         """See Store.require_current."""
