@@ -167,7 +167,7 @@ class QdrantStore:
 
     async def require_current(self) -> None:
         """See Store.require_current."""
-        if await writable.has_moved(self._link, name=self._name, real=self.requests.real):
+        if not await writable.is_in_use(self._link, name=self._name, real=self.requests.real):
             raise writable.moved()
 
     async def people(
