@@ -263,6 +263,7 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     metrics.show_gallery_size(size)
     metrics.show(DroppedLines(LogWriter()))
     metrics.show(CrowdMetrics(ConnectionLimits(at_once=1, by_address=1, trusted=()), Uploads(1)))
+    metrics.show_moved(lambda: False)
     metrics.record("/recognition_face", code="0", reason="ok", took_s=0.1, stages_ms={"decode": 1.0})
     metrics.record_batch(1)
     for family in text_string_to_metric_families((await metrics.render()).decode()):

@@ -29,6 +29,7 @@ SLUGS = {
     "face_uncertain",
     "gallery_damaged",
     "gallery_in_use",
+    "gallery_moved",
     "image_too_large",
     "image_too_small",
     "implausible_image",

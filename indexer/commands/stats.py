@@ -9,7 +9,7 @@ from indexer import service_access
 from service.errors import StoreUnavailable
 from service.gallery.opening import open_existing
 from service.settings import Settings
-from service.stores.store import MAX_COUNTED_REMARKS, Figures
+from service.stores.store import Figures
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +28,11 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
             print(f"There is no gallery in {where} yet.")
             return 0
         figures = await store.figures()
-    more = " or more" if figures.remarks == MAX_COUNTED_REMARKS else ""
+    about = " (estimated)" if figures.are_remarks_estimated else ""
     print(f"gallery  {where}")
     print(f"model    {contract.model} (weights {contract.digest[:12]}, preprocessing {contract.preprocessing})")
     print(f"faces    {figures.faces:,}")
-    print(f"remarks  {figures.remarks:,}{more}")
+    print(f"remarks  {figures.remarks:,}{about}")
     print(f"index    {_index(figures)}")
     if settings.qdrant_url is None:
         print(f"disk     {_bytes_below(settings.data / 'gallery') / 1e6:,.1f} MB")

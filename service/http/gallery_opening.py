@@ -20,6 +20,7 @@ from service.http.health import Health
 from service.http.keys import GALLERIES, HEALTH, METRICS, OVERVIEW, PHOTO_READER, REQUEST_LOG, RETENTION, TRANSFER
 from service.http.lifetime import Lifetime, beside
 from service.http.metrics import Metrics
+from service.http.move_watch import MoveWatch
 from service.http.overview import Overview, warned_of
 from service.http.request_log import RequestLog
 from service.models.selection import ModelFiles
@@ -48,7 +49,9 @@ def open_gallery_of(settings: Settings) -> Lifetime:
                 app[GALLERIES] = galleries
                 app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
                 app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
-                app[HEALTH] = Health(engine, store, warnings)
+                moves = MoveWatch(store)
+                app[HEALTH] = Health(engine, store, warnings, moves=moves)
+                app[METRICS].show_moved(lambda: moves.has_moved)
                 app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
@@ -59,6 +62,7 @@ def open_gallery_of(settings: Settings) -> Lifetime:
                 warming = asyncio.create_task(engine.warm())
                 app[HEALTH].watch_warming(warming)
                 async with (
+                    beside(moves.watch()),
                     beside(remove_expired_faces(store, lambda: datetime.now(UTC))),
                     retained(store, settings.retention_days, lambda: datetime.now(UTC)) as app[RETENTION],
                 ):

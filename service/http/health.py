@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from service.errors import FaceServiceError, NotReady
+from service.http.move_watch import MoveWatch
 from service.stores.store import Store
 from service.timings import Timings
 from service.values import DEFAULT_GALLERY, Box, Detection
@@ -28,8 +29,11 @@ TIMEOUT_S = 5.0
 class Health:
     """Probes the engine and the store, at most once every LATELY_S however often it is asked."""
 
-    def __init__(self, engine: Engine, store: Store, warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, warnings: Sequence[str] = (), *, moves: MoveWatch | None = None
+    ) -> None:
         """`warnings` are sentences on settings that make answers less than one may expect."""
+        self._moves = moves
         self.warnings = tuple(warnings)
         self._engine = engine
         self._store = store
@@ -52,6 +56,8 @@ class Health:
 
     async def failure(self) -> FaceServiceError | None:
         """None where all is well, else what isn't. All who ask at once share one probe."""
+        if self._moves is not None and self._moves.failure is not None:
+            return self._moves.failure
         if _failed(self._warming):
             return NotReady("The models failed as they were warmed; the service's log says how.")
         now = time.monotonic()

@@ -98,6 +98,15 @@ class Metrics:
         self._gallery_size = size
         self._registry.register(size)
 
+    def show_moved(self, has_moved: Callable[[], bool]) -> None:
+        """Whether the gallery has moved to another model, asked at each scrape."""
+        gauge = Gauge(
+            "face_gallery_moved",
+            "1 once the gallery has another model, and this service the old one.",
+            registry=self._registry,
+        )
+        gauge.set_function(lambda: int(has_moved()))
+
     async def render(self) -> bytes:
         """In Prometheus' text format."""
         if self._gallery_size is not None:

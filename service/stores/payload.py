@@ -39,17 +39,17 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
     """
     return {
         REMARK: _encodable(face.remark),
-        "picture": face.picture,
-        "box": face.box._asdict(),
-        "landmarks": {name: list(point) for name, point in zip(_LANDMARKS, face.landmarks, strict=True)},
-        "detection_score": face.detection_score,
-        "sha256": face.sha256,
+        GALLERY: face.gallery,
         REGISTERED_AT: to_text(face.registered_at),
         "device_id": face.device_id,
-        GALLERY: face.gallery,
         "metadata": None if face.metadata is None else dict(face.metadata),
         EXPIRES_AT: None if face.expires_at is None else to_text(face.expires_at),
+        "detection_score": face.detection_score,
+        "box": face.box._asdict(),
+        "landmarks": {name: list(point) for name, point in zip(_LANDMARKS, face.landmarks, strict=True)},
+        "sha256": face.sha256,
         **person_fields(face.remark, gallery=face.gallery),
+        "picture": face.picture,  # last: it fills pages
     }
 
 

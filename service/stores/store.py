@@ -26,15 +26,15 @@ class Added(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """A gallery's size: faces, different remarks (MAX_COUNTED_REMARKS at most), and how many faces the index covers."""
+    """The size of all galleries: faces, people (remarks of a gallery), and how many faces the index covers.
+
+    `are_remarks_estimated` where there are too many people to count them in a moment.
+    """
 
     faces: int
     remarks: int
     indexed: int
-
-
-MAX_COUNTED_REMARKS = 1_000_000
-"""More different remarks aren't counted: it would take a store too much memory."""
+    are_remarks_estimated: bool = False
 
 
 class Store(Protocol):
@@ -163,7 +163,7 @@ class Store(Protocol):
         """
 
     async def figures(self) -> Figures:
-        """Faces and remarks exactly, what the index covers about; may take seconds."""
+        """Faces exactly, remarks exactly or within some percent, what the index covers about; quick at any size."""
 
     async def probe_write(self) -> None:
         """Raise StoreUnavailable where it is known that nothing could be registered now; nothing stays written."""

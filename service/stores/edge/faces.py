@@ -24,7 +24,8 @@ from service.stores.payload import (
     to_payload,
     to_time,
 )
-from service.stores.store import MAX_COUNTED_REMARKS, Added, Figures
+from service.stores.people import PERSON, PeopleCount
+from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, Nearest, StoredFace
 
 REMOVED_AT_ONCE = 10_000
@@ -165,9 +166,22 @@ class Faces:
 
     def figures(self) -> Figures:
         """See Store.figures."""
-        remarks = self._shard.edge.facet(qdrant.FacetRequest("remark", MAX_COUNTED_REMARKS, exact=True))
-        indexed = self._shard.edge.info().indexed_vectors_count
-        return Figures(faces=self.count(), remarks=len(remarks.hits), indexed=indexed)
+        people = PeopleCount()
+        while (person := people.next_from()) is not None:
+            request = qdrant.ScrollRequest(
+                limit=people.READ_AT_ONCE,
+                order_by=filters.least_from(PERSON, person),
+                with_payload=[PERSON],
+                with_vector=False,
+            )
+            records: list[Any] = self._shard.edge.scroll(request)[0]
+            people.add([each.payload[PERSON] for each in records])
+        return Figures(
+            faces=self.count(),
+            remarks=people.people,
+            indexed=self._shard.edge.info().indexed_vectors_count,
+            are_remarks_estimated=people.is_estimated,
+        )
 
     def _has(self, face_id: int, gallery: str | None) -> bool:
         records: list[Any] = self._shard.edge.retrieve([face_id], with_payload=[GALLERY], with_vector=False)

@@ -34,8 +34,7 @@ async def add(requests: Requests, faces: Sequence[tuple[StoredFace, Embedding]],
         )
         for chunk in chunks(point for face_id, point in points.items() if face_id not in there):
             await requests.insert(chunk, limit_s)
-        present = await requests.read_surely([*points], limit_s, with_payload=fields)
-        await requests.require_writable(limit_s)
+        present = await requests.read_written([*points], limit_s, with_payload=fields)
     # A face that isn't there was removed since: it was added.
     owners: dict[int, Any] = {face_id: point.payload for face_id, point in points.items()}
     owners |= {record.id: record.payload for record in present}

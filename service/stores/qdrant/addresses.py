@@ -121,7 +121,7 @@ async def _hosts(name: str, port: int) -> list[str]:
     """The addresses of a name that stands for several, else the name itself, which gRPC looks up as often as needed."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # gRPC's own look-up then says what is wrong with the name
         return [name]
     # Of a host with IPv4 and IPv6 addresses only one kind, so that a node isn't met twice.
     hosts = list(dict.fromkeys(str(each[4][0]) for each in found if each[0] == found[0][0]))

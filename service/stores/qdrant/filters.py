@@ -10,10 +10,6 @@ from qdrant_client import models
 from service.stores.listing import time_of
 from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
-from service.stores.qdrant.writable import RECORD
-
-FACES = models.Filter(must_not=[models.HasIdCondition(has_id=[RECORD])])
-"""All faces of all galleries."""
 
 
 def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> models.Filter:
@@ -64,8 +60,9 @@ def unseen(before: datetime) -> models.Filter:
 
 
 def never_marked() -> models.Filter:
-    """Those of which it isn't known when their people were seen."""
-    return models.Filter(must=[models.IsEmptyCondition(is_empty=models.PayloadField(key=SEEN_AT))])
+    """The faces of which it isn't known when their people were seen; what has no remark is no face."""
+    never = models.IsEmptyCondition(is_empty=models.PayloadField(key=SEEN_AT))
+    return models.Filter(must=[never], must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=REMARK))])
 
 
 def incomplete(face_ids: Sequence[int] | None = None) -> models.Filter:

@@ -11,12 +11,13 @@ import numpy as np
 from service.stores import listing
 from service.stores.gathering import Gathering
 from service.stores.listing import Key, key_of
-from service.stores.payload import GALLERY, REGISTERED_AT, REMARK, to_face, to_time
+from service.stores.payload import GALLERY, REGISTERED_AT, to_face, to_time
+from service.stores.people import PERSON, PeopleCount
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.points import to_floats
 from service.stores.qdrant.requests import MOST, Requests
-from service.stores.store import MAX_COUNTED_REMARKS, Figures
+from service.stores.store import Figures
 from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
 
 
@@ -104,10 +105,20 @@ async def is_there(requests: Requests, face_id: int, *, gallery: str | None) -> 
 
 async def figures(requests: Requests) -> Figures:
     """See Store.figures."""
-    remarks = await requests.facet(REMARK, None, limit=MAX_COUNTED_REMARKS, limit_s=BULK_LIMIT_S)
+    people = PeopleCount()
+    while (person := people.next_from()) is not None:
+        records = await requests.scroll(
+            limit=people.READ_AT_ONCE, order_by=filters.least_from(PERSON, person), with_payload=[PERSON]
+        )
+        people.add([each.payload[PERSON] for each in records])
     about = await requests.link.call(lambda client: client.get_collection(requests.real))
     indexed = about.indexed_vectors_count or 0
-    return Figures(faces=await requests.count(filters.FACES), remarks=len(remarks), indexed=indexed)
+    return Figures(
+        faces=await requests.count_all(),
+        remarks=people.people,
+        indexed=indexed,
+        are_remarks_estimated=people.is_estimated,
+    )
 
 
 def _faces(gallery: str | None, records: list[Any]) -> Mapping[int, StoredFace]:

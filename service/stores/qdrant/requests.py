@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -53,8 +54,25 @@ class Requests:
         lacking = [face_id for face_id in face_ids if face_id not in found]
         return records + await self.read(lacking, limit_s, consistency=MOST, **what)
 
-    async def count(self, which: models.Filter) -> int:
-        """How many faces there are, exactly."""
+    async def read_written(self, face_ids: Sequence[int], limit_s: float | None, **what: Any) -> list[Any]:
+        """`read_surely` and `require_writable` in one, for what was just written: the record is read with the faces."""
+        read = partial(self.read, [*face_ids, writable.RECORD], limit_s, consistency=writable.CONSISTENCY, **what)
+        records, in_use = await asyncio.gather(
+            read(), writable.is_in_use(self.link, name=self.name, real=self.real, limit_s=limit_s)
+        )
+        found = {each.id: each for each in records}
+        writable.require(still_open=writable.RECORD in found or self.name == self.real, in_use=in_use)
+        lacking = [face_id for face_id in face_ids if face_id not in found]
+        missed = await self.read(lacking, limit_s, consistency=MOST, **what)
+        return [found[face_id] for face_id in face_ids if face_id in found] + missed
+
+    async def count_all(self) -> int:
+        """How many faces there are in all galleries: without a filter, which would have all of them looked at."""
+        points, record = await asyncio.gather(self.count(None), self.read([writable.RECORD], with_payload=False))
+        return int(points) - len(record)
+
+    async def count(self, which: models.Filter | None) -> int:
+        """How many points there are, exactly."""
         answer = await self.link.call(lambda client: client.count(self.real, count_filter=which, exact=True))
         return answer.count
 

@@ -182,11 +182,11 @@ class QdrantStore:
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
-        return await self.requests.count(filters.FACES if gallery is None else filters.only(gallery))
+        return await (self.requests.count_all() if gallery is None else self.requests.count(filters.only(gallery)))
 
     async def require_current(self) -> None:
         """See Store.require_current."""
-        if await writable.has_moved(self._link, name=self._name, real=self.requests.real):
+        if not await writable.is_in_use(self._link, name=self._name, real=self.requests.real):
             raise writable.moved()
 
     async def people(

@@ -20,6 +20,9 @@ from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 RECORD = 0
 """The record's number, which no face has."""
 
+CONSISTENCY = models.ReadConsistencyType.MAJORITY
+"""How the record is read: what every copy has that is asked, which are most of them; so its absence isn't missed."""
+
 _NO_GALLERY = ""
 """Its gallery, which no face is in."""
 
@@ -45,10 +48,9 @@ async def close_for_writing(link: QdrantLink, real: str) -> None:
 
 
 async def is_open(link: QdrantLink, real: str, limit_s: float | None = None) -> bool:
-    """Whether the record is there: `majority` answers what every copy has that is asked, and asks most of them."""
-    consistency = models.ReadConsistencyType.MAJORITY
+    """Whether the record is there."""
     found = await link.call(
-        lambda client: client.retrieve(real, [RECORD], with_payload=False, consistency=consistency), limit_s
+        lambda client: client.retrieve(real, [RECORD], with_payload=False, consistency=CONSISTENCY), limit_s
     )
     return bool(found)
 
@@ -58,11 +60,15 @@ async def require_open(link: QdrantLink, *, name: str, real: str, limit_s: float
 
     A name that is the collection's own needs no record: nothing can take its place.
     """
-    if name == real:
-        return
-    still_open, in_use = await asyncio.gather(
-        is_open(link, real, limit_s), aliases.stands_for(link, name, real, limit_s)
-    )
+    if name != real:
+        still_open, in_use = await asyncio.gather(
+            is_open(link, real, limit_s), is_in_use(link, name=name, real=real, limit_s=limit_s)
+        )
+        require(still_open=still_open, in_use=in_use)
+
+
+def require(*, still_open: bool, in_use: bool) -> None:
+    """Raise what `require_open` raises, by what was found out: `is_open` and `is_in_use`."""
     if not in_use:  # an operator, or a service with another model on a new gallery, may have given the name away
         raise moved()
     if still_open:
@@ -73,9 +79,9 @@ async def require_open(link: QdrantLink, *, name: str, real: str, limit_s: float
     )
 
 
-async def has_moved(link: QdrantLink, *, name: str, real: str) -> bool:
-    """Whether another collection has taken the place of this one, as far as the node that is asked has heard."""
-    return name != real and not await aliases.stands_for(link, name, real)
+async def is_in_use(link: QdrantLink, *, name: str, real: str, limit_s: float | None = None) -> bool:
+    """Whether no other collection has taken the place of this one, as far as the node that is asked has heard."""
+    return name == real or await aliases.stands_for(link, name, real, limit_s)
 
 
 def moved() -> GalleryMoved:

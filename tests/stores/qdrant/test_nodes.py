@@ -164,7 +164,7 @@ async def test_a_name_that_stands_for_several(
 
 async def test_names_and_numbers_as_addresses() -> None:
     """A name of one machine stays a name, so that gRPC looks it up; numbers stand for themselves."""
-    for url in ("http://127.0.0.1", "https://[::1]:7000", "http://no-such-name.invalid"):
+    for url in ("http://127.0.0.1", "https://[::1]:7000", "http://no-such-name.invalid", f"http://{'x' * 99}.test"):
         found = await connector(url=url, grpc_port=6334, api_key=None)()
         assert [each.address for each in found] == [url if url.endswith("7000") else f"{url}:6333"]
 

@@ -53,6 +53,32 @@ class TestReading:
         assert {each.remark: each.faces for each in found}.get("a", 3000) == 3000
 
 
+class TestFigures:
+    """How large a gallery is."""
+
+    async def test_nobody_counts_whose_faces_are_gone(self, server: Qdrant, opened: Any) -> None:
+        """A server's index still knows the remark of a face that was removed."""
+        store = await opened(server.connect)
+        await fill(store, ["a", "a", "b", "c"])
+        await store.remove_person("c", gallery=HERE)
+        figures = await store.figures()
+        assert (figures.faces, figures.remarks, figures.are_remarks_estimated) == (3, 2, False)
+        assert server.calls["Facet"] == 0
+
+    @pytest.mark.slow
+    async def test_no_request_grows_with_the_gallery(self, server: Qdrant, opened: Any) -> None:
+        """Numbers are read until there are enough to tell how many there are."""
+        store = await opened(server.connect)
+        await fill(store, [f"person {n}" for n in range(2500)])
+        server.calls.clear()
+        server.scrolled = 0
+        figures = await store.figures()
+        assert (figures.faces, figures.remarks) == (2500, 2500)
+        assert server.calls["Scroll"] == 3
+        assert server.last["Scroll"].limit == 1000
+        assert not server.last["Count"].HasField("filter")
+
+
 class TestServersWithoutParts:
     """Qdrant 1.19 doesn't know the condition."""
 

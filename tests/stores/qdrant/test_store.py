@@ -177,6 +177,7 @@ class TestRequests:
     async def test_a_lost_answer_changes_nothing(self, server: Qdrant, opened: Any) -> None:
         """What was carried out before the connection broke is neither done twice nor denied."""
         store = await opened(server.connect)
+        server.calls.clear()
         server.lost_answers = {"Upsert": 2, "Delete": 1}
         assert await store.add(face(1), embedding(1)) is Added.NEW
         assert server.calls["Upsert"] == 3
@@ -198,6 +199,7 @@ class TestRequests:
     async def test_large_pictures_go_in_several_requests(self, server: Qdrant, opened: Any) -> None:
         """Qdrant takes 32 MB at a time."""
         store = await opened(server.connect)
+        server.calls.clear()
         batch = [(face(n, picture="p" * 3 * 2**20), embedding(n)) for n in range(1, 8)]
         assert await store.add_many(batch) == [Added.NEW] * 7
         assert server.calls["Upsert"] == 4

@@ -78,7 +78,12 @@ async def check(store: QdrantStore, server: Qdrant, link: QdrantLink) -> None:
     assert after is None
     assert await store.add(face_of(7), embedding(7)) is Added.KNOWN
     metadata = (await info(link)).config.metadata or {}
-    assert metadata == {collection.MODEL: to_mapping(CONTRACT), collection.LAYOUT: 2, collection.FACE_ID_BITS: 53}
+    assert metadata == {
+        collection.MODEL: to_mapping(CONTRACT),
+        collection.LAYOUT: 2,
+        collection.FACE_ID_BITS: 53,
+        collection.OPENED: True,
+    }
     fields = [field for field, params in server.indexes[REAL].items() if params.enable_hnsw is not False]
     assert fields == ["gallery"]
 
