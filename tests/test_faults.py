@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import random
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientError, ClientSession, FormData
+from PIL import Image
 
 from service.models.selection import ModelFiles
 from tests.conftest import MODELS
-from tests.support.device import variants
+from tests.support.device import jpeg, variants
 from tests.support.processes import Running, gallery_process, launch, listening
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -71,7 +73,8 @@ async def killed_while_registering(
 async def test_kills_at_random_moments(environ: dict[str, str], portraits: dict[str, bytes]) -> None:
     """Ten times, under 64 registrations at once: each answered one is there after the restart, none twice."""
     rng = random.Random(5)
-    photos = list(variants(portraits["obama"], 2 * AT_ONCE))
+    with Image.open(io.BytesIO(portraits["obama"])) as photo:
+        photos = list(variants(jpeg(photo.resize((96, 120))), 2 * AT_ONCE))
     answered: set[str] = set()
     for run in range(KILLS):
         running = await listening(await launch(environ))
