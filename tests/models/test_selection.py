@@ -23,7 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import ContractMismatch, ModelUnavailable
-from service.models import downloads, selection
+from service.models import downloads, mtcnn_weights, selection
 from service.models import folder as model_folder
 from service.models.downloads import CASIA_WEBFACE, VGGFACE2, PublishedWeights
 from service.models.runtimes import import_facenet, import_openvino
@@ -388,7 +388,8 @@ def test_what_is_converted_needs_no_converter_and_what_is_not_says_how_to_instal
 @pytest.mark.torch
 def test_mtcnn_of_another_version_is_refused(folder: Path, casia: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its graphs would carry a digest that isn't theirs."""
-    monkeypatch.setattr(selection, "MTCNN_DIGEST", "0" * 64)
+    for module in (selection, mtcnn_weights):
+        monkeypatch.setattr(module, "MTCNN_DIGEST", "0" * 64)
     with pytest.raises(ModelUnavailable, match=r"MTCNN's weights in .* are damaged or of another version"):
         selection.prepare(Settings(model="casia-webface", model_dir=folder), None)
 

@@ -238,6 +238,9 @@ def main() -> None:
         print(READY, flush=True)  # noqa: T201 - read by the starter
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print from now on
         server.serve(listener, sys.stdin.fileno())
+    with suppress(OSError):  # the starter may have been killed, or is doing the same
+        address.unlink()
+        address.parent.rmdir()
 
 
 if __name__ == "__main__":
