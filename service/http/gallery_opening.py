@@ -27,6 +27,8 @@ from service.models.selection import ModelFiles
 from service.moving.transfer import Transfer
 from service.settings import Settings
 from service.stores.opening import open_store
+from service.stores.store import Store
+from service.values import ModelContract
 from service.vision.engine import Engine, open_engine
 
 log = logging.getLogger(__name__)
@@ -39,26 +41,20 @@ def open_gallery_of(settings: Settings) -> Lifetime:
         store = open_store(settings)
         try:
             files = await open_gallery(settings, store)
-            warnings = [each.detail for each in warned_of(settings)]
-            for each in warnings:
-                log.warning("%s", each)
+            for each in warned_of(settings):
+                log.warning("%s", each.detail)
             engine = await _open_engine(settings, files, app[METRICS])
             size = GallerySize(store.count)
             try:
-                galleries = Galleries(engine, store, settings, files.contract.model, lambda: datetime.now(UTC))
-                app[GALLERIES] = galleries
-                app[PHOTO_READER] = PhotoReader(engine, store, settings, files.contract)
-                app[TRANSFER] = Transfer(store, files.contract, lambda: datetime.now(UTC))
                 moves = MoveWatch(store)
-                app[HEALTH] = Health(engine, store, warnings, moves=moves)
+                app[HEALTH] = Health(engine, store, [each.detail for each in warned_of(settings)], moves=moves)
                 app[METRICS].show_moved(lambda: moves.has_moved)
-                app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
+                _share(app, settings, engine, store, files.contract)
                 app[METRICS].show_gallery_size(size)
                 await app[HEALTH].probe()
                 faces = await store.count()
-                log.info(
-                    "Ready with %d faces; a match needs a score of %.3f.", faces, galleries.rules.threshold_for(faces)
-                )
+                threshold = app[GALLERIES].rules.threshold_for(faces)
+                log.info("Ready with %d faces; a match needs a score of %.3f.", faces, threshold)
                 warming = asyncio.create_task(engine.warm())
                 app[HEALTH].watch_warming(warming)
                 async with (
@@ -77,6 +73,14 @@ def open_gallery_of(settings: Settings) -> Lifetime:
             await store.close()
 
     return gallery
+
+
+def _share(app: web.Application, settings: Settings, engine: Engine, store: Store, contract: ModelContract) -> None:
+    """What handlers ask."""
+    app[GALLERIES] = Galleries(engine, store, settings, contract.model, lambda: datetime.now(UTC))
+    app[PHOTO_READER] = PhotoReader(engine, store, settings, contract)
+    app[TRANSFER] = Transfer(store, contract, lambda: datetime.now(UTC))
+    app[OVERVIEW] = _overview(settings, engine, app[REQUEST_LOG])
 
 
 def _overview(settings: Settings, engine: Engine, request_log: RequestLog) -> Overview:

@@ -13,8 +13,9 @@ from service.stores import listing
 from service.stores.edge import inspection, people_requests, requests
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
+from service.stores.edge.readers import face_reader, people_reader
 from service.stores.listing import Key
-from service.stores.people import PeopleReader, PersonKey, Sighting, name_of, page
+from service.stores.people import PersonKey, name_of, page
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
@@ -103,7 +104,7 @@ class EdgeStore:
         remark: str | None = None,
     ) -> AsyncIterator[StoredFace]:
         """See Store.scan; faces that come or go meanwhile may or may not be seen, all others exactly once."""
-        return listing.scan(self._face_reader(gallery, remark), offset, limit, after)
+        return listing.scan(face_reader(self._link, gallery, remark), offset, limit, after)
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
@@ -155,7 +156,7 @@ class EdgeStore:
         self, limit: int, *, gallery: str, after: PersonKey | None = None, part: str | None = None
     ) -> tuple[list[Person], PersonKey | None]:
         """See Store.people; people that come or go meanwhile may or may not be seen, all others exactly once."""
-        reader = self._people_reader(gallery, None if part is None else name_of(part))
+        reader = people_reader(self._link, gallery, None if part is None else name_of(part))
         return await page(reader, limit, after)
 
     async def person(self, remark: str, *, gallery: str) -> Person | None:
@@ -220,37 +221,3 @@ class EdgeStore:
     async def kill(self) -> None:
         """End the process at once, as a crash does, and start no other."""
         await self._link.kill()
-
-    def _face_reader(self, gallery: str, remark: str | None) -> listing.FaceReader:
-        async def keys_from(microseconds: int | None, limit: int) -> list[Key]:
-            return await self._link.call(
-                requests.KeysFrom(microseconds=microseconds, gallery=gallery, limit=limit, remark=remark)
-            )
-
-        async def keys_at(microseconds: int, first_id: int, limit: int) -> list[Key]:
-            request = requests.KeysAt(
-                microseconds=microseconds, gallery=gallery, first_id=first_id, limit=limit, remark=remark
-            )
-            return await self._link.call(request)
-
-        async def fetch(face_ids: list[int]) -> Mapping[int, StoredFace]:
-            return await self.fetch(face_ids, gallery=gallery)
-
-        return listing.FaceReader(keys_from=keys_from, keys_at=keys_at, fetch=fetch)
-
-    def _people_reader(self, gallery: str, part: str | None) -> PeopleReader:
-        async def sightings_from(name_order: int, limit: int) -> list[Sighting]:
-            request = people_requests.SightingsFrom(name_order=name_order, gallery=gallery, part=part, limit=limit)
-            return await self._link.call(request)
-
-        async def sightings_at(name_order: int, person: int, limit: int) -> list[Sighting]:
-            return await self._link.call(
-                people_requests.SightingsAt(
-                    name_order=name_order, person=person, gallery=gallery, part=part, limit=limit
-                )
-            )
-
-        async def counts(persons: list[int]) -> Mapping[int, int]:
-            return await self._link.call(people_requests.CountFaces(persons, gallery))
-
-        return PeopleReader(sightings_from=sightings_from, sightings_at=sightings_at, counts=counts)
