@@ -134,6 +134,7 @@ async def test_many_who_ask_wait_for_one_probe(
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.slow
 async def test_models_that_fail_as_they_are_warmed_are_noticed_at_once(
     start: Start, service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
