@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from service.stores.edge import people_requests, requests
+from service.stores.edge import inspection, people_requests, requests
 from service.stores.edge.shard import Shard
 from service.values import DEFAULT_GALLERY, FaceChanges
 from tests.support.stored_faces import CONTRACT, START, embedding, face
@@ -36,13 +36,20 @@ EXAMPLES: list[requests.Request[object]] = [
     people_requests.CreateGallery("staff", START),
     people_requests.RemoveGallery("staff"),
     people_requests.RemovePerson("none", DEFAULT_GALLERY),
+    people_requests.MarkSeen([(DEFAULT_GALLERY, "c")], START),
+    people_requests.RemoveUnseen(START, START),
+    requests.ProbeWrite(),
+    inspection.ReadFindings(),
+    inspection.InspectPage(after=0, limit=5),
     requests.Remove(1, gallery=DEFAULT_GALLERY),
+    inspection.AcceptRest([]),
 ]
 
 WRITES = {
     *(requests.AddMany, requests.Change, requests.Remove, requests.RemoveExpired),
     *(people_requests.RenamePerson, people_requests.RemovePerson),
     *(people_requests.CreateGallery, people_requests.RemoveGallery),
+    *(people_requests.MarkSeen, people_requests.RemoveUnseen),
 }
 
 

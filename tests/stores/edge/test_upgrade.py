@@ -118,7 +118,7 @@ def test_faces_stay_in_the_search_index(tmp_path: Path) -> None:
     folder = tmp_path / "gallery"
     make_former(folder, 60)
     shard = Shard(folder)
-    assert shard.faces.figures().indexed == 60
+    assert shard.faces._shard.edge.info().indexed_vectors_count == 60
     shard.bind(CONTRACT, face_id_bits=31)
     assert shard.faces.figures().indexed == 60
     shard.close()
