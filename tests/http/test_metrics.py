@@ -28,6 +28,7 @@ KINDS = {
     "face_request_seconds": "histogram",
     "face_stage_seconds": "histogram",
     "face_gallery_faces": "gauge",
+    "face_gallery_moved": "gauge",
     "face_photos_waiting": "gauge",
     "face_crops_waiting": "gauge",
     "face_batch_size": "histogram",
