@@ -111,7 +111,7 @@ def test_probes_ask_what_they_should() -> None:
 
 
 def test_qdrant_is_the_one_of_compose() -> None:
-    """The same version, with a key, private, and with more nodes than copies."""
+    """The same version, with a key, private, and with a node for each of three copies."""
     assert f"qdrant:{QDRANT['image']['tag']}-unprivileged" in COMPOSE
     assert QDRANT["image"]["useUnprivilegedImage"] is True
     assert {"name": "QDRANT__TELEMETRY_DISABLED", "value": "true"} in QDRANT["env"]
