@@ -209,7 +209,7 @@ class TestCommands:
         assert read_keys(path)["console"].sha256 == digest_of(out.read_text().strip())
         assert service_command("keys", path, "disable", "desk").returncode == 0
         today = f"{datetime.now(UTC):%Y-%m-%d}"
-        everything = "register,recognise,list,delete,change,galleries,export,import"
+        everything = "register,recognise,list,delete,change,galleries,export,import,events"
         assert [line.split() for line in service_command("keys", path, "list").stdout.splitlines()] == [
             ["desk", "disabled", today, "recognise,list", "in", "a,default"],
             ["console", "enabled", today, everything, "in", "all", "galleries", "ours"],
