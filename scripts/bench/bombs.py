@@ -10,7 +10,6 @@ import dataclasses
 import io
 import itertools
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 import aiohttp
 
 from scripts.bench.serving import enroll, service_process
+from scripts.resident import resident_mb
 from service.settings import Settings
 from tests.support.bombs import all_bombs
 
@@ -62,7 +62,7 @@ async def bombs_section(settings: Settings, photos: Sequence[Path]) -> str:
                 rounds = [_send_all(session, url, bombs, start, answers) for start in range(BOMBERS)]
                 await asyncio.wait_for(asyncio.gather(*rounds), LONGEST_S)
             await asyncio.sleep(1)
-            after_mb = _resident_mb(pid)
+            after_mb = resident_mb(pid)
             stop_s = await _stop(session, url, pid, bombs)
     rows = [
         ("recognition, p99, idle", f"{idle.p99_ms:.0f} ms ({len(idle.took_ms)} photos)"),
@@ -144,12 +144,12 @@ def _runs(pid: int) -> bool:
 @asynccontextmanager
 async def _watched(pid: int) -> AsyncIterator[list[float]]:
     """The memory of all processes, asked for often."""
-    found = [_resident_mb(pid)]
+    found = [resident_mb(pid)]
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(0.05)
-            found.append(_resident_mb(pid))
+            found.append(resident_mb(pid))
 
     task = asyncio.create_task(watch())
     try:
@@ -157,20 +157,6 @@ async def _watched(pid: int) -> AsyncIterator[list[float]]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def _resident_mb(pid: int) -> float:
-    """A process and its children, from /proc (Linux)."""
-    total = 0.0
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for each in (str(pid), *children):
-        try:
-            status = Path(f"/proc/{each}/status").read_text()
-        except OSError:  # it is gone
-            continue
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        total += int(found[1]) / 1024 if found else 0
-    return total
 
 
 if __name__ == "__main__":

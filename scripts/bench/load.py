@@ -21,7 +21,8 @@ from typing import NamedTuple
 from scripts.bench.crowds import CROWDS
 from scripts.bench.machine import machine
 from scripts.bench.photos import FACES, photo_sets
-from scripts.bench.serving import enroll, resident_mb, service_process
+from scripts.bench.serving import enroll, service_process
+from scripts.resident import resident_mb
 from service.settings import Settings
 
 DOOR, CROWD = "127.0.0.2", "127.0.0.1"

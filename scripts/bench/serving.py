@@ -27,6 +27,7 @@ from PIL import Image
 from scripts.bench.client import recognise
 from scripts.bench.embedding import bare_engine
 from scripts.bench.stalls import Stalls, watched
+from scripts.resident import resident_mb
 from service.http.app import create_app
 from service.http.connections import Runner
 from service.models import selection
@@ -164,14 +165,3 @@ def _random_sizes(photos: Sequence[Path]) -> Iterator[bytes]:
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=80)
         yield out.getvalue()
-
-
-def resident_mb(pid: int) -> float:
-    """A process and its children, from /proc (Linux)."""
-    total = 0.0
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for each in (str(pid), *children):
-        status = Path(f"/proc/{each}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        total += int(found[1]) / 1024 if found else 0
-    return total

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.resident import resident_mb
+
 _START_S = 90.0
 _STOP_S = 60.0
 
@@ -30,7 +32,7 @@ class Fuzzed:
 
     def memory_mb(self) -> float:
         """Resident megabytes of the service and of every process below it; 0 where /proc isn't there."""
-        return sum(map(_resident_mb, _family(self.process.pid)))
+        return resident_mb(self.process.pid)
 
 
 @asynccontextmanager
@@ -69,16 +71,3 @@ async def _port(process: asyncio.subprocess.Process, log_file: Path) -> int:
                 return int(found[1])
             await asyncio.sleep(0.1)
     raise RuntimeError(f"The service did not start:\n{written(log_file)}")
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all below it, from /proc (Linux)."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = [int(each) for each in children.read_text().split()] if children.exists() else []
-    return [pid, *(each for child in below for each in _family(child))]
-
-
-def _resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
