@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import subprocess
 import tracemalloc
 from itertools import islice
 from pathlib import Path
@@ -173,7 +174,10 @@ class TestFolder:
             folder = folder / "d"
             folder.mkdir()
         touch(folder / "1.jpg")
-        assert list(found(tmp_path).values()) == ["d"]
+        try:
+            assert list(found(tmp_path).values()) == ["d"]
+        finally:  # pytest's own way of removing folders is a function that calls itself
+            subprocess.run(["rm", "-r", str(tmp_path / "d")], check=True)
 
     def test_a_folder_that_can_not_be_read_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """And what comes after it is found."""
