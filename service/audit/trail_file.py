@@ -55,10 +55,7 @@ class TrailFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._inode = path.stat().st_ino
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(_SCHEMA)
+            self._db = _connect(path)
 
     def write(self, steps: Sequence[Callable[[TrailFile], None]]) -> None:
         """Take some steps together: all are on the disk when this returns, or none is."""
@@ -177,6 +174,18 @@ class TrailFile:
             raise AuditUnavailable(
                 f"The audit trail FACE_AUDIT={str(self._path)!r} can't be used ({error}); mend the file or its disk."
             ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+            database.execute(f"PRAGMA {pragma}")
+        database.executescript(_SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _about(gallery: str, remark: str | None, face_id: int | None) -> tuple[str, tuple[Any, ...]]:

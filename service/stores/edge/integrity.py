@@ -8,6 +8,8 @@ When the gallery's process alone was killed, its files are as good as the page c
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from service.errors import GalleryDamaged
@@ -54,17 +56,17 @@ def load(folder: Path, shard: DurableShard, dimension: int, opening: Opening) ->
         _refuse(findings)
         seal.break_seal(folder)
     ledger = Ledger(folder / NAME)
-    try:
-        if not ledger.knows_text(GALLERIES, read_text(folder)):
-            findings.files.append(f"{GALLERIES} is not as it was written, or missing")
-        shard.load(dimension)
-        findings.add(_compare(shard, ledger, opening, sealed=broken is not None))
-        if opening is not Opening.INSPECTING:
-            _refuse(findings)
-    except BaseException:
-        shard.abandon()
-        ledger.close()
-        raise
+    with _closed_on_failure(ledger):
+        try:
+            if not ledger.knows_text(GALLERIES, read_text(folder)):
+                findings.files.append(f"{GALLERIES} is not as it was written, or missing")
+            shard.load(dimension)
+            findings.add(_compare(shard, ledger, opening, sealed=broken is not None))
+            if opening is not Opening.INSPECTING:
+                _refuse(findings)
+        except BaseException:
+            shard.abandon()
+            raise
     return ledger, findings
 
 
@@ -82,19 +84,20 @@ def _shard_gone(folder: Path, shard: DurableShard) -> Ledger | None:
     if shard.exists():
         return None
     ledger = Ledger(folder / NAME)
-    if ledger.count() or ledger.announced():
-        ledger.close()
-        raise GalleryDamaged("the folder shard is missing")
-    seal.break_seal(folder)
+    with _closed_on_failure(ledger):
+        if ledger.count() or ledger.announced():
+            raise GalleryDamaged("the folder shard is missing")
+        seal.break_seal(folder)
     return ledger
 
 
 def new_ledger(folder: Path) -> Ledger:
     """For a gallery that is about to be made. Raises GalleryDamaged where one with faces was here."""
     ledger = Ledger(folder / NAME)
-    if ledger.count():
-        raise GalleryDamaged("contract.json and the folder shard are missing")
-    ledger.note_boot()
+    with _closed_on_failure(ledger):
+        if ledger.count():
+            raise GalleryDamaged("contract.json and the folder shard are missing")
+        ledger.note_boot()
     return ledger
 
 
@@ -103,19 +106,27 @@ def build_ledger(folder: Path, shard: DurableShard) -> Ledger:
     draft = folder / f"{NAME}.new"
     for each in folder.glob(f"{NAME}.new*"):
         each.unlink()
-    ledger = Ledger(draft)
-    for digests in all_digests(shard.edge):
-        ledger.settle(digests)
-    galleries = read_text(folder)
-    if galleries is not None:
-        ledger.announce_text(GALLERIES, galleries)
-        ledger.settle_text(GALLERIES)
-    ledger.note_boot()
-    ledger.close()
+    with closing(Ledger(draft)) as ledger:
+        for digests in all_digests(shard.edge):
+            ledger.settle(digests)
+        galleries = read_text(folder)
+        if galleries is not None:
+            ledger.announce_text(GALLERIES, galleries)
+            ledger.settle_text(GALLERIES)
+        ledger.note_boot()
     for each in folder.glob(f"{NAME}-*"):  # what a killed process left of the former one
         each.unlink()
     rename_durably(draft, folder / NAME)
     return Ledger(folder / NAME)
+
+
+@contextmanager
+def _closed_on_failure(ledger: Ledger) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        ledger.close()
+        raise
 
 
 def _refuse(findings: Findings) -> None:

@@ -45,11 +45,7 @@ class Ledger:
         """Open the file, or make it. Raises GalleryDamaged for one that can't be read."""
         self._path = path
         try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            # Nobody else may open it, so no memory is mapped, which on a full disk would end the process.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.executescript(_TABLES)
+            self._database = _connect(path)
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(
                 f"{path} can't be written ({error}); free some space, or mend its rights."
@@ -145,6 +141,19 @@ class Ledger:
 
     def _damaged(self, error: sqlite3.DatabaseError) -> GalleryDamaged:
         return GalleryDamaged(f"{self._path} is damaged ({error})")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Nobody else may open it, so no memory is mapped, which on a full disk would end the process.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(_TABLES)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _digest_of_text(text: str) -> str:
