@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,7 +50,8 @@ async def test_what_nobody_waits_for_is_there_at_the_end(path: Path) -> None:
     for n in range(500):
         trail.put_soon(event(n))
     await trail.close()
-    assert len(TrailFile(path).page(Selection(limit=1000), NOW)) == 500
+    with closing(TrailFile(path)) as file:
+        assert len(file.page(Selection(limit=1000), NOW)) == 500
 
 
 async def test_a_writing_that_fails_is_told_to_those_who_wait(

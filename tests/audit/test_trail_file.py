@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -53,7 +54,8 @@ def test_what_is_written_comes_back(file: TrailFile, path: Path) -> None:
     """To the letter, also from another connection; nobody but the owner reads it."""
     written = [event(1, ZOE, BOB), event(2, gallery=None, outcome="face_not_found")]
     put(file, *written)
-    assert all_of(TrailFile(path)) == [replace(each, number=n) for n, each in enumerate(written, 1)]
+    with closing(TrailFile(path)) as again:
+        assert all_of(again) == [replace(each, number=n) for n, each in enumerate(written, 1)]
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
 
 
@@ -152,10 +154,9 @@ def test_two_services_write_one_file(path: Path) -> None:
     """Each waits for the other."""
 
     def write(begin: int) -> None:
-        file = TrailFile(path)
-        for n in range(begin, begin + 30):
-            put(file, event(n, ZOE))
-        file.close()
+        with closing(TrailFile(path)) as file:
+            for n in range(begin, begin + 30):
+                put(file, event(n, ZOE))
 
     TrailFile(path).close()
     writers = [Thread(target=write, args=(begin,)) for begin in (0, 100, 200)]
@@ -163,7 +164,8 @@ def test_two_services_write_one_file(path: Path) -> None:
         each.start()
     for each in writers:
         each.join()
-    assert len(all_of(TrailFile(path), limit=1000)) == 90
+    with closing(TrailFile(path)) as file:
+        assert len(all_of(file, limit=1000)) == 90
 
 
 @pytest.mark.parametrize("content", [b"no database", b"\x00" * 5000])
