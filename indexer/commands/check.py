@@ -9,6 +9,7 @@ from indexer.progress import Progress
 from service.errors import InvalidSettings
 from service.settings import Settings
 from service.stores.edge.findings import Findings
+from service.stores.edge.inspection import NO_PICTURE
 from service.stores.edge.store import INSPECTED_AT_ONCE, EdgeStore
 
 SHOWN = 50
@@ -16,11 +17,17 @@ SHOWN = 50
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Whether what is damaged is to be given up."""
+    """Whether what is damaged is to be given up, and what counts as that."""
     parser.add_argument(
         "--accept",
         action="store_true",
         help="forget the damaged faces and take the rest as whole, so that the service starts; copy the folder first",
+    )
+    parser.add_argument(
+        "--forget-pictureless",
+        action="store_true",
+        help="with --accept, also forget faces whose picture alone can't be decoded; else they stay, for they can be "
+        "recognised",
     )
 
 
@@ -32,6 +39,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """
     if settings.qdrant_url is not None:
         raise InvalidSettings("Only galleries in a folder are checked, and FACE_QDRANT_URL is set; unset it.")
+    if arguments.forget_pictureless and not arguments.accept:
+        raise InvalidSettings("--forget-pictureless says what --accept forgets; give both.")
     store = EdgeStore(settings.data / "gallery", opening="inspecting")
     try:
         if await store.open() is None:
@@ -39,11 +48,12 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
             return 0
         findings = await _inspect(store)
         _tell(findings)
-        if findings and arguments.accept:
-            left = await store.accept(sorted(findings.damaged))
+        forgotten = sorted([*findings.damaged, *(findings.pictureless if arguments.forget_pictureless else [])])
+        if arguments.accept and (findings or forgotten):
+            left = await store.accept(forgotten)
             print(f"The damaged faces are forgotten; the gallery has {left:,} faces, and the service opens it.")
             return 0
-        return int(bool(findings))
+        return int(bool(findings or findings.pictureless))
     finally:
         await store.close()
 
@@ -53,7 +63,10 @@ async def _inspect(store: EdgeStore) -> Findings:
     with Progress(findings.faces, "faces") as progress:
         async for wrong in store.inspect():
             progress.advance(min(INSPECTED_AT_ONCE, findings.faces))
-            findings.damaged = {**wrong, **findings.damaged}
+            pictureless = {each for each, what in wrong.items() if what == NO_PICTURE} - findings.damaged.keys()
+            findings.pictureless += sorted(pictureless)
+            damaged = {each: what for each, what in wrong.items() if each not in pictureless}
+            findings.damaged = {**damaged, **findings.damaged}
     return findings
 
 
@@ -63,11 +76,15 @@ def _tell(findings: Findings) -> None:
     _list("index", findings.indexes)
     _list("missing", (f"face {each} was registered and is gone" for each in findings.missing))
     _list("damaged", (f"face {face_id} {what}" for face_id, what in sorted(findings.damaged.items())))
+    _list("picture", (f"face {each} {NO_PICTURE}" for each in findings.pictureless))
     if findings:
         print("The gallery is damaged: restore its folder from a backup. Without one, copy the folder, then give up")
         print("what is damaged with `face-indexer check --accept`; register the faces named above again.")
-    else:
+    elif not findings.pictureless:
         print("Nothing is wrong with them.")
+    if findings.pictureless:
+        print("Faces without a picture are recognised as ever, and --accept keeps them. Register their people again to")
+        print("have pictures; `face-indexer check --accept --forget-pictureless` forgets such faces.")
 
 
 def _list(kind: str, lines: Iterable[str]) -> None:

@@ -86,7 +86,7 @@ async def observe_candidate(
     Of several faces those of poor quality are left out. Raises InvalidImage, Overloaded, what require_faces raises and
     what `choose` raises.
     """
-    observation = await engine.observe(photo, choose, timings, picture_side=picture_side)
+    observation = await timings.while_wanted(engine.observe(photo, choose, timings, picture_side=picture_side))
     faces = require_faces(observation, engine.min_face, checks_for(quality, "enroll"))
     return Candidate(sha256=hashlib.sha256(photo).hexdigest(), picture=observation.picture, faces=tuple(faces))
 

@@ -150,7 +150,7 @@ class Gallery:
         With `group_by_remark` each remark is there once, with its best face. Raises InvalidImage, FaceNotFound,
         PoorQuality, Overloaded or StoreUnavailable.
         """
-        observation = await self._engine.observe(photo, self._rules.choose, timings)
+        observation = await timings.while_wanted(self._engine.observe(photo, self._rules.choose, timings))
         checks = checks_for(self._rules.quality, "identify")
         embedding = require_faces(observation, self._engine.min_face, checks)[0].embedding
         with timings.measure("search"):

@@ -93,11 +93,11 @@ class PhotoReader:
 
     async def detect(self, photo: bytes, timings: Timings) -> Prepared:
         """Every face of a photo. Raises InvalidImage or Overloaded."""
-        return await self._engine.detect(photo, self._every, timings)
+        return await timings.while_wanted(self._engine.detect(photo, self._every, timings))
 
     async def embed(self, photo: bytes, timings: Timings) -> Observation:
         """Every face of a photo with its embedding. Raises InvalidImage or Overloaded."""
-        return await self._engine.observe(photo, self._every, timings)
+        return await timings.while_wanted(self._engine.observe(photo, self._every, timings))
 
     def problem(self, quality: Quality) -> str | None:
         """The slug of why a face is too poor to say whose it is; None where it isn't."""
@@ -110,7 +110,7 @@ class PhotoReader:
         Raises InvalidImage, Overloaded, StoreUnavailable, and InvalidRequest for an FPIR without measured scores.
         """
         threshold_for = self._threshold_for(terms)
-        observation = await self._engine.observe(photo, self._every, timings)
+        observation = await timings.while_wanted(self._engine.observe(photo, self._every, timings))
         good = [face for face in observation.faces if self.problem(face.quality) is None]
         with timings.measure("search"):
             rankings = await asyncio.gather(*(self._rank(face.embedding, terms) for face in good))
@@ -172,7 +172,7 @@ class PhotoReader:
 
     async def _embedding(self, photo: bytes, timings: Timings) -> Embedding:
         """Of the one face that a photo is about."""
-        observation = await self._engine.observe(photo, self._choose, timings)
+        observation = await timings.while_wanted(self._engine.observe(photo, self._choose, timings))
         return require_faces(observation, self._engine.min_face, self._checks)[0].embedding
 
     def _identifier(self, gallery: str) -> Identifier:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 
 from service.http.connection_limits import Connection, ConnectionLimits
+from service.http.ended_clients import EndedClient
+from service.http.keys import ANSWER_BEGUN
 from service.http.unread_answers import ReaderWatch
 
 _AT_ONCE = 64 * 1024
@@ -17,13 +22,15 @@ _AT_ONCE = 64 * 1024
 class BoundedConnection(web.RequestHandler, Connection):
     """aiohttp's connection within limits."""
 
-    __slots__ = ("_limits", "_peer", "_send_s", "_watch", "ended_because")
+    __slots__ = ("_ended_client", "_limits", "_peer", "_send_s", "_watch", "_when_lost", "ended_because")
 
     def __init__(self, server: web.Server, limits: ConnectionLimits, send_s: float, **options: Any) -> None:
         """`send_s` is the time in seconds in which the client must take some of its answer; see ReaderWatch."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._limits, self._send_s, self._peer = limits, send_s, ""
         self._watch: ReaderWatch | None = None
+        self._ended_client: EndedClient | None = None
+        self._when_lost: Callable[[], None] | None = None
         self.ended_because = ""
         """In a sentence, where the service ended the connection within an answer."""
 
@@ -51,7 +58,32 @@ class BoundedConnection(web.RequestHandler, Connection):
         self._limits.closed(self._peer, self)
         if self._watch is not None:
             self._watch.end()
+        if self._ended_client is not None:
+            self._ended_client.end()
         super().connection_lost(exc)
+        if self._when_lost is not None:
+            self._when_lost()
+
+    @contextmanager
+    def telling(self, when_lost: Callable[[], None]) -> Iterator[None]:
+        """Have it called should the connection be lost within the block; a client that only ends its side is there."""
+        self._when_lost = when_lost
+        try:
+            if self.transport is None:
+                when_lost()
+            yield
+        finally:
+            self._when_lost = None
+
+    def watch_ended_client(self) -> None:
+        """The client sends no more: from now on find out whether it has left altogether."""
+        if isinstance(self.transport, asyncio.Transport):
+            self._ended_client = EndedClient(self.transport, self._is_unanswered)
+
+    def _is_unanswered(self) -> bool:
+        """Whether a request of HTTP/1.1 is being handled of whose answer nothing is sent yet."""
+        request = self._current_request
+        return request is not None and request.version >= HttpVersion11 and ANSWER_BEGUN not in request
 
     def pause_writing(self) -> None:
         """The client takes no more at the moment."""

@@ -127,7 +127,10 @@ class _Connection(BoundedConnection):
         elif self._body is not None:
             self._cut_short(self._body)
         self._ended = True
-        return bool(self._messages) or (self._request_count > 0 and self._waiter is None)
+        answers = bool(self._messages) or (self._request_count > 0 and self._waiter is None)
+        if answers:
+            self.watch_ended_client()
+        return answers
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

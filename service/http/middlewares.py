@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -34,7 +35,7 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
         began = time.perf_counter()
         outcome = cut_off()  # unless an answer comes
         try:
-            with active_requests.track():
+            with active_requests.track(), _told_of_leaving(request):
                 response = await handler(request)
             if not response.prepared and (active_requests.stopping or not request.content.is_eof()):
                 response.force_close()  # also where the body goes on behind what was read: nobody knows where it ends
@@ -45,6 +46,13 @@ def record_requests(request_log: RequestLog, active_requests: ActiveRequests) ->
             request_log.record(request, routes.path_of(request), outcome, time.perf_counter() - began)
 
     return middleware
+
+
+def _told_of_leaving(request: web.Request) -> AbstractContextManager[None]:
+    """Have nobody look at photos for a client that has left; what is written meanwhile is written to the end."""
+    if isinstance(request.protocol, BoundedConnection):
+        return request.protocol.telling(request[TIMINGS].client_left)
+    return nullcontext()
 
 
 @web.middleware

@@ -16,11 +16,11 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
-from service.vision.containers.pixels import require_pixels
 from service.vision.file_kinds import is_photo, refusal
 from service.vision.messages import silence
+from service.vision.pixel_costs import require_affordable
 from service.vision.repairs import repaired
-from service.vision.samples import deep_colours, to_rgb, with_low_bytes
+from service.vision.samples import deep_colours, to_8_bits, with_low_bytes
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF")
 """What is read, under Pillow's names; JPEG's reader opens MPO too, which many phones write as .jpg. No others: some of
@@ -112,13 +112,13 @@ class Photo:
 def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Photo:
     """Check a photo against the limits by its header.
 
-    Raises ImageTooLarge beyond `max_bytes` or `max_pixels`, UnsupportedFormat for what is not in `formats`,
-    InvalidImage for an empty or damaged file.
+    Raises ImageTooLarge beyond `max_bytes`, `max_pixels` or what such pixels may cost, UnsupportedFormat for what is
+    not in `formats`, InvalidImage for an empty or damaged file.
     """
     require_bytes(photo, max_bytes)
-    size = _repaired_if_damaged(photo, lambda content: _open(content, formats).size)
-    require_pixels(size, max_pixels)
-    return Photo(photo, formats, size)
+    opened = _repaired_if_damaged(photo, lambda content: _open(content, formats))
+    require_affordable(opened, max_pixels)
+    return Photo(photo, formats, opened.size)
 
 
 def require_bytes(photo: bytes, max_bytes: int) -> None:
@@ -179,9 +179,9 @@ def _decode(content: bytes, formats: tuple[str, ...], reduction: int) -> Image.I
         turn = _UPRIGHT.get(_orientation(picture))
         if deep:
             picture = with_low_bytes(picture, _open(content, formats))
-        picture = to_rgb(picture)
+        picture = to_8_bits(picture)
         remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
-        picture = picture.reduce(remaining) if remaining > 1 else picture
+        picture = (picture.reduce(remaining) if remaining > 1 else picture).convert("RGB")
         return picture if turn is None else picture.transpose(turn)
     except MemoryError:
         raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None

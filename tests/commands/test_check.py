@@ -47,8 +47,10 @@ def damage(settings: Settings, operation: qdrant.UpdateOperation) -> None:
         Shard(folder)
 
 
-async def checked(settings: Settings, capsys: pytest.CaptureFixture[str], *, accept: bool = False) -> tuple[int, str]:
-    status = await check.run(settings, argparse.Namespace(accept=accept))
+async def checked(
+    settings: Settings, capsys: pytest.CaptureFixture[str], *, accept: bool = False, forget_pictureless: bool = False
+) -> tuple[int, str]:
+    status = await check.run(settings, argparse.Namespace(accept=accept, forget_pictureless=forget_pictureless))
     return status, capsys.readouterr().out
 
 
@@ -109,16 +111,50 @@ async def test_damaged_faces_are_named_and_given_up(
     assert (await checked(settings, capsys))[0] == 0
 
 
-async def test_pictures_that_never_were_any_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Though they are as they were registered: somebody has imported them so."""
+@pytest.fixture
+def pictureless(tmp_path: Path) -> Settings:
+    """A closed gallery of two faces, of which somebody has imported one without a picture that is any."""
     shard = Shard(tmp_path / "gallery")
     shard.bind(CONTRACT, face_id_bits=31)
     shard.faces.add_many([(face(1), embedding(1)), (face(2, picture=picture()), embedding(2))])
     shard.close()
-    status, said = await checked(Settings(data=tmp_path), capsys)
-    assert status == 1
-    assert "damaged  face 1 has a picture that can't be decoded" in said.splitlines()
-    assert "face 2" not in said
+    return Settings(data=tmp_path)
+
+
+def faces_left(settings: Settings) -> int:
+    shard = Shard(settings.data / "gallery")
+    left = shard.faces.count(gallery=DEFAULT_GALLERY)
+    shard.close()
+    return left
+
+
+async def test_faces_whose_picture_alone_is_bad_are_named_and_kept(
+    pictureless: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their embedding is whole, so they are recognised as ever; --accept keeps them, too."""
+    for accept in (False, True):
+        status, said = await checked(pictureless, capsys, accept=accept)
+        assert status == 1
+        assert "picture  face 1 has a picture that can't be decoded" in said.splitlines()
+        assert "face 2" not in said
+        assert "damaged" not in said
+        assert faces_left(pictureless) == 2
+
+
+async def test_they_are_forgotten_where_that_is_asked_for(
+    pictureless: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = await checked(pictureless, capsys, accept=True, forget_pictureless=True)
+    assert (status, "has 1 faces" in said, faces_left(pictureless)) == (0, True, 1)
+    with pytest.raises(InvalidSettings, match="give both"):
+        await checked(pictureless, capsys, forget_pictureless=True)
+
+
+async def test_damage_is_given_up_while_they_stay(pictureless: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(pictureless, qdrant.UpdateOperation.set_payload([2], {"remark": "somebody else"}))
+    assert (await checked(pictureless, capsys, accept=True))[0] == 0
+    status, said = await checked(pictureless, capsys)
+    assert (status, "faces    1" in said, "picture  face 1" in said) == (1, True, True)
 
 
 async def test_a_file_that_is_damaged_is_named(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,4 +173,4 @@ async def test_a_gallery_that_edge_can_not_load(settings: Settings) -> None:
     (config,) = (settings.data / "gallery" / "shard").glob("segments/*/segment.json")
     config.write_text("{")
     with pytest.raises(GalleryDamaged, match="backup"):
-        await check.run(settings, argparse.Namespace(accept=False))
+        await check.run(settings, argparse.Namespace(accept=False, forget_pictureless=False))

@@ -16,6 +16,8 @@ SIZE = 10 * 2**20 - 2**16
 """Bytes of those that grow with their length."""
 LARGE = (10_000, 5_000)
 """Width and height of a photo of as many pixels as a service takes."""
+HEAVY = (5_000, 5_000)
+"""Likewise, where each pixel takes twice as much memory."""
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _EMPTY_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"
@@ -81,7 +83,7 @@ def many_strips() -> bytes:
     return tiff(1, strips, tags, b"\x01\x00" * strips)
 
 
-def float_tiff(width: int = LARGE[0], height: int = LARGE[1], samples: str = "<f4") -> bytes:
+def float_tiff(width: int = HEAVY[0], height: int = HEAVY[1], samples: str = "<f4") -> bytes:
     """A TIFF of float or whole samples, compressed to a few kilobytes."""
     kind = np.dtype(samples)
     rows = zlib.compress(np.zeros(width * height, kind).tobytes(), 1)
@@ -151,13 +153,13 @@ def avif_boxes() -> bytes:
 
 
 def deep_png() -> bytes:
-    """50 million pixels of 16 bits a sample."""
-    return png(*LARGE, bits=16)
+    """25 million pixels of 16 bits a sample."""
+    return png(*HEAVY, bits=16)
 
 
 def printers_jpeg() -> bytes:
-    """50 million pixels of four colours."""
-    return jpeg(*LARGE, mode="CMYK")
+    """25 million pixels of four colours."""
+    return jpeg(*HEAVY, mode="CMYK")
 
 
 def slow_scans() -> bytes:

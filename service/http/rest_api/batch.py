@@ -77,7 +77,7 @@ async def _outcome(request: web.Request, query: BatchQuery, gallery: Gallery, se
     """What becomes of one photo. Raises StoreUnavailable or UnknownGallery, which are about all of them."""
     try:
         enrolled = await _enroll(request, query, gallery, sent)
-    except (StoreUnavailable, UnknownGallery):
+    except (StoreUnavailable, UnknownGallery, ConnectionError):  # of the last, the client has left
         raise
     except Exception as error:  # one photo's failure is not that of the others
         if not isinstance(error, FaceServiceError):

@@ -18,6 +18,8 @@ class Findings:
     """In words, the files that are missing or changed."""
     damaged: dict[int, str] = field(default_factory=dict)
     """By face_id, in words, what is wrong with a face that is there."""
+    pictureless: list[int] = field(default_factory=list)
+    """The faces that are as they were registered, but for that their picture can't be decoded: no damage."""
     missing: list[int] = field(default_factory=list)
     """The faces that were registered and are gone."""
     indexes: list[str] = field(default_factory=list)

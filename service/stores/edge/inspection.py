@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
 
 LENGTH_TOLERANCE = 1e-3
 """By so much the length of a stored embedding may differ from 1."""
+NO_PICTURE = "has a picture that can't be decoded"
+"""What is wrong with a face that can still be recognised."""
 
 
 @dataclass(frozen=True)
@@ -83,5 +85,5 @@ def _wrong_picture(picture: str) -> str | None:
         with Image.open(io.BytesIO(base64.b64decode(picture, validate=True))) as opened:
             opened.load()
     except (OSError, ValueError, SyntaxError, binascii.Error):
-        return "has a picture that can't be decoded"
+        return NO_PICTURE
     return None

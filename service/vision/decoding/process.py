@@ -23,6 +23,7 @@ from service.memory import return_memory
 from service.vision.decoding.confinement import MemoryLimit, allow_processor_time, confine, die_with
 from service.vision.decoding.frames import HEADER, READY, Answer, Order, pack, read_order
 from service.vision.images import accept, readable_formats
+from service.vision.pixel_costs import LARGE_PIXELS
 
 BYTES_A_PIXEL = 12
 """Three times what Pillow needs for a pixel of a usual photo: of the reader's, the converted and the turned picture."""
@@ -30,9 +31,6 @@ SPARE_MEMORY = 96 * 2**20
 """What readers need for a photo of any size."""
 CONTENT_TIMES = 4
 """How often a photo's bytes may be held."""
-
-LARGE_PIXELS = 16_000_000
-"""Beyond, photos of a service are decoded one at a time: they may take 200 MB and more."""
 
 DESCRIPTORS = 16
 ROWS_BYTES = 2**20
@@ -44,7 +42,7 @@ _READERS = ("Jpeg", "Mpo", "Png", "Bmp", "Gif", "Tiff", "WebP", "Avif")
 def serve(connection: socket.socket, memory: MemoryLimit, large: int, processor_s: float) -> None:
     """Decode one photo after another until the other end is closed; each has so many seconds of processor time.
 
-    A large one is decoded while no other process has locked the file descriptor `large`.
+    A large one of a service is decoded while no other process has locked the file descriptor `large`.
     """
     while (head := _receive(connection, HEADER.size)) is not None:
         order = read_order(_all(connection, HEADER.unpack(head)[0]))

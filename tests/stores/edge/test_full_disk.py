@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,26 +15,18 @@ from service.stores.edge.compaction import finish_switch
 from service.stores.edge.shard import Shard
 from service.stores.edge.store import EdgeStore
 from service.values import DEFAULT_GALLERY
+from tests.support.disks import mount, small_disk, take_the_rest
 from tests.support.stored_faces import CONTRACT, embedding, face
 
 SIZE_MB = 300
 AT_ONCE = 20
 
 
-def mount(*words: str) -> bool:
-    command = ["mount", *words]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of the test's own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if shutil.which("mount") is None or not mount("-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(folder)):
-        pytest.skip("needs the right to mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", SIZE_MB) as folder:
+        yield folder
 
 
 def picture(number: int) -> str:
@@ -53,17 +44,6 @@ def fill_up(shard: Shard) -> int:
             return faces
         shard.sync()
         faces += AT_ONCE
-
-
-def take_the_rest(disk: Path) -> None:
-    """As another program may."""
-    with (disk / "another").open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 2**20):
-                pass
-        except OSError:
-            pass
-    assert shutil.disk_usage(disk).free < 2**20
 
 
 @pytest.mark.slow
