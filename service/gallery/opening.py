@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.errors import ModelUnavailable, StoreUnavailable
 from service.models import selection
 from service.models.selection import ModelFiles
 from service.settings import Settings
+from service.stores.contracts import describe
 from service.stores.opening import may_be_there, open_store
 from service.stores.store import Store
 from service.values import ModelContract
@@ -24,6 +26,25 @@ async def open_gallery(settings: Settings, store: Store, *, create: bool = True)
     files = await asyncio.to_thread(selection.prepare, settings, kept)
     if create:
         await store.bind(files.contract, face_id_bits=settings.id_bits)
+    return files
+
+
+async def open_moved_gallery(settings: Settings, store: Store) -> ModelFiles:
+    """Like `open_gallery`, of a gallery that took another one's place while the service runs: nothing is made for it.
+
+    Its model must be in the models folder, for converting one would take the memory and the time of those who are
+    served. Raises StoreUnavailable, ModelUnavailable or ContractMismatch.
+    """
+    kept = await store.open()
+    if kept is None:
+        raise StoreUnavailable("what FACE_QDRANT_COLLECTION names has no model; see which collection it stands for.")
+    if not await asyncio.to_thread(selection.is_at_hand, settings, kept):
+        raise ModelUnavailable(
+            f"{describe(kept)} is not in the models folder; restart the service, or run `python -m service prepare` "
+            f"with FACE_MODEL={kept.model}."
+        )
+    files = await asyncio.to_thread(selection.prepare, settings, kept)
+    await store.bind(files.contract)
     return files
 
 

@@ -43,6 +43,11 @@ class Retention:
         self._written: dict[Person, datetime] = {}
         self._swept_at: datetime | None = None
 
+    def use(self, store: Store) -> None:
+        """From now on, write into another store of the same people, which knows nothing of when they were seen."""
+        self._store = store
+        self._written.clear()
+
     def note(self, gallery: str, remark: str) -> None:
         """A person was recognised or registered just now."""
         person = gallery, remark

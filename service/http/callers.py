@@ -10,7 +10,8 @@ from aiohttp import web
 from service.devices.operations import OPERATIONS
 from service.errors import OperationDenied
 from service.gallery.gallery import Gallery
-from service.http.keys import CALLER, GALLERIES, GALLERY_NAME, TIMINGS, UPLOAD
+from service.http.current import opened_for
+from service.http.keys import CALLER, GALLERY_NAME, TIMINGS, UPLOAD
 from service.values import DEFAULT_GALLERY, GalleryEntry
 
 
@@ -57,7 +58,7 @@ def gallery_name(request: web.Request, named: str | None = None) -> str:
 
 async def gallery_of(request: web.Request, named: str | None = None) -> Gallery:
     """The gallery of gallery_name. Raises OperationDenied, UnknownGallery or StoreUnavailable."""
-    return await request.app[GALLERIES].of(gallery_name(request, named))
+    return await opened_for(request).galleries.of(gallery_name(request, named))
 
 
 def visible_galleries(request: web.Request, galleries: Iterable[GalleryEntry]) -> list[GalleryEntry]:

@@ -8,32 +8,27 @@ from aiohttp import StreamReader, web
 
 if TYPE_CHECKING:  # the parts import their keys from here
     from service.audit.trail import Trail
-    from service.gallery.galleries import Galleries
-    from service.gallery.photos import PhotoReader
     from service.gallery.retention import Retention
     from service.http.active_requests import ActiveRequests
     from service.http.audit import Notes
     from service.http.callers import Caller
     from service.http.connection_limits import ConnectionLimits
+    from service.http.current import Current, Opened
     from service.http.forms import Form
-    from service.http.health import Health
     from service.http.metrics import Metrics
     from service.http.overview import Overview
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
     from service.http.uploads import Upload, Uploads
-    from service.moving.transfer import Transfer
     from service.timings import Timings
     from service.variables import Origins
 
-GALLERIES: web.AppKey[Galleries] = web.AppKey("galleries")
-PHOTO_READER: web.AppKey[PhotoReader] = web.AppKey("photo_reader")
-TRANSFER: web.AppKey[Transfer] = web.AppKey("transfer")
+CURRENT: web.AppKey[Current] = web.AppKey("current")
+"""The gallery and the engine that new requests get; a handler asks current.opened_for."""
 RETENTION: web.AppKey[Retention | None] = web.AppKey("retention")
 """None where people are kept for ever."""
 TRAIL: web.AppKey[Trail | None] = web.AppKey("trail")
 """None where nothing is written down."""
-HEALTH: web.AppKey[Health] = web.AppKey("health")
 OVERVIEW: web.AppKey[Overview] = web.AppKey("overview")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 REQUEST_LOG: web.AppKey[RequestLog] = web.AppKey("request_log")
@@ -53,6 +48,8 @@ REMARK_CHARSET = web.AppKey("remark_charset", str)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 TIMINGS: web.RequestKey[Timings] = web.RequestKey("timings")
+OPENED: web.RequestKey[Opened] = web.RequestKey("opened")
+"""The gallery and the engine that the request keeps to, once it has asked for them."""
 UPLOAD: web.RequestKey[Upload] = web.RequestKey("upload")
 """What the request has in memory of its body."""
 NAMED_CALLER = web.RequestKey("named_caller", str)

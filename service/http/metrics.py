@@ -55,6 +55,7 @@ class Metrics:
         for reason in DECODING_STOPPED:
             self._decodings_stopped.labels(reason)
         self._gallery_size: GallerySize | None = None
+        self._build: Info | None = None
 
     def record(self, route: str, *, code: str, reason: str, took_s: float, stages_ms: Mapping[str, float]) -> None:
         """One answered request: the whole time in seconds, that of its stages in milliseconds."""
@@ -73,8 +74,9 @@ class Metrics:
 
     def show_build(self, *, version: str, model: str, precision: str) -> None:
         """What runs here: the program's version, the model's name and FACE_PRECISION."""
-        labels = {"version": version, "model": model, "precision": precision}
-        Info("face_build", "The program, model and precision that run here.", registry=self._registry).info(labels)
+        if self._build is None:
+            self._build = Info("face_build", "The program, model and precision that run here.", registry=self._registry)
+        self._build.info({"version": version, "model": model, "precision": precision})
 
     def show_waiting(self, *, photos: Callable[[], int], crops: Callable[[], int]) -> None:
         """How much waits for the engine, asked at each scrape."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.http import routes
-from service.http.keys import HEALTH, METRICS, OUTCOME
+from service.http.current import opened_for
+from service.http.keys import METRICS, OUTCOME
 from service.http.request_log import Outcome
 
 
@@ -21,7 +22,7 @@ async def alive(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """200 when an inference and a query succeeded lately, with what the operator should know; else 503, the reason."""
-    health = request.app[HEALTH]
+    health = opened_for(request).health
     failure = await health.failure()
     if failure is None:
         asked = {} if health.node is None else {"qdrant": health.node}

@@ -80,6 +80,13 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
     )
 
 
+def is_at_hand(settings: Settings, contract: ModelContract) -> bool:
+    """Whether FACE_MODEL_DIR has the converted files of a contract's model, so that nothing is fetched or converted."""
+    place = subfolder(settings.model_dir, model=contract.model, digest=contract.digest)
+    wanted = {"model": contract.model, "digest": contract.digest, "version": conversion.CONVERSION}
+    return intact(place, wanted, conversion.FACENET_FILES)
+
+
 def int8_graph(files: ModelFiles) -> Path:
     """The model's int8 graph; raises ModelUnavailable where it wasn't made yet or is damaged or of an older version."""
     if not intact(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES):

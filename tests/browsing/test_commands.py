@@ -14,7 +14,7 @@ import pytest
 from indexer.browsing.stored import StoredGallery
 from indexer.commands import calibrate, list_, optimize, reembed, remove, show, stats
 from service.errors import GalleryInUse, InvalidSettings, StoreUnavailable, UnknownFace, UnknownGallery, UnknownPerson
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.settings import Settings
 from service.stores.edge.store import EdgeStore
 from service.stores.qdrant.store import QdrantStore
@@ -216,7 +216,7 @@ class TestService:
         assert "Removed face 1 of Ann from the gallery of the service at" in capsys.readouterr().out
         with pytest.raises(UnknownFace, match="says: "):
             await run(settings, "remove", "--yes", 1, *place)
-        left, _ = await (await service.app[GALLERIES].of("default")).page(10, after=None, remark=None)
+        left, _ = await (await service.app[CURRENT].opened.galleries.of("default")).page(10, after=None, remark=None)
         assert [face.face_id for face in left] == [3, 4]
 
     async def test_pages_are_put_together(

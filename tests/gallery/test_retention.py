@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import StoreUnavailable
 from service.gallery.retention import RENEWED, TOGETHER, Retention, retained
-from service.http.keys import GALLERIES, RETENTION
+from service.http.keys import CURRENT, RETENTION
 from service.settings import Settings
 from service.stores.store import Store
 from service.values import DEFAULT_GALLERY as HERE
@@ -131,7 +131,7 @@ async def test_a_running_service_notes_whom_it_recognises(
     await device.recognise(portraits["obama2"])
     assert retention._seen == {(HERE, "Zoë"): None}
     retention._seen.clear()
-    await client.app[GALLERIES].create("staff")
+    await client.app[CURRENT].opened.galleries.create("staff")
     path, headers = "/v1/faces?gallery=staff&remark=Bob", {"Content-Type": "image/jpeg"}
     async with client.post(path, data=portraits["obama"], headers=headers) as response:
         assert response.status == 201

@@ -23,7 +23,7 @@ from aiohttp import web
 from service.devices.replay import LocalReplayMemory
 from service.errors import InvalidDevices
 from service.http.app import create_app
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.http.routes import DOCUMENT_PATHS, OPEN_PATHS, REST_PATHS
 from service.settings import Settings
 from service.timings import Timings
@@ -54,7 +54,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest_asyncio.fixture(loop_scope="module")
 async def port(service: Client) -> int:
     """The module's service, without faces."""
-    gallery = await service.app[GALLERIES].of(DEFAULT_GALLERY)
+    gallery = await service.app[CURRENT].opened.galleries.of(DEFAULT_GALLERY)
     for face in [each async for each in gallery.list()]:
         await gallery.remove(face.face_id, Timings())
     assert service.port is not None
@@ -409,7 +409,7 @@ class TestLetIn:
         """The device's id is in the face's payload and in the log line; its secret nowhere."""
         caplog.set_level(logging.DEBUG)
         await registered(port, photo)
-        gallery = await service.app[GALLERIES].of(DEFAULT_GALLERY)
+        gallery = await service.app[CURRENT].opened.galleries.of(DEFAULT_GALLERY)
         assert [face.device_id async for face in gallery.list()] == ["door-7"]
         lines = [vars(record) for record in caplog.records if record.message == "request"]
         assert [line["device_id"] for line in lines] == ["door-7"] * 2

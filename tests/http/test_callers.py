@@ -29,7 +29,7 @@ from service.http.callers import (
     require_all_galleries,
     visible_galleries,
 )
-from service.http.keys import CALLER, GALLERIES
+from service.http.keys import CALLER, CURRENT
 from service.http.rest_api import table
 from service.http.rest_api.openapi import document
 from service.http.rest_api.operations import Operation
@@ -146,7 +146,7 @@ def photo(portraits: dict[str, bytes]) -> bytes:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def visitors(service: Client) -> str:
     """A second gallery, made."""
-    await service.app[GALLERIES].create("visitors")
+    await service.app[CURRENT].opened.galleries.create("visitors")
     return "visitors"
 
 
@@ -296,9 +296,9 @@ class TestDevicePaths:
         headers = signed_headers("lobby", SECRET, "POST", path, query, photo)
         async with service.post(URL(target, encoded=True), data=form(photo), headers=headers) as response:
             assert (await response.json())["code"] == 0
-        visitors = await service.app[GALLERIES].of("visitors")
+        visitors = await service.app[CURRENT].opened.galleries.of("visitors")
         assert [(face.remark, face.device_id) async for face in visitors.list()] == [("Ann", "lobby")]
-        default = await service.app[GALLERIES].of(DEFAULT_GALLERY)
+        default = await service.app[CURRENT].opened.galleries.of(DEFAULT_GALLERY)
         assert [face async for face in default.list()] == []
         stats = Ask(method="GET", target="/v1/stats")
         async with service.get("/v1/stats", headers=stats.signed("lobby")) as response:
@@ -331,8 +331,8 @@ class TestDevicePaths:
 
 
 async def emptied(service: Client) -> None:
-    for entry in await service.app[GALLERIES].list():
-        gallery = await service.app[GALLERIES].of(entry.name)
+    for entry in await service.app[CURRENT].opened.galleries.list():
+        gallery = await service.app[CURRENT].opened.galleries.of(entry.name)
         for face in [face async for face in gallery.list()]:
             await gallery.remove(face.face_id, Timings())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.http import health
-from service.http.keys import HEALTH
+from service.http.keys import CURRENT
 from service.settings import Settings
 from service.vision.engine import Engine
 from tests.conftest import Start
@@ -97,7 +97,7 @@ async def test_models_that_fail_are_not_ready(service: Client, monkeypatch: pyte
 async def test_a_success_counts_for_a_while(service: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it is asked, the models work for it once in LATELY_S."""
     for moment in ("_succeeded_at", "_failed_at"):
-        monkeypatch.setattr(service.app[HEALTH], moment, float("-inf"))
+        monkeypatch.setattr(service.app[CURRENT].opened.health, moment, float("-inf"))
     probes = 0
     probe = health.Health.probe
 
@@ -118,7 +118,7 @@ async def test_many_who_ask_wait_for_one_probe(
 ) -> None:
     """While the gallery hangs, each of them is told within the limit of one probe."""
     for moment in ("_succeeded_at", "_failed_at"):
-        monkeypatch.setattr(service.app[HEALTH], moment, float("-inf"))
+        monkeypatch.setattr(service.app[CURRENT].opened.health, moment, float("-inf"))
     process = gallery_process(service_settings.data)
     assert process is not None
     os.kill(process, signal.SIGSTOP)

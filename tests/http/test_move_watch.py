@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from service.errors import ModelUnavailable
 from service.http.move_watch import MoveWatch
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.migration import QdrantMigration
@@ -31,8 +32,15 @@ def told(watch: MoveWatch) -> str:
     return str(watch.failure or "")
 
 
+def has_moved(watch: MoveWatch) -> bool:
+    return watch.has_moved
+
+
 async def test_it_is_noticed_and_told_once(server: Qdrant, caplog: pytest.LogCaptureFixture) -> None:
-    """Not while the move goes on, and not because the server is away; for good once it is done."""
+    """Not while the move goes on, and not because the server is away; for good once it is done.
+
+    The service stays ready as long as nothing is known against the other model.
+    """
     store = QdrantStore(server.connect, "faces")
     await store.open()
     await store.bind(CONTRACT)
@@ -42,16 +50,20 @@ async def test_it_is_noticed_and_told_once(server: Qdrant, caplog: pytest.LogCap
     await migration.begin(replace(CONTRACT, model="casia-webface"))
     async with migration.block_writes():
         await watch.look()
-        assert not told(watch)
+        assert not has_moved(watch)
         await migration.switch()
     await server.stop()
     await watch.look()
-    assert not told(watch)
+    assert not has_moved(watch)
     await server.start()
     caplog.clear()
     await watch.watch()
-    assert watch.has_moved
-    assert "has moved to another model" in told(watch)
-    assert [each.levelno for each in caplog.records if "moved" in each.message] == [logging.ERROR]
+    assert has_moved(watch)
+    assert [each.levelno for each in caplog.records if "moved" in each.message] == [logging.WARNING]
+    assert not told(watch)
+    watch.fail(ModelUnavailable("It is not there."))
+    watch.fail(ModelUnavailable("It is not there."))
+    assert told(watch).endswith("It is not there.")
+    assert [each.levelno for each in caplog.records if "moved" in each.message] == [logging.WARNING, logging.ERROR]
     await store.close()
     await migration.close()

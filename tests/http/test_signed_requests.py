@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.device_client import signed_headers
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.settings import Settings
 from service.vision.engine import Engine
 from tests.conftest import MODELS
@@ -197,6 +197,6 @@ async def test_a_face_that_a_device_registers_keeps_its_name(service: Client, ph
         ("/v1/faces:batch", batch["data"], f"multipart/form-data; boundary={BOUNDARY}"),
     ):
         await told(service, wire(body, content_type, target=target))
-    gallery = await service.app[GALLERIES].of("default")
+    gallery = await service.app[CURRENT].opened.galleries.of("default")
     faces, _ = await gallery.page(10, after=None, remark=None)
     assert {face.remark: face.device_id for face in faces} == {"one": "door-7", "two": "door-7"}

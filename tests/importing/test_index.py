@@ -27,7 +27,7 @@ from indexer.commands import index, optimize, stats
 from indexer.importing.failures import CannotGoOn
 from indexer.importing.report import ReportUnavailable
 from service.errors import GalleryInUse, StoreUnavailable
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.stores.edge.store import EdgeStore
@@ -336,7 +336,7 @@ class TestBesideAService:
         words = (album, "--service", client.make_url("/"), "--key-file", key)
         with pytest.raises(CannotGoOn, match="There is no gallery of this name"):
             await run(settings, *words, "--gallery", "visitors")
-        await client.app[GALLERIES].create("visitors")
+        await client.app[CURRENT].opened.galleries.create("visitors")
         for options in ((), ("--gallery", "visitors")):
             assert await run(settings, *words, *options) == 0
             assert outcomes(settings) == ["registered"] * 4
@@ -345,7 +345,7 @@ class TestBesideAService:
         assert await run(settings, *words, "--gallery", "default") == 0
         assert outcomes(settings) == ["already known"] * 4
         for name in ("default", "visitors"):
-            assert await (await client.app[GALLERIES].of(name)).count() == 4
+            assert await (await client.app[CURRENT].opened.galleries.of(name)).count() == 4
         key.write_text(NOBODYS)
         with pytest.raises(CannotGoOn, match="This key is not known here"):
             await run(settings, *words, "--again")
@@ -372,7 +372,7 @@ class TestBesideAService:
             for name, gallery in (("lobby", "visitors"), ("door", "default"))
         )
         client = await start(replace(settings, devices=devices_file(tmp_path / "devices.toml", text)))
-        await client.app[GALLERIES].create("visitors")
+        await client.app[CURRENT].opened.galleries.create("visitors")
         secret = tmp_path / "secret"
         secret.write_text(OTHER_SECRET)
         words = (album, "--service", client.make_url("/"), "--secret-file", secret, "--device")

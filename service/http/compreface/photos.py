@@ -17,8 +17,9 @@ from service.http.compreface import answers
 from service.http.compreface.bodies import read_photo, read_source_and_target
 from service.http.compreface.operations import Operation
 from service.http.compreface.queries import FacesQuery, read, read_image_id, read_recognition
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import GALLERIES, PHOTO_READER, TIMINGS
+from service.http.keys import TIMINGS
 from service.values import Detection, Embedding, Face
 from service.vision.engine import Observation
 
@@ -31,7 +32,7 @@ UNMEASURED_SCORE, UNMEASURED_COSINE = 0.5, 0.7
 async def recognize(request: web.Request, limits: FormLimits) -> dict[str, Any]:
     """Who the faces of a photo are most like, whatever the similarity: it is the client that decides."""
     query, count = read_recognition(request)
-    reader, timings = request.app[PHOTO_READER], request[TIMINGS]
+    reader, timings = opened_for(request).photo_reader, request[TIMINGS]
     terms = Terms(gallery=(await gallery_of(request)).name, limit=count, group_by_remark=True)
     found = await reader.identify(await read_photo(request, limits), terms, timings)
     clear = [each for each in found.faces if reader.problem(each.face.quality) is None]
@@ -49,7 +50,7 @@ async def recognize(request: web.Request, limits: FormLimits) -> dict[str, Any]:
 async def verify_example(request: web.Request, limits: FormLimits) -> dict[str, Any]:
     """How similar the faces of a photo are to a registered one."""
     query, face_id = read(request, FacesQuery), read_image_id(request)
-    reader = request.app[PHOTO_READER]
+    reader = opened_for(request).photo_reader
     gallery = await gallery_of(request)
     example = await gallery.face(face_id)
     seen = await reader.embed(await read_photo(request, limits), request[TIMINGS])
@@ -60,7 +61,7 @@ async def verify_example(request: web.Request, limits: FormLimits) -> dict[str, 
 
 async def verify(request: web.Request, limits: FormLimits) -> dict[str, Any]:
     """How similar the faces of one photo are to the only face of another."""
-    query, reader, timings = read(request, FacesQuery), request.app[PHOTO_READER], request[TIMINGS]
+    query, reader, timings = read(request, FacesQuery), opened_for(request).photo_reader, request[TIMINGS]
     source_photo, target_photo = await read_source_and_target(request, limits)
     source, target = await asyncio.gather(reader.embed(source_photo, timings), reader.embed(target_photo, timings))
     faces = _chosen(_clear(source, reader), query.model_copy(update={"limit": 0}), lambda face: face.detection)
@@ -75,7 +76,7 @@ async def verify(request: web.Request, limits: FormLimits) -> dict[str, Any]:
 
 async def detect(request: web.Request, limits: FormLimits) -> dict[str, Any]:
     """Where a photo has faces, those that are too poor to be recognised among them."""
-    query, reader, timings = read(request, FacesQuery), request.app[PHOTO_READER], request[TIMINGS]
+    query, reader, timings = read(request, FacesQuery), opened_for(request).photo_reader, request[TIMINGS]
     photo = await read_photo(request, limits)
     if query.wants("calculator"):
         seen = await reader.embed(photo, timings)
@@ -108,7 +109,7 @@ def _threshold(known: float, request: web.Request) -> float:
     """The score that stands for a match: the known one, or one that is near where there is none."""
     if known != NO_THRESHOLD:
         return known
-    return UNMEASURED_COSINE if request.app[GALLERIES].rules.score == "cosine" else UNMEASURED_SCORE
+    return UNMEASURED_COSINE if opened_for(request).galleries.rules.score == "cosine" else UNMEASURED_SCORE
 
 
 def _clear(seen: Observation, reader: PhotoReader) -> list[Face]:
@@ -118,7 +119,7 @@ def _clear(seen: Observation, reader: PhotoReader) -> list[Face]:
 
 def _compared(seen: Observation, known: Embedding, query: FacesQuery, request: web.Request) -> list[dict[str, Any]]:
     """The faces of a photo, the largest first, each with its similarity to a known face."""
-    reader = request.app[PHOTO_READER]
+    reader = opened_for(request).photo_reader
     threshold = reader.verification_threshold or UNMEASURED_COSINE
     return [
         {

@@ -9,8 +9,8 @@ from service.audit.events import Erasure
 from service.http import routes
 from service.http.audit import note_names
 from service.http.callers import gallery_name, gallery_of, visible_galleries
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import GALLERIES
 from service.http.rest_api import examples
 from service.http.rest_api.gallery_answers import Gallery, GalleryList, ListedGallery
 from service.http.rest_api.operations import Operation, as_json
@@ -20,7 +20,7 @@ from service.http.rest_api.queries import NoQuery
 
 async def list_galleries(request: web.Request, _query: NoQuery, _: FormLimits) -> GalleryList:
     """All galleries that the caller may use."""
-    found = visible_galleries(request, await request.app[GALLERIES].list())
+    found = visible_galleries(request, await opened_for(request).galleries.list())
     return GalleryList(galleries=[ListedGallery(gallery=each.name, created_at=each.created_at) for each in found])
 
 
@@ -32,7 +32,7 @@ async def show(request: web.Request, _query: NoQuery, _: FormLimits) -> Gallery:
 async def create(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Response:
     """Make one gallery, unless it is there."""
     name = gallery_name(request, read_gallery_name(request))
-    made = await request.app[GALLERIES].create(name)
+    made = await opened_for(request).galleries.create(name)
     return as_json(await _told(request, name), 201 if made else 200)
 
 
@@ -40,13 +40,13 @@ async def remove(request: web.Request, _query: NoQuery, _: FormLimits) -> web.Re
     """Forget one gallery and its faces."""
     name = gallery_name(request, read_gallery_name(request))
     note_names(request, Erasure(gallery=name))
-    await request.app[GALLERIES].remove(name)
+    await opened_for(request).galleries.remove(name)
     return web.Response(status=204)
 
 
 async def _told(request: web.Request, name: str) -> Gallery:
     gallery = await gallery_of(request, name)
-    entry = await request.app[GALLERIES].entry(name)
+    entry = await opened_for(request).galleries.entry(name)
     return Gallery(gallery=name, created_at=entry.created_at, faces=await gallery.count())
 
 

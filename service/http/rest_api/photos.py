@@ -14,8 +14,9 @@ from service.gallery.photos import PhotoReader, Terms
 from service.http import routes
 from service.http.audit import note
 from service.http.callers import gallery_of
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import PHOTO_READER, TIMINGS
+from service.http.keys import TIMINGS
 from service.http.rest_api import answers, examples
 from service.http.rest_api.answers import Box, MatchedFace, SeenFace
 from service.http.rest_api.bodies import read_body, read_photo, read_photos
@@ -34,7 +35,7 @@ PHOTO_ERRORS = (
 
 async def detect(request: web.Request, _query: NoQuery, limits: FormLimits) -> answers.PhotoFaces:
     """Where a photo has faces, and how good they are."""
-    reader = request.app[PHOTO_READER]
+    reader = opened_for(request).photo_reader
     prepared = await reader.detect(await read_photo(request, limits), request[TIMINGS])
     width, height = prepared.size
     faces = [
@@ -46,7 +47,7 @@ async def detect(request: web.Request, _query: NoQuery, limits: FormLimits) -> a
 
 async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> answers.PhotoEmbeddings:
     """The faces of a photo with their embeddings."""
-    reader = request.app[PHOTO_READER]
+    reader = opened_for(request).photo_reader
     observation = await reader.embed(await read_photo(request, limits), request[TIMINGS])
     width, height = observation.size
     faces = [
@@ -62,7 +63,7 @@ async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> an
 
 async def identify(request: web.Request, query: IdentifyQuery, limits: FormLimits) -> answers.Identification:
     """Who the faces of a photo may be."""
-    reader, terms = request.app[PHOTO_READER], await _terms(request, query)
+    reader, terms = opened_for(request).photo_reader, await _terms(request, query)
     found = await reader.identify(await read_photo(request, limits), terms, request[TIMINGS])
     pictures = await pictures_of(
         reader, query.include, terms, [each for face in found.faces for each in face.candidates]
@@ -85,7 +86,7 @@ async def identify_embedding(
     request: web.Request, query: SearchQuery, limits: FormLimits
 ) -> answers.EmbeddingIdentification:
     """Whose face an embedding may be."""
-    reader, terms = request.app[PHOTO_READER], await _terms(request, query)
+    reader, terms = opened_for(request).photo_reader, await _terms(request, query)
     numbers = np.array((await read_body(request, limits, EmbeddingBody)).embedding)
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
@@ -103,7 +104,7 @@ async def identify_embedding(
 
 async def verify(request: web.Request, query: VerifyQuery, limits: FormLimits) -> answers.Verification:
     """Whether a photo is about the person of another photo, of a remark or of a registered face."""
-    reader, timings = request.app[PHOTO_READER], request[TIMINGS]
+    reader, timings = opened_for(request).photo_reader, request[TIMINGS]
     gallery = (await gallery_of(request, query.gallery)).name
     photo, other = await read_photos(request, limits)
     if (other is not None) + (query.remark is not None) + (query.face_id is not None) != 1:

@@ -7,8 +7,8 @@ from aiohttp import web
 from service import __version__, errors
 from service.http import routes
 from service.http.callers import gallery_of, visible_galleries
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import GALLERIES, PHOTO_READER
 from service.http.rest_api import examples
 from service.http.rest_api.answers import Model
 from service.http.rest_api.gallery_answers import Stats
@@ -18,7 +18,7 @@ from service.http.rest_api.queries import GalleryQuery, NoQuery
 
 async def show_model(request: web.Request, _query: NoQuery, _: FormLimits) -> Model:
     """The model of the gallery."""
-    reader = request.app[PHOTO_READER]
+    reader = opened_for(request).photo_reader
     contract = reader.contract
     return Model(
         model=contract.model,
@@ -36,7 +36,7 @@ async def show_stats(request: web.Request, query: GalleryQuery, _: FormLimits) -
     return Stats(
         gallery=gallery.name,
         faces=await gallery.count(),
-        galleries=len(visible_galleries(request, await request.app[GALLERIES].list())),
+        galleries=len(visible_galleries(request, await opened_for(request).galleries.list())),
     )
 
 

@@ -9,8 +9,9 @@ from aiohttp import web
 from service import __version__, errors
 from service.http import routes
 from service.http.callers import gallery_of, require_all_galleries
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import OVERVIEW, PHOTO_READER
+from service.http.keys import OVERVIEW
 from service.http.rest_api import examples
 from service.http.rest_api import status_answers as answers
 from service.http.rest_api.operations import Operation
@@ -19,7 +20,7 @@ from service.http.rest_api.queries import GalleryQuery, NoQuery
 
 async def show_status(request: web.Request, query: GalleryQuery, _: FormLimits) -> answers.Status:
     """What runs, and how it is doing."""
-    overview, reader = request.app[OVERVIEW], request.app[PHOTO_READER]
+    overview, reader = request.app[OVERVIEW], opened_for(request).photo_reader
     settings = overview.settings
     gallery = await gallery_of(request, query.gallery)
     faces, disk = await gallery.count(), await overview.disk()

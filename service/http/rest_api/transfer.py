@@ -10,8 +10,9 @@ from pydantic import Field
 from service import errors
 from service.http import routes
 from service.http.callers import gallery_of
+from service.http.current import opened_for
 from service.http.forms import FormLimits
-from service.http.keys import CALLER, OUTCOME, TRANSFER
+from service.http.keys import CALLER, OUTCOME
 from service.http.request_log import Outcome
 from service.http.rest_api.answers import Answer
 from service.http.rest_api.archive_lines import archive_lines
@@ -32,7 +33,7 @@ class ImportedFaces(Answer):
 async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.StreamResponse:
     """Every face, line by line; half an export has no end line, and its connection breaks off."""
     gallery = await _scope(request, query)
-    async with aclosing(request.app[TRANSFER].export(gallery)) as lines:
+    async with aclosing(opened_for(request).transfer.export(gallery)) as lines:
         first = await anext(lines)  # before the head: what fails by then has a status
         name = f'attachment; filename="{gallery or "faces"}.jsonl"'
         response = web.StreamResponse(
@@ -50,7 +51,7 @@ async def export(request: web.Request, query: GalleryQuery, _: FormLimits) -> we
 async def import_(request: web.Request, query: GalleryQuery, limits: FormLimits) -> ImportedFaces:
     """Add the faces of an export that are not there yet."""
     gallery = await _scope(request, query)
-    done = await request.app[TRANSFER].import_lines(archive_lines(request, limits), gallery)
+    done = await opened_for(request).transfer.import_lines(archive_lines(request, limits), gallery)
     return ImportedFaces(added=done.added, known=done.known, taken=done.taken)
 
 

@@ -87,5 +87,5 @@ async def is_in_use(link: QdrantLink, *, name: str, real: str, limit_s: float | 
 def moved() -> GalleryMoved:
     """What is said of a collection that has been left."""
     return GalleryMoved(
-        "The gallery has moved to another model; restart the service with that one, and repeat the request."
+        "The gallery has moved to another model, which the service is taking up; repeat the request in a moment."
     )

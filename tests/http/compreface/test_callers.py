@@ -13,7 +13,7 @@ from service.devices.operations import OPERATIONS
 from service.http import routes
 from service.http.compreface import table
 from service.http.compreface.operations import Operation
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.settings import Settings
 from tests.conftest import MODELS, Start
 from tests.http.compreface.conftest import FACES, RECOGNIZE, SUBJECTS, CompreFace, base64_of
@@ -54,7 +54,7 @@ def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def visitors(service: Client) -> str:
     """A second gallery, made."""
-    await service.app[GALLERIES].create("visitors")
+    await service.app[CURRENT].opened.galleries.create("visitors")
     return "visitors"
 
 

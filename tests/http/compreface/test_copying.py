@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scripts import copy_compreface
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.settings import Settings
 from tests.conftest import MODELS
 from tests.http.compreface.conftest import FACES, RECOGNIZE, CompreFace
@@ -56,7 +56,7 @@ async def test_examples_come_from_another_service(
     new: CompreFace, portraits: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages of them; a second time adds nothing."""
-    await new.http.app[GALLERIES].create("visitors")
+    await new.http.app[CURRENT].opened.galleries.create("visitors")
     old = CompreFace(new.http, VISITORS)
     names = {"obama": ODD, "obama2": ODD, "biden": "Bob"}
     for name, subject in names.items():
