@@ -42,6 +42,10 @@ COMMANDS = {
     "export": ("indexer.commands.export", "Write every face of a gallery to a file."),
     "import": ("indexer.commands.import_", "Add every face of an exported file to a gallery."),
     "events": ("indexer.commands.events", "Show who was recognised or changed what: the audit trail FACE_AUDIT."),
+    "encrypt": (
+        "indexer.commands.encrypt",
+        "Encrypt a gallery with the key of the settings, or give it another key, or none.",
+    ),
     "reembed": ("indexer.commands.reembed", "Compute every face again with another model."),
 }
 """By name: the module with `arguments(parser)` and `run(settings, arguments)`, and what the command does."""

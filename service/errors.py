@@ -4,6 +4,7 @@ FaceServiceError
 ├── InvalidSettings         a FACE_* variable that can't be used
 ├── ModelUnavailable        weights missing, damaged or out of reach
 ├── ContractMismatch        the gallery was made with another model
+├── WrongEncryptionKey      the gallery is encrypted with another key, or with none
 ├── InvalidImage            bytes that are not a usable picture
 │   ├── ImageTooLarge       more bytes or pixels than allowed
 │   ├── ImplausibleImage    a file such as no camera or program writes, which would take long
@@ -23,6 +24,7 @@ FaceServiceError
 ├── MultipleFaces           a picture with several faces where one is wanted
 ├── AlreadyRegistered       a face that is known under another remark, where that is refused
 ├── UnknownFace             a face_id that nobody has
+├── UnreadableFace          a stored face that was altered since it was encrypted
 ├── UnknownPerson           a remark that no face has
 ├── UnknownGallery          a gallery that nobody made
 ├── RemarkInUse             a remark that another person has
@@ -69,6 +71,10 @@ class ModelUnavailable(FaceServiceError):
 
 class ContractMismatch(FaceServiceError):
     code = "contract_mismatch"
+
+
+class WrongEncryptionKey(FaceServiceError):
+    code = "wrong_encryption_key"
 
 
 class InvalidImage(FaceServiceError):
@@ -145,6 +151,10 @@ class AlreadyRegistered(FaceServiceError):
 
 class UnknownFace(FaceServiceError):
     code = "unknown_face"
+
+
+class UnreadableFace(FaceServiceError):
+    code = "unreadable_face"
 
 
 class UnknownPerson(FaceServiceError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from pydantic.fields import FieldInfo
 
 from service.errors import InvalidSettings
 from service.variables import variable
+
+_PRIVATE = {"FACE_ENCRYPTION_KEY"}
+"""Those whose files others must not be able to read, as those of devices and keys."""
 
 MAX_SECRET = 64 * 1024
 """Bytes; a longer file is not a secret's."""
@@ -18,7 +23,8 @@ def read_secrets(environ: Mapping[str, str], fields: Mapping[str, FieldInfo]) ->
     """The variables, with the text of each secret's file in the place of the file's name; an empty name counts as none.
 
     Only fields that are never shown may stand in a file. A line's end after the secret isn't part of it. Raises
-    InvalidSettings for a file that can't be read or is empty, and where the variable itself is set as well.
+    InvalidSettings for a file that can't be read or is empty, for that of a key which others can read too, and where
+    the variable itself is set as well.
     """
     read = dict(environ)
     for name in (variable(each) for each, field in fields.items() if not field.repr):
@@ -27,14 +33,23 @@ def read_secrets(environ: Mapping[str, str], fields: Mapping[str, FieldInfo]) ->
             continue
         if read.get(name):
             raise InvalidSettings(f"{name} and {name}_FILE are both set; unset one of them.")
-        read[name] = _text(f"{name}_FILE", Path(path).expanduser())
+        read[name] = _text(f"{name}_FILE", Path(path).expanduser(), private=name in _PRIVATE)
     return read
 
 
-def _text(name: str, path: Path) -> str:
-    """The secret in a file; what stands there is never quoted."""
+def read_key(name: str, path: Path) -> str:
+    """The key in a file that an option names, which others must not be able to read. Raises InvalidSettings."""
+    return _text(name, path, private=True)
+
+
+def _text(name: str, path: Path, *, private: bool) -> str:
+    """The secret in a file, which nobody else may be able to read where it is `private`; it is never quoted."""
     try:
         with path.open("rb") as file:
+            if private and os.fstat(file.fileno()).st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+                raise InvalidSettings(
+                    f"{name}={str(path)!r} holds a key that others can read or change; run `chmod 600 {path}` (or 640)."
+                )
             text = file.read(MAX_SECRET + 1).decode()
     except OSError as error:
         raise InvalidSettings(

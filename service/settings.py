@@ -154,6 +154,14 @@ class Settings(ServerSettings):
     audit: AuditFile = None
     audit_days: AuditDays = 30
     retention_days: RetentionDays = 0
+    encryption_key: Annotated[str | None, Allowed("32 bytes as hex or as base64")] = Field(
+        default=None,
+        pattern=r"\A([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)\Z",
+        repr=False,
+        description="A key of 32 bytes, as hex or base64, with which pictures, remarks and metadata are encrypted in "
+        "the gallery (docs/privacy.md). `FACE_ENCRYPTION_KEY_FILE` names a file that holds it, which others must not "
+        "be able to read.",
+    )
     log_format: LogFormat = Field(default="text", description="Log lines for people or for programs.")
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
 

@@ -55,9 +55,11 @@ SLUGS = {
     "unknown_gallery",
     "unknown_key",
     "unknown_person",
+    "unreadable_face",
     "unsupported_body",
     "unsupported_format",
     "unusable_archive",
+    "wrong_encryption_key",
 }
 """Of the service: alerts and dashboards name them, so one may be added, and none changes its meaning."""
 

@@ -54,6 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_KEYS": None,
     "FACE_DEVICE_RATE": 0,
     "FACE_NONCES_URL": None,
+    "FACE_ENCRYPTION_KEY": None,
     "FACE_REMARK_CHARSET": "utf-8",
     "FACE_AUDIT": None,
     "FACE_AUDIT_DAYS": 30,
@@ -126,6 +127,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_DEVICES": {"devices.toml": Path("devices.toml")},
     "FACE_KEYS": {"keys.toml": Path("keys.toml")},
     "FACE_DEVICE_RATE": {"0": 0, "60": 60},
+    "FACE_ENCRYPTION_KEY": {each: each for each in ("ab" * 32, "AB" * 32, "A" * 42 + "E=", "-_" * 21 + "8")},
     "FACE_NONCES_URL": {each: each for each in ("redis://h:6379/0", "rediss://:key@h", "unix:///run/redis.sock")},
     "FACE_RECEIVE_S": {"1": 1, "3600": 3600},
     "FACE_SEND_S": {"1": 1, "3600": 3600},
@@ -219,7 +221,7 @@ TEXTS = {
 
 def test_these_tests_know_every_setting() -> None:
     assert set(ACCEPTED) == set(ALL)
-    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY", "FACE_NONCES_URL"}
+    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY", "FACE_NONCES_URL", "FACE_ENCRYPTION_KEY"}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from indexer.progress import Progress
 from service.errors import InvalidSettings
@@ -11,6 +12,10 @@ from service.settings import Settings
 from service.stores.edge.findings import Findings
 from service.stores.edge.inspection import NO_PICTURE
 from service.stores.edge.store import INSPECTED_AT_ONCE, EdgeStore
+from service.stores.opening import cipher_of
+
+if TYPE_CHECKING:  # galleries in clear do without its package
+    from service.stores.encryption.cipher import GalleryCipher
 
 SHOWN = 50
 """Lines about files or faces of one kind; the rest is counted."""
@@ -35,18 +40,21 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print what is wrong; 0 where nothing is, or where the rest was accepted, else 1.
 
     Works on a gallery that the service refuses to open, unless Qdrant Edge can't load it at all. Raises GalleryInUse
-    while a service has the gallery open, GalleryDamaged, StoreUnavailable.
+    while a service has the gallery open, GalleryDamaged, StoreUnavailable, and
+    WrongEncryptionKey for an encrypted gallery whose key isn't set.
     """
     if settings.qdrant_url is not None:
         raise InvalidSettings("Only galleries in a folder are checked, and FACE_QDRANT_URL is set; unset it.")
     if arguments.forget_pictureless and not arguments.accept:
         raise InvalidSettings("--forget-pictureless says what --accept forgets; give both.")
-    store = EdgeStore(settings.data / "gallery", opening="inspecting")
+    cipher = cipher_of(settings.encryption_key)
+    key_check = None if cipher is None else cipher.key_check
+    store = EdgeStore(settings.data / "gallery", opening="inspecting", key_check=key_check)
     try:
         if await store.open() is None:
             print(f"There is no gallery in {settings.data} yet.")
             return 0
-        findings = await _inspect(store)
+        findings = await _inspect(store, cipher)
         _tell(findings)
         forgotten = sorted([*findings.damaged, *(findings.pictureless if arguments.forget_pictureless else [])])
         if arguments.accept and (findings or forgotten):
@@ -58,10 +66,10 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         await store.close()
 
 
-async def _inspect(store: EdgeStore) -> Findings:
+async def _inspect(store: EdgeStore, cipher: GalleryCipher | None) -> Findings:
     findings = await store.findings()
     with Progress(findings.faces, "faces") as progress:
-        async for wrong in store.inspect():
+        async for wrong in store.inspect(cipher):
             progress.advance(min(INSPECTED_AT_ONCE, findings.faces))
             pictureless = {each for each, what in wrong.items() if what == NO_PICTURE} - findings.damaged.keys()
             findings.pictureless += sorted(pictureless)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from service.errors import ContractMismatch
+from service.errors import ContractMismatch, WrongEncryptionKey
 from service.values import ModelContract
 
 
@@ -31,6 +31,29 @@ def require(kept: ModelContract, wanted: ModelContract, elsewhere: str) -> None:
             "former FACE_MODEL or FACE_WEIGHTS, compute its faces again with `python -m indexer reembed`, or "
             f"{elsewhere}."
         )
+
+
+def require_key(kept: str | None, given: str | None) -> None:
+    """Raise WrongEncryptionKey unless a gallery was made for the key that is given; both are keys' check values.
+
+    None stands for no key, and a gallery in clear.
+    """
+    if kept == given:
+        return
+    if given is None:
+        raise WrongEncryptionKey(
+            "The gallery is encrypted; name its key's file with FACE_ENCRYPTION_KEY_FILE, without which nobody can "
+            "read it."
+        )
+    if kept is None:
+        raise WrongEncryptionKey(
+            "The gallery isn't encrypted, and FACE_ENCRYPTION_KEY is set; encrypt it with `python -m indexer encrypt`, "
+            "or unset the key."
+        )
+    raise WrongEncryptionKey(
+        "The gallery is encrypted with another key than FACE_ENCRYPTION_KEY; name the one that it was made with, or "
+        "give it this one with `python -m indexer encrypt --former-key-file FILE`."
+    )
 
 
 def describe(contract: ModelContract) -> str:

@@ -1,28 +1,40 @@
-"""Chooses the store that the settings ask for: an embedded one in a folder, or a Qdrant server."""
+"""Chooses the store that the settings ask for, in clear or encrypted: one in a folder, or a Qdrant server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.errors import InvalidSettings
 from service.settings import Settings
 from service.stores.store import Migration, Store
 
 if TYPE_CHECKING:
+    from service.stores.encryption.cipher import GalleryCipher
     from service.stores.qdrant.collection import CollectionSettings
     from service.stores.qdrant.nodes import Connect
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings ask for, not yet opened."""
+    """The store that the settings ask for, not yet opened. Raises InvalidSettings."""
+    cipher = cipher_of(settings.encryption_key)
+    store = _open_kept(settings, _check(cipher))
+    if cipher is None:
+        return store
+    from service.stores.encryption.store import EncryptedStore
+
+    return EncryptedStore(store, cipher)
+
+
+def _open_kept(settings: Settings, key_check: str | None) -> Store:
     # Imported here, so that each store does without the other's packages.
     if settings.qdrant_url is None:
         from service.stores.edge.store import EdgeStore
 
-        return EdgeStore(settings.data / "gallery")
+        return EdgeStore(settings.data / "gallery", key_check=key_check)
 
     from service.stores.qdrant.store import QdrantStore
 
-    connect, collection_settings = _server(settings, settings.qdrant_url)
+    connect, collection_settings = _server(settings, settings.qdrant_url, key_check)
     return QdrantStore(connect, settings.qdrant_collection, collection_settings=collection_settings)
 
 
@@ -36,19 +48,55 @@ def may_be_there(settings: Settings) -> bool:
 
 
 def open_migration(settings: Settings) -> Migration:
-    """For the store that the settings ask for, not yet opened."""
+    """For the store that the settings ask for, not yet opened; the new gallery has the key of the old one."""
+    return open_rekeying(settings, former=settings.encryption_key)
+
+
+def open_rekeying(settings: Settings, *, former: str | None) -> Migration:
+    """From a gallery with the key `former`, None for one in clear, to one with the settings' key, or in clear.
+
+    Not yet opened. Raises InvalidSettings.
+    """
+    old, new = cipher_of(former), cipher_of(settings.encryption_key)
+    kept = _open_kept_migration(settings, _check(old), _check(new))
+    if old is None and new is None:
+        return kept
+    from service.stores.encryption.migration import EncryptedMigration
+
+    return EncryptedMigration(kept, old=old, new=new)
+
+
+def _open_kept_migration(settings: Settings, key_check: str | None, new_key_check: str | None) -> Migration:
     if settings.qdrant_url is None:
         from service.stores.edge.migration import EdgeMigration
 
-        return EdgeMigration(settings.data / "gallery")
+        return EdgeMigration(settings.data / "gallery", key_check=key_check, new_key_check=new_key_check)
 
     from service.stores.qdrant.migration import QdrantMigration
 
-    connect, collection_settings = _server(settings, settings.qdrant_url)
-    return QdrantMigration(connect, settings.qdrant_collection, collection_settings=collection_settings)
+    connect, collection_settings = _server(settings, settings.qdrant_url, new_key_check)
+    return QdrantMigration(
+        connect, settings.qdrant_collection, collection_settings=collection_settings, key_check=key_check
+    )
 
 
-def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:
+def cipher_of(key: str | None) -> GalleryCipher | None:
+    """What encrypts with the key of a setting, None without one. Raises InvalidSettings for what is no key."""
+    if key is None:
+        return None
+    from service.stores.encryption.cipher import GalleryCipher, key_of  # takes 20 ms
+
+    try:
+        return GalleryCipher(key_of(key))
+    except ValueError:
+        raise InvalidSettings("An encryption key has 32 bytes, as hex or as base64; make one anew.") from None
+
+
+def _check(cipher: GalleryCipher | None) -> str | None:
+    return None if cipher is None else cipher.key_check
+
+
+def _server(settings: Settings, url: str, key_check: str | None) -> tuple[Connect, CollectionSettings]:
     """How to reach the Qdrant server at `url`, and the settings of a new collection on it; raises InvalidSettings."""
     from service.stores.qdrant.addresses import Certificates, connector
     from service.stores.qdrant.collection import CollectionSettings
@@ -58,6 +106,7 @@ def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:
         replicas=settings.qdrant_replicas,
         write_consistency=settings.copies_to_write,
         int8=settings.qdrant_quantize == "int8",
+        key_check=key_check,
     )
     connect = connector(
         url=url,

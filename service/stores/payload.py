@@ -38,7 +38,7 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
     Raises ValueError for a remark that is not Unicode text (a lone surrogate), which no store can keep.
     """
     return {
-        REMARK: _encodable(face.remark),
+        REMARK: encodable(face.remark),
         GALLERY: face.gallery,
         REGISTERED_AT: to_text(face.registered_at),
         "device_id": face.device_id,
@@ -74,7 +74,7 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
 def to_changes(changes: FaceChanges, *, gallery: str) -> dict[str, Any]:
     """The fields of a payload that differ after a change; raises what to_payload raises."""
     return {
-        REMARK: _encodable(changes.remark),
+        REMARK: encodable(changes.remark),
         "metadata": None if changes.metadata is None else dict(changes.metadata),
         EXPIRES_AT: None if changes.expires_at is None else to_text(changes.expires_at),
         **person_fields(changes.remark, gallery=gallery),
@@ -83,7 +83,7 @@ def to_changes(changes: FaceChanges, *, gallery: str) -> dict[str, Any]:
 
 def to_renaming(remark: str, *, gallery: str) -> dict[str, Any]:
     """The fields of a payload that differ under another remark; raises what to_payload raises."""
-    return {REMARK: _encodable(remark), **person_fields(remark, gallery=gallery)}
+    return {REMARK: encodable(remark), **person_fields(remark, gallery=gallery)}
 
 
 def to_time(payload: Mapping[str, Any]) -> datetime:
@@ -104,7 +104,8 @@ def to_text(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _encodable(remark: str) -> str:
+def encodable(remark: str) -> str:
+    """The remark. Raises ValueError for one that is not Unicode text (a lone surrogate)."""
     try:
         remark.encode()
     except UnicodeEncodeError:

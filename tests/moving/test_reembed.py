@@ -14,7 +14,7 @@ from PIL import Image
 from qdrant_client import models
 
 from indexer.commands import reembed
-from indexer.moving.reembed import pairs
+from indexer.moving.replica import pairs
 from service.errors import ContractMismatch, GalleryInUse, StoreUnavailable
 from service.models.selection import ModelFiles
 from service.settings import Settings

@@ -33,6 +33,7 @@ STATUSES: Mapping[type[FaceServiceError], int] = {
     errors.MultipleFaces: 422,
     errors.UnusableArchive: 422,
     errors.RateExceeded: 429,
+    errors.UnreadableFace: 500,
     errors.NoncesUnavailable: 503,
     errors.NotReady: 503,
     errors.Overloaded: 503,

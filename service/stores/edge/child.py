@@ -38,6 +38,7 @@ class EdgeProcess:
     """One running process, from its first frame to its end."""
 
     contract: ModelContract | None
+    key_check: str | None
 
     def __init__(self, process: Process, folder: Path) -> None:
         self._folder = folder
@@ -64,7 +65,7 @@ class EdgeProcess:
         limit_s = FIRST_START_LIMIT_S if opening == "first" else START_LIMIT_S
         try:
             async with asyncio.timeout(limit_s):
-                self.contract = await self._greeting
+                self.contract, self.key_check = await self._greeting
             self._greeted = True
         except TimeoutError:
             await self.kill()

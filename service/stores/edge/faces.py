@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import qdrant_edge as qdrant
@@ -27,6 +27,9 @@ from service.stores.payload import (
 from service.stores.people import PERSON, PeopleCount
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, Nearest, StoredFace
+
+if TYPE_CHECKING:  # galleries in clear do without its package
+    from service.stores.encryption.cipher import GalleryCipher
 
 REMOVED_AT_ONCE = 10_000
 
@@ -115,11 +118,14 @@ class Faces:
         records: list[Any] = self._shard.edge.scroll(request)[0]
         return [(to_face(each.id, each.payload), np.array(each.vector, np.float32)) for each in records]
 
-    def inspect(self, *, after: int, limit: int) -> tuple[dict[int, str], int | None]:
+    def inspect(
+        self, *, after: int, limit: int, cipher: GalleryCipher | None = None
+    ) -> tuple[dict[int, str], int | None]:
         """See inspection.InspectPage."""
         request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=True, with_vector=True)
         records: list[Any] = self._shard.edge.scroll(request)[0]
-        found = {each.id: wrong_with(each.id, each.vector, each.payload, self._shard.dimension) for each in records}
+        dimension = self._shard.dimension
+        found = {each.id: wrong_with(each.id, each.vector, each.payload, dimension, cipher) for each in records}
         wrong = {face_id: words for face_id, words in found.items() if words is not None}
         return wrong, records[-1].id if records else None
 

@@ -72,11 +72,13 @@ class FolderContract:
     """What `contract.json` says: the model, how large numbers of faces are, and which fields the faces have.
 
     `fields` counts the versions of that; it is less than LEDGER where the gallery is still to be brought up to date.
+    `key_check` tells with which key it is encrypted, None: it isn't.
     """
 
     model: ModelContract
     face_id_bits: int
     fields: int
+    key_check: str | None = None
 
 
 def read_contract(folder: Path) -> FolderContract | None:
@@ -91,7 +93,10 @@ def read_contract(folder: Path) -> FolderContract | None:
         bits, fields = mapping.pop("face_id_bits", MAX_FACE_ID.bit_length()), mapping.pop("fields", 1)
         if (bits, fields) != (int(bits), int(fields)):
             raise ValueError("face_id_bits or fields is no whole number")
-        return FolderContract(model=from_mapping(mapping), face_id_bits=bits, fields=fields)
+        key_check = mapping.pop("key_check", None)
+        if not isinstance(key_check, str | None):
+            raise ValueError("key_check is no text")
+        return FolderContract(model=from_mapping(mapping), face_id_bits=bits, fields=fields, key_check=key_check)
     except FileNotFoundError:
         if (folder / "shard").exists():
             raise StoreUnavailable(
@@ -105,6 +110,8 @@ def read_contract(folder: Path) -> FolderContract | None:
 def write_contract(folder: Path, contract: FolderContract) -> None:
     """Write `contract.json`: either all of it is on disk afterwards, or none."""
     mapping = {**to_mapping(contract.model), "face_id_bits": contract.face_id_bits, "fields": contract.fields}
+    if contract.key_check is not None:
+        mapping["key_check"] = contract.key_check  # which an older version refuses, as it must
     replace_file(folder / "contract.json", json.dumps(mapping, indent=2) + "\n")
 
 

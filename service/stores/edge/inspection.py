@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from service.errors import UnreadableFace
 from service.stores.edge.findings import Findings
 from service.stores.edge.requests import Request
 from service.stores.payload import to_face
 
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard
+    from service.stores.encryption.cipher import GalleryCipher
 
 LENGTH_TOLERANCE = 1e-3
 """By so much the length of a stored embedding may differ from 1."""
@@ -41,10 +43,11 @@ class InspectPage(Request[tuple[dict[int, str], int | None]]):
 
     after: int
     limit: int
+    cipher: GalleryCipher | None = None
 
     def carry_out(self, shard: Shard) -> tuple[dict[int, str], int | None]:
         """See Request."""
-        return shard.faces.inspect(after=self.after, limit=self.limit)
+        return shard.faces.inspect(after=self.after, limit=self.limit, cipher=self.cipher)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,19 @@ class AcceptRest(Request[int]):
         return shard.accept(self.damaged)
 
 
-def wrong_with(face_id: int, vector: Any, payload: Any, dimension: int) -> str | None:
+def wrong_with(
+    face_id: int, vector: Any, payload: Any, dimension: int, cipher: GalleryCipher | None = None
+) -> str | None:
     """In words, what is wrong with a stored face; None for one that is as it should be."""
     try:
         face = to_face(face_id, payload)
     except (KeyError, TypeError, ValueError) as error:
         return f"has fields that can't be read ({type(error).__name__})"
+    if cipher is not None:
+        try:
+            face = cipher.decrypt(face)
+        except UnreadableFace:
+            return "was altered since it was encrypted"
     return _wrong_embedding(vector, dimension) or _wrong_picture(face.picture)
 
 

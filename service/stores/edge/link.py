@@ -41,6 +41,8 @@ class EdgeLink:
         self._hang_limit_s = hang_limit_s
         self._process: EdgeProcess | None = None
         self._contract: ModelContract | None = None
+        self.key_check: str | None = None
+        """Which key the gallery is encrypted with, as far as it has been opened."""
         self._restarting: asyncio.Task[None] | None = None
         self._failure = ""
         self._failures = 0
@@ -55,7 +57,7 @@ class EdgeLink:
         """
         process = await EdgeProcess.start(self._folder, self._opening)
         self._use(process)
-        self._contract = process.contract
+        self._contract, self.key_check = process.contract, process.key_check
         return process.contract
 
     async def call(self, request: Request[Answer], limit_s: float | None = None) -> Answer:
@@ -96,7 +98,7 @@ class EdgeLink:
     async def bind(self, request: Bind, limit_s: float) -> int:
         """Ask for the binding, and hold later processes to it; the bits of the gallery's numbers of faces."""
         bits = await self.call(request, limit_s)
-        self._contract = request.contract
+        self._contract, self.key_check = request.contract, request.key_check
         return bits
 
     async def close(self) -> None:
@@ -154,7 +156,7 @@ class EdgeLink:
         await asyncio.sleep(max(0.0, self._next_try - now()))
         try:
             process = await EdgeProcess.start(self._folder, "again")
-            if self._contract not in (None, process.contract):
+            if self._contract and (self._contract, self.key_check) != (process.contract, process.key_check):
                 await process.stop()
                 raise StoreUnavailable("The gallery's folder was replaced while the service ran; restart the service.")
         except (StoreUnavailable, OSError) as error:

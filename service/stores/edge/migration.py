@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from service.errors import WrongEncryptionKey
 from service.stores.edge.folder import is_there, replace_gallery, undo_replacement
 from service.stores.edge.store import EdgeStore
 from service.values import ModelContract
@@ -16,9 +17,10 @@ from service.values import ModelContract
 class EdgeMigration:
     """See service.stores.store.Migration; nobody else can change the gallery while this has it open."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is the gallery's; the new one grows in `<folder>.new`."""
-        self.old = EdgeStore(folder)
+    def __init__(self, folder: Path, *, key_check: str | None = None, new_key_check: str | None = None) -> None:
+        """`folder` is the gallery's; the new one grows in `<folder>.new`. Each has the check of its own key."""
+        self.old = EdgeStore(folder, key_check=key_check)
+        self._new_key_check = new_key_check
         self._folder = folder
         self._draft = folder.with_name(f"{folder.name}.new")
         self._new: EdgeStore | None = None
@@ -36,16 +38,22 @@ class EdgeMigration:
     async def begin(self, contract: ModelContract) -> EdgeStore:
         """See Migration.begin."""
         undo_replacement(self._folder, self._draft)
-        self._new = EdgeStore(self._draft)
-        kept = await self._new.open()
-        if kept not in (None, contract):  # begun for a third model, and never finished
+        self._new = self._open_draft()
+        try:
+            is_other = await self._new.open() not in (None, contract)
+        except WrongEncryptionKey:
+            is_other = True
+        if is_other:  # begun for a third model or key, and never finished
             await self._new.close()
             await asyncio.to_thread(shutil.rmtree, self._draft)
-            self._new = EdgeStore(self._draft)
+            self._new = self._open_draft()
             await self._new.open()
         await self._new.bind(contract, face_id_bits=self.old.face_id_bits)
         await self._bring_galleries(self._new)
         return self._new
+
+    def _open_draft(self) -> EdgeStore:
+        return EdgeStore(self._draft, key_check=self._new_key_check)
 
     async def _bring_galleries(self, new: EdgeStore) -> None:
         """Make the new store's galleries those of the old one; an earlier try may have brought some that went since."""

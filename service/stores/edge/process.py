@@ -2,8 +2,8 @@
 
 Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests (number,
 requests.Request) come in on stdin and are carried out one after another; answers (number, whether it went well, value
-or exception) leave on stdout; the first answer, number 0, is the gallery's contract. The end of stdin is the end of the
-process, so that a killed service leaves no orphan that holds the gallery.
+or exception) leave on stdout; the first answer, number 0, is the gallery's contract and its key's check. The end of
+stdin is the end of the process, so that a killed service leaves no orphan that holds the gallery.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def main(folder: Path, opening: str) -> None:
         return
     whole = False  # what Edge left when it panicked is compared face by face at the next start
     try:
-        send((0, True, shard.contract))
+        send((0, True, (shard.contract, shard.key_check)))
         serve(shard, FrameReader(0), send)
         whole = True
     except BrokenPipeError:

@@ -38,10 +38,11 @@ class Bind(Request[int]):
 
     contract: ModelContract
     face_id_bits: int
+    key_check: str | None = None
 
     def carry_out(self, shard: Shard) -> int:
         """See Request."""
-        return shard.bind(self.contract, face_id_bits=self.face_id_bits)
+        return shard.bind(self.contract, face_id_bits=self.face_id_bits, key_check=self.key_check)
 
 
 @dataclass(frozen=True)

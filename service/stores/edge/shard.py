@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from service.errors import GalleryDamaged, StoreUnavailable
 from service.files import replace_file
-from service.stores.contracts import require
+from service.stores.contracts import require, require_key
 from service.stores.edge import filters, integrity, upgrade
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
 from service.stores.edge.faces import Faces
@@ -91,27 +92,33 @@ class Shard:
         return None if self._kept is None else self._kept.model
 
     @property
+    def key_check(self) -> str | None:
+        """Which key the faces are encrypted with, None where they aren't."""
+        return None if self._kept is None else self._kept.key_check
+
+    @property
     def has_unflushed(self) -> bool:
         """Whether there are writes that only the log of writes holds."""
         return self._shard.has_unflushed
 
-    def bind(self, contract: ModelContract, *, face_id_bits: int) -> int:
+    def bind(self, contract: ModelContract, *, face_id_bits: int, key_check: str | None = None) -> int:
         """See Store.bind; the bits that hold."""
         if self._kept is None:
             # First what counts the faces, then whose they are: a shard without these would be vectors of nobody knows
             # which model, or how many.
             self._use(self._new_ledger())
-            kept = FolderContract(model=contract, face_id_bits=face_id_bits, fields=LEDGER)
+            kept = FolderContract(model=contract, face_id_bits=face_id_bits, fields=LEDGER, key_check=key_check)
             write_contract(self._folder, kept)
             self._shard.load(contract.dimension)
             self._kept = kept
         require(self._kept.model, contract, elsewhere="point FACE_DATA at a new folder")
+        require_key(self._kept.key_check, key_check)
         if self._kept.fields < LEDGER:
             if self._kept.fields < FIELDS:
                 upgrade.bring_up_to_date(self._shard)
             if self._ledger is None:
                 self._use(integrity.build_ledger(self._folder, self._shard))
-            self._kept = FolderContract(model=contract, face_id_bits=self._kept.face_id_bits, fields=LEDGER)
+            self._kept = replace(self._kept, fields=LEDGER)
             write_contract(self._folder, self._kept)
         return self._kept.face_id_bits
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.errors import StoreUnavailable
+from service.errors import StoreUnavailable, WrongEncryptionKey
 from service.stores import listing
+from service.stores.contracts import require_key
 from service.stores.edge import inspection, people_requests, requests
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
@@ -18,6 +20,9 @@ from service.stores.listing import Key
 from service.stores.people import PersonKey, name_of, page
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+
+if TYPE_CHECKING:  # galleries in clear do without its package
+    from service.stores.encryption.cipher import GalleryCipher
 
 REQUEST_LIMIT_S = 4.5
 """After this long without an answer a request fails, within the 5 seconds that a probe of readiness takes at most."""
@@ -48,21 +53,30 @@ class EdgeStore:
         request_limit_s: float = REQUEST_LIMIT_S,
         hang_limit_s: float = HANG_LIMIT_S,
         opening: str = "first",
+        key_check: str | None = None,
     ) -> None:
-        """A process that answers nothing for `hang_limit_s` is replaced.
+        """A process that answers nothing for `hang_limit_s` is replaced; `key_check` is that of the cipher's key.
 
         With "inspecting" as `opening`, a damaged gallery is opened as far as Edge can load it.
         """
         self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s, opening=opening)
         self._face_id_bits: int | None = None
+        self._key_check = key_check
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a folder that can't be used or is damaged."""
-        return await self._link.open()
+        contract = await self._link.open()
+        if contract is not None:
+            try:
+                require_key(self._link.key_check, self._key_check)
+            except WrongEncryptionKey:
+                await self._link.close()
+                raise
+        return contract
 
     async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind."""
-        self._face_id_bits = await self._link.bind(requests.Bind(contract, face_id_bits), BIND_LIMIT_S)
+        self._face_id_bits = await self._link.bind(requests.Bind(contract, face_id_bits, self._key_check), BIND_LIMIT_S)
 
     @property
     def face_id_bits(self) -> int:
@@ -198,11 +212,14 @@ class EdgeStore:
         """What was found out as the gallery was opened for inspecting."""
         return await self._link.call(inspection.ReadFindings(), MANY_FACES_LIMIT_S)
 
-    async def inspect(self) -> AsyncIterator[dict[int, str]]:
-        """Look at every face, INSPECTED_AT_ONCE each time: in words, what is wrong with those that are damaged."""
+    async def inspect(self, cipher: GalleryCipher | None = None) -> AsyncIterator[dict[int, str]]:
+        """Look at every face, INSPECTED_AT_ONCE each time: in words, what is wrong with those that are damaged.
+
+        `cipher` decrypts them where they are encrypted.
+        """
         after: int | None = 0
         while after is not None:
-            request = inspection.InspectPage(after=after, limit=INSPECTED_AT_ONCE)
+            request = inspection.InspectPage(after=after, limit=INSPECTED_AT_ONCE, cipher=cipher)
             wrong, after = await self._link.call(request, MANY_FACES_LIMIT_S)
             yield wrong
 

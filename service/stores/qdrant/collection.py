@@ -11,9 +11,8 @@ from qdrant_client import AsyncQdrantClient, models
 
 from service.errors import StoreUnavailable
 from service.stores.contracts import from_mapping, to_mapping
-from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
-from service.stores.people import NAME, NAME_ORDER, PERSON
 from service.stores.qdrant import aliases, shards, writable
+from service.stores.qdrant.indexes import add_indexes
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 from service.values import ModelContract
 
@@ -22,6 +21,9 @@ MODEL = "model_contract"
 
 FACE_ID_BITS = "face_id_bits"
 """The key of how large its numbers of faces may be; collections of older versions lack it, and have 53 bits."""
+
+KEY_CHECK = "key_check"
+"""The key of which key the faces are encrypted with; collections in clear lack it."""
 
 OPENED = "opened"
 """The key that tells that it has been made writable once; see writable.py."""
@@ -43,12 +45,16 @@ EXACT_SEARCH = models.SearchParams(exact=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionSettings:
-    """What a new collection is made with; `shards` 0 leaves their number to Qdrant, one for each node."""
+    """What a new collection is made with; `shards` 0 leaves their number to Qdrant, one for each node.
+
+    `key_check` tells with which key its faces are encrypted, None: they aren't; one that is there must have the same.
+    """
 
     shards: int = 0
     replicas: int = 1
     write_consistency: int = 1
     int8: bool = False
+    key_check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,12 @@ class ExistingCollection:
     def face_id_bits(self) -> int:
         """Its numbers of faces are below 2 to this power."""
         return int((self.info.config.metadata or {}).get(FACE_ID_BITS, 53))
+
+    @property
+    def key_check(self) -> str | None:
+        """Which key its faces are encrypted with, None where they aren't."""
+        kept = (self.info.config.metadata or {}).get(KEY_CHECK)
+        return None if kept is None else str(kept)
 
     @property
     def was_opened(self) -> bool:
@@ -118,8 +130,8 @@ async def create_without_alias(
 
     What another replica, or a service that was killed, has created of it already stays.
     """
-    real = real_name(name, contract)
-    metadata = new_metadata(contract, face_id_bits)
+    real = real_name(name, contract, collection_settings.key_check)
+    metadata = new_metadata(contract, face_id_bits, collection_settings.key_check)
     if await find(link, real) is None:
         try:
             await link.call(
@@ -134,21 +146,23 @@ async def create_without_alias(
     return real
 
 
-def real_name(name: str, contract: ModelContract) -> str:
-    """The collection of a gallery and a model; so faces can be embedded anew beside the ones in use."""
-    digest = hashlib.sha256(json.dumps(to_mapping(contract), sort_keys=True).encode()).hexdigest()
+def real_name(name: str, contract: ModelContract, key_check: str | None = None) -> str:
+    """The collection of a gallery, a model and a key; so faces can be embedded anew beside the ones in use."""
+    made_for = json.dumps(to_mapping(contract), sort_keys=True) + (key_check or "")
+    digest = hashlib.sha256(made_for.encode()).hexdigest()
     return f"{name}-{digest[:8]}"
 
 
-def new_metadata(contract: ModelContract, face_id_bits: int) -> dict[str, Any]:
-    """What a collection without faces is given for this contract."""
-    return {MODEL: to_mapping(contract), FACE_ID_BITS: face_id_bits, LAYOUT: CURRENT_LAYOUT}
+def new_metadata(contract: ModelContract, face_id_bits: int, key_check: str | None = None) -> dict[str, Any]:
+    """What a collection without faces is given for this contract, and for the key of that check."""
+    metadata = {MODEL: to_mapping(contract), FACE_ID_BITS: face_id_bits, LAYOUT: CURRENT_LAYOUT}
+    return metadata if key_check is None else {**metadata, KEY_CHECK: key_check}
 
 
 async def write_contract(
-    link: QdrantLink, found: ExistingCollection, contract: ModelContract, *, face_id_bits: int
+    link: QdrantLink, found: ExistingCollection, contract: ModelContract, metadata: dict[str, Any]
 ) -> None:
-    """Write the contract into a collection that an operator made; it must be empty and of the right shape.
+    """Write `new_metadata` into a collection that an operator made; it must be empty and of the contract's shape.
 
     Raises StoreUnavailable.
     """
@@ -164,7 +178,7 @@ async def write_contract(
             f"Qdrant's collection {found.name} is not a gallery of this service; "
             "name another one with FACE_QDRANT_COLLECTION."
         )
-    await write_metadata(link, found.name, new_metadata(contract, face_id_bits))
+    await write_metadata(link, found.name, metadata)
 
 
 async def write_metadata(link: QdrantLink, real: str, metadata: dict[str, Any]) -> None:
@@ -179,16 +193,6 @@ async def make_writable(link: QdrantLink, real: str, *, dimension: int) -> None:
     """Let faces be added to a collection and removed from it, once for all; cut off, it can be repeated."""
     await writable.open_for_writing(link, real, dimension=dimension)
     await write_metadata(link, real, {OPENED: True})
-
-
-async def add_indexes(link: QdrantLink, real: str, present: dict[str, models.PayloadIndexInfo]) -> None:
-    """Index the fields that are filtered or ordered by; making an index again changes nothing."""
-    for name, schema in _indexes().items():
-        if name not in present:
-            await link.call(
-                lambda client, name=name, schema=schema: client.create_payload_index(real, name, schema),  # type: ignore[misc]
-                BULK_LIMIT_S,
-            )
 
 
 async def _create_collection(
@@ -223,21 +227,3 @@ async def _create_collection(
         write_consistency_factor=collection_settings.write_consistency,
         metadata=metadata,
     )
-
-
-def _indexes() -> dict[str, models.PayloadSchemaParams]:
-    """The index of each field that questions are asked of; only galleries are searched through links of their own."""
-    # Seldom asked for, and as large as the gallery: on disk, in the page cache as long as there is room.
-    memory = models.Memory.CACHED
-    keyword, whole = models.KeywordIndexType.KEYWORD, models.IntegerIndexType.INTEGER
-    equal = models.KeywordIndexParams(type=keyword, memory=memory, enable_hnsw=False)
-    number = models.IntegerIndexParams(type=whole, memory=memory, enable_hnsw=False, lookup=True, range=True)
-    time = models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, memory=memory, enable_hnsw=False)
-    return {
-        GALLERY: models.KeywordIndexParams(type=keyword, memory=memory, is_tenant=True),
-        **dict.fromkeys(KEYWORDS, equal),
-        # Qdrant 1.20 looks for a part of a name in the keys of an index with `prefix`.
-        NAME: equal.model_copy(update={"prefix": True}),
-        **dict.fromkeys((NAME_ORDER, PERSON), number),
-        **dict.fromkeys((REGISTERED_AT, EXPIRES_AT), time),
-    }

@@ -22,9 +22,14 @@ class QdrantMigration:
     wouldn't have.
     """
 
-    def __init__(self, connect: Connect, name: str, *, collection_settings: CollectionSettings) -> None:
-        """`name` is the gallery's alias; `collection_settings` are those of the new collection."""
-        self.old = QdrantStore(connect, name)
+    def __init__(
+        self, connect: Connect, name: str, *, collection_settings: CollectionSettings, key_check: str | None = None
+    ) -> None:
+        """`name` is the gallery's alias; `collection_settings` are those of the new collection.
+
+        `key_check` is that of the key with which the gallery in use is encrypted.
+        """
+        self.old = QdrantStore(connect, name, collection_settings=CollectionSettings(key_check=key_check))
         self._link = QdrantLink(connect, request_limit_s=REQUEST_LIMIT_S)
         self._connect = connect
         self._name = name
@@ -58,7 +63,7 @@ class QdrantMigration:
             self._link, self._name, contract, self._collection_settings, face_id_bits=self.old.face_id_bits
         )
         await collection.make_writable(self._link, self._new_name, dimension=contract.dimension)
-        self._new = QdrantStore(self._connect, self._new_name)
+        self._new = QdrantStore(self._connect, self._new_name, collection_settings=self._collection_settings)
         await self._new.open()
         await self._new.bind(contract)
         await self._take_galleries_over(self._new)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from service.errors import StoreUnavailable
-from service.stores.contracts import require
+from service.stores.contracts import require, require_key
 from service.stores.listing import Key
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
@@ -28,15 +28,7 @@ from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
 from service.stores.store import Added, Figures
-from service.values import (
-    Embedding,
-    FaceChanges,
-    GalleryEntry,
-    ModelContract,
-    Nearest,
-    Person,
-    StoredFace,
-)
+from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
@@ -76,7 +68,10 @@ class QdrantStore:
         if self._version < OLDEST:
             raise StoreUnavailable(f"Qdrant {version} is too old; {'.'.join(map(str, OLDEST))} or later is needed.")
         found = await collection.find(self._link, self._name)
-        return found.contract if found else None
+        if found is None or found.contract is None:
+            return None
+        require_key(found.key_check, self._collection_settings.key_check)
+        return found.contract
 
     async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind; a collection of that name without faces and contract is taken as it is."""
@@ -87,10 +82,12 @@ class QdrantStore:
         found = await self._find()
         await shards.wait_until_active(self._link, found.name)
         if found.contract is None:
-            await collection.write_contract(self._link, found, contract, face_id_bits=face_id_bits)
+            metadata = collection.new_metadata(contract, face_id_bits, self._collection_settings.key_check)
+            await collection.write_contract(self._link, found, contract, metadata)
             found = await self._find()
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
+            require_key(found.key_check, self._collection_settings.key_check)
         if not found.was_opened and found.name != self._name:
             await collection.make_writable(self._link, found.name, dimension=contract.dimension)
         requests = Requests(self._link, name=self._name, real=found.name)

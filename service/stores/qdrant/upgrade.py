@@ -10,7 +10,7 @@ from qdrant_client import models
 
 from service.stores.payload import GALLERY, REMARK
 from service.stores.people import person_fields
-from service.stores.qdrant import collection, filters
+from service.stores.qdrant import collection, filters, indexes
 from service.stores.qdrant.collection import ExistingCollection
 from service.stores.qdrant.link import BULK_LIMIT_S
 from service.stores.qdrant.requests import ORDERING, Requests
@@ -34,12 +34,12 @@ async def bring_up_to_date(requests: Requests, found: ExistingCollection) -> Non
         log.info("Bringing the gallery up to date: every face gets a gallery and a name")
     done = await _complete_all(requests)
     if found.is_current:
-        await collection.add_indexes(requests.link, requests.real, found.info.payload_schema)
+        await indexes.add_indexes(requests.link, requests.real, found.info.payload_schema)
         if done:
             log.warning("%d faces of a service of an older version were brought up to date; update it too", done)
         return
     # Again where they are there: they lack links of their own, and must not get any now.
-    await collection.add_indexes(requests.link, requests.real, {})
+    await indexes.add_indexes(requests.link, requests.real, {})
     if found.info.config.hnsw_config.payload_m == 0:  # else an operator chose otherwise
         await requests.link.call(
             lambda client: client.update_collection(requests.real, hnsw_config=collection.HNSW), BULK_LIMIT_S

@@ -26,8 +26,9 @@ WITH_A_PHOTO = (RECOGNIZE, DETECT, f"{FACES}?subject=Ann", f"{FACES}/00000000-00
 
 
 async def test_what_v1_can_say_has_a_number_here_too() -> None:
-    """But for what only other operations say."""
+    """But for what only other operations say, and a face that was tampered with, of which CompreFace knows nothing."""
     elsewhere = {errors.UnusableArchive, errors.ContractMismatch, errors.RateExceeded, errors.NoncesUnavailable}
+    elsewhere.add(errors.UnreadableFace)
     unknown = {each for each in STATUSES if told_as(each) == Told(500, 0)}
     assert unknown == elsewhere
     assert all(isinstance(each, type) and issubclass(each, FaceServiceError) for each in FAILURES)

@@ -1,0 +1,1 @@
+"""Pictures, remarks and metadata encrypted before a store gets them."""
