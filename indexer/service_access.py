@@ -60,9 +60,11 @@ class ServiceAccess:
         """The JSON object that GET answers; the path is percent-encoded."""
         return await self._ask("GET", path, gallery, query=query)
 
-    async def delete(self, path: str, gallery: str | None = None) -> dict[str, Any]:
+    async def delete(
+        self, path: str, gallery: str | None = None, query: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, Any]:
         """The JSON object that DELETE answers, an empty one for an answer without content."""
-        return await self._ask("DELETE", path, gallery)
+        return await self._ask("DELETE", path, gallery, query=query)
 
     def required(self, answer: Mapping[str, Any], member: str, kind: type) -> Any:
         """A member of an answer. Raises StoreUnavailable where it isn't there, or of another kind."""

@@ -33,9 +33,21 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
         os.close(descriptor)
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner alone; what is there stays as it is."""
+    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        each.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # which says so where something else is in its place
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for `open`: a file that it makes is its owner's alone."""
+    return os.open(path, flags, 0o600)
+
+
 def open_lock(path: Path) -> int:
     """A descriptor for `lock`, of a file or a folder; a file that isn't there is made."""
-    return os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    return os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def lock(descriptor: int, limit_s: float = 0.0) -> None:
@@ -56,7 +68,7 @@ def lock(descriptor: int, limit_s: float = 0.0) -> None:
 
 
 def replace_file(
-    path: Path, text: str, *, new_mode: int = 0o666, check: Callable[[Path], object] = lambda _: None
+    path: Path, text: str, *, new_mode: int = 0o600, check: Callable[[Path], object] = lambda _: None
 ) -> None:
     """Put a text (as UTF-8) in a file's place: cut off at any moment, the file is the old one or the new one, whole.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.files import fsync_files, lock, locked, open_lock, replace_file
+from service.files import fsync_files, lock, locked, make_private_folder, open_lock, open_private, replace_file
 from tests.support.processes import ROOT
 
 HOLD = """
@@ -67,6 +67,23 @@ class TestLocks:
             process.kill()
             with locked(tmp_path / "file"):
                 pass
+
+
+def test_private_folders_and_files(tmp_path: Path) -> None:
+    """What is made is its owner's alone, whatever the umask; what is there keeps its rights."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    umask = os.umask(0o002)
+    try:
+        make_private_folder(tmp_path / "there" / "a" / "b")
+        make_private_folder(tmp_path / "there" / "a" / "b")
+        with open(tmp_path / "there" / "file", "w", opener=open_private) as file:
+            file.write("x")
+    finally:
+        os.umask(umask)
+    modes = {name: (tmp_path / "there" / name).stat().st_mode & 0o777 for name in ("", "a", "a/b", "file")}
+    assert modes == {"": 0o755, "a": 0o700, "a/b": 0o700, "file": 0o600}
+    with pytest.raises(FileExistsError):
+        make_private_folder(tmp_path / "there" / "file")
 
 
 class TestReplacing:

@@ -46,6 +46,9 @@ class Faces(Protocol):
     async def remove_person(self, remark: str) -> int:
         """Forget all faces of a remark for good; how many, about. Raises UnknownPerson."""
 
+    async def remove_faces(self, device_id: str | None) -> int:
+        """Forget the faces that a device registered, None: all of the gallery; how many. Cut off, it is repeated."""
+
 
 def place_options(parser: argparse.ArgumentParser) -> None:
     """Which gallery is meant."""
@@ -54,11 +57,12 @@ def place_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="with --service: the file of an operator's key")
 
 
-def whose_options(parser: argparse.ArgumentParser) -> None:
-    """Which face or person is meant."""
+def whose_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Which face or person is meant; a command may add other ways to say it."""
     meant = parser.add_mutually_exclusive_group(required=True)
     meant.add_argument("face_id", nargs="?", type=_face_id, metavar="FACE_ID", help="the number of a face")
     meant.add_argument("--remark", type=remark_of, metavar="TEXT", help="a person: all faces of this remark")
+    return meant
 
 
 @asynccontextmanager

@@ -51,6 +51,17 @@ class ServedGallery:
         """See Faces.remove_person."""
         return int(self._service.required(await self._service.delete(_person(remark), self._gallery), "removed", int))
 
+    async def remove_faces(self, device_id: str | None) -> int:
+        """See Faces.remove_faces."""
+        query = {"device": device_id} if device_id is not None else {"confirm": await self._name()}
+        answer = await self._service.delete(FACES_PATH, self._gallery, query)
+        return int(self._service.required(answer, "removed", int))
+
+    async def _name(self) -> str:
+        """The gallery's name, also where it is the caller's own."""
+        page = await self._service.get(PEOPLE_PATH, self._gallery, {"limit": "1"})
+        return str(self._service.required(page, "gallery", str))
+
 
 def _person(remark: str) -> str:
     return f"{PEOPLE_PATH}/{quote(remark, safe='').replace('.', '%2E')}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.errors import UnknownFace
 from service.gallery.people import People
+from service.gallery.removal import remove_in_steps
 from service.stores.store import Store
 from service.values import StoredFace
 
@@ -53,6 +54,13 @@ class StoredGallery:
     async def remove_person(self, remark: str) -> int:
         """See Faces.remove_person."""
         return await self._people.remove(remark)
+
+    async def remove_faces(self, device_id: str | None) -> int:
+        """See Faces.remove_faces."""
+        removed = 0
+        async for face_ids in remove_in_steps(self._store, gallery=self._gallery, device_id=device_id):
+            removed += len(face_ids)
+        return removed
 
 
 def _told(face: StoredFace) -> dict[str, Any]:

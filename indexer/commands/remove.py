@@ -1,4 +1,4 @@
-"""`python -m indexer remove`: forgets a face, or all faces of a remark, once that was confirmed."""
+"""`python -m indexer remove`: forgets a face, or those of a remark, of a device or all, once that was confirmed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ NOT_CONFIRMED = 1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Whom, and whether to ask."""
-    whose_options(parser)
+    meant = whose_options(parser)
+    meant.add_argument("--device", metavar="ID", help="all faces that a device registered in the gallery")
+    meant.add_argument("--all", action="store_true", help="all faces of the gallery, which stays")
     parser.add_argument("--yes", action="store_true", help="don't ask first")
     place_options(parser)
 
@@ -35,6 +37,9 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
             remark = shown(str((await gallery.face(arguments.face_id))["remark"]))
             await gallery.remove_face(arguments.face_id)
             print(f"Removed face {arguments.face_id} of {remark} from the {gallery.place}.")
+        elif arguments.remark is None:
+            removed = await gallery.remove_faces(arguments.device)
+            print(f"Removed {removed:,} faces{_whose(arguments)} from the {gallery.place}.")
         else:
             removed = await gallery.remove_person(arguments.remark)
             print(f"Removed {removed:,} faces of {shown(arguments.remark)} from the {gallery.place}.")
@@ -42,6 +47,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _meant(gallery: Faces, arguments: argparse.Namespace) -> str:
+    if arguments.face_id is None and arguments.remark is None:
+        return f"All faces{_whose(arguments)} in the {gallery.place} will be gone for good."
     if arguments.face_id is None:
         count = await gallery.count(arguments.remark)
         return f"All {count:,} faces of {shown(arguments.remark)} in the {gallery.place} will be gone for good."
@@ -50,6 +57,10 @@ async def _meant(gallery: Faces, arguments: argparse.Namespace) -> str:
         f"Face {arguments.face_id} of {shown(str(face['remark']))}, registered {face['registered_at']}, in the "
         f"{gallery.place} will be gone for good."
     )
+
+
+def _whose(arguments: argparse.Namespace) -> str:
+    return "" if arguments.device is None else f" that {shown(arguments.device)} registered"
 
 
 def _confirmed() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from indexer.browsing.access import Faces, opened, place_options, whose_options
 from indexer.browsing.telling import HEADING, line_of, lines_of
 from service.errors import InvalidSettings, UnknownPerson
+from service.files import open_private
 from service.settings import Settings
 
 
@@ -61,7 +62,7 @@ def _as_json(face: Mapping[str, Any]) -> str:
 
 def _write(path: Path, face: Mapping[str, Any]) -> None:
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=open_private) as file:
             file.write(base64.b64decode(face["picture"]))
     except FileExistsError:
         raise InvalidSettings(f"--picture {path} is there already; name another file, or remove that one.") from None

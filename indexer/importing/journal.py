@@ -20,6 +20,7 @@ from typing import Any, Self
 from indexer.importing.outcomes import Outcome
 from indexer.importing.photo_files import Photo
 from service.errors import FaceServiceError
+from service.files import make_private_folder
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ class Journal:
         if not (writing or path.exists()):
             return cls(_connect(":memory:"), terms, writing=writing)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             try:
                 connection = _connect(path)
             except sqlite3.OperationalError:

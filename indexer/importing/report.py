@@ -14,6 +14,7 @@ from typing import Self
 from indexer.importing.names import Names, printable
 from indexer.importing.outcomes import Line, Outcome
 from service.errors import FaceServiceError
+from service.files import make_private_folder, open_private
 
 SHOWN = 5
 """Failures that the summary names; the report has all."""
@@ -36,9 +37,11 @@ class Report:
         self.counts: Counter[Outcome] = Counter()
         self._is_csv = path.suffix.lower() == ".csv"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             # A CSV file holds the bytes of a name that isn't UTF-8 as they are; JSON escapes them.
-            self._file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            self._file = open(  # noqa: SIM115 - closed by __exit__
+                path, "w", encoding="utf-8", errors="surrogateescape", newline="", opener=open_private
+            )
         except OSError as error:
             raise ReportUnavailable(f"The report {path} can't be written ({error.strerror}); name another.") from None
         self._csv = csv.DictWriter(self._file, [each.name for each in fields(Line)])

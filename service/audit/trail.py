@@ -10,7 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,16 @@ class Trail:
         if isinstance(change, Erasure):
             return self._add(lambda file: file.erase(change), shrink=True)
         return self._add(lambda file: file.rename(change))
+
+    def erase_faces(self, gallery: str, face_ids: Sequence[int]) -> asyncio.Future[None]:
+        """Take the names of some faces out of all events."""
+        erasures = [Erasure(gallery=gallery, face_id=each) for each in face_ids]
+
+        def erase(file: TrailFile) -> None:
+            for each in erasures:
+                file.erase(each)
+
+        return self._add(erase, shrink=True)
 
     async def page(self, wanted: Selection) -> list[Event]:
         """Events of a selection, the oldest first, those that were put before among them. Raises AuditUnavailable."""

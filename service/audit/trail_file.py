@@ -12,6 +12,7 @@ from typing import Any
 
 from service.audit.events import Erasure, Event, Renaming, Selection, Subject
 from service.errors import AuditUnavailable
+from service.files import make_private_folder
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS events (
@@ -52,7 +53,7 @@ class TrailFile:
         """Make the file where there is none, of mode 0600; what is in the file is durable once `commit` returns."""
         self._path = path
         with self._told():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._inode = path.stat().st_ino
             self._db = _connect(path)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from service.errors import InvalidSettings, NoncesUnavailable
 from service.extras import install_command
-from service.files import locked, replace_file
+from service.files import locked, make_private_folder, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class UseFile:
 
     def write(self, uses: Uses) -> None:
         """See UseRecord.write."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         with locked(self._path.with_suffix(".lock")):
             kept = self._read()
             for device_id, marks in uses.items():

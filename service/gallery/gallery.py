@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from service.errors import InvalidRequest, UnknownFace
@@ -15,6 +16,7 @@ from service.gallery.enrollment import Enrollment, observe_candidate, require_fa
 from service.gallery.identification import Identifier
 from service.gallery.people import People
 from service.gallery.registering import EnrolledFace, Registrar
+from service.gallery.removal import remove_in_steps
 from service.gallery.rules import Rules
 from service.gallery.scoring import Candidate
 from service.settings import QualityLevel
@@ -58,6 +60,7 @@ class Gallery:
             store, gallery=name, clock=clock, require_gallery=require_gallery, changing=self._changing
         )
         self._identifier = Identifier(store, score=rules.score, gallery=name, clock=clock)
+        self.remove_in_steps = partial(remove_in_steps, store, gallery=name)
         self._duplicate_check = duplicate_check
         self._known_duplicates = known_duplicates
 

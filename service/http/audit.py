@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -54,6 +54,13 @@ def note_names(request: web.Request, change: Erasure | Renaming) -> None:
         request[AUDIT_NOTES].change_of_names = change
 
 
+async def erase_faces(request: web.Request, gallery: str, face_ids: Sequence[int]) -> None:
+    """Have the trail forget the names of some faces at once, before they go. Raises AuditUnavailable."""
+    trail = request.app[TRAIL]
+    if trail is not None:
+        await trail.erase_faces(gallery, face_ids)
+
+
 def write_down(operation_of: Callable[[web.Request], OperationWord | None]) -> Middleware:
     """A middleware, inside authentication: who was refused there did nothing. Raises AuditUnavailable.
 
@@ -84,16 +91,8 @@ def write_down(operation_of: Callable[[web.Request], OperationWord | None]) -> M
 
 async def _recognition(request: web.Request, handler: Handler, trail: Trail, event: Event) -> web.StreamResponse:
     """Nobody waits until it is written down."""
-    outcome = "cut_off"
-    try:
-        response = await handler(request)
-        outcome = "ok"
-    except Exception as error:
-        outcome = _slug(error)
-        raise
-    finally:
-        trail.put_soon(_ended(request, event, outcome))
-    return response
+    async with _written_down(request, trail, event):
+        return await handler(request)
 
 
 async def _change(request: web.Request, handler: Handler, trail: Trail, event: Event) -> web.StreamResponse:
@@ -101,9 +100,18 @@ async def _change(request: web.Request, handler: Handler, trail: Trail, event: E
     begun = trail.put(replace(event, subjects=request[AUDIT_NOTES].asked))
     if trail.failing or event.operation in _BEFORE:
         await begun  # nothing is changed where that can't be written down
+    async with _written_down(request, trail, event):
+        response = await handler(request)
+    await begun
+    return response
+
+
+@asynccontextmanager
+async def _written_down(request: web.Request, trail: Trail, event: Event) -> AsyncGenerator[None]:
+    """A block after which it is written down what became of the request, and names are as it has changed them."""
     outcome, notes = "cut_off", request[AUDIT_NOTES]
     try:
-        response = await handler(request)
+        yield
         outcome = "ok"
     except Exception as error:
         outcome = _slug(error)
@@ -112,8 +120,6 @@ async def _change(request: web.Request, handler: Handler, trail: Trail, event: E
         trail.put_soon(_ended(request, event, outcome))
         if notes.change_of_names is not None and (outcome == "ok" or _is_gone(outcome, notes)):
             await trail.change_names(notes.change_of_names)
-    await begun
-    return response
 
 
 def _is_gone(outcome: str, notes: Notes) -> bool:

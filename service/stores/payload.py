@@ -19,7 +19,10 @@ GALLERY = "gallery"
 IDENTITY = (GALLERY, REMARK, "sha256")
 """The fields in which a face that is added again agrees with the one that is there."""
 
-KEYWORDS = (REMARK, "sha256", "device_id")
+DEVICE_ID = "device_id"
+"""The field of the device that registered the face, None where none did."""
+
+KEYWORDS = (REMARK, "sha256", DEVICE_ID)
 """The fields that are indexed for equality."""
 
 SEEN_AT = "seen_at"
@@ -41,7 +44,7 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
         REMARK: encodable(face.remark),
         GALLERY: face.gallery,
         REGISTERED_AT: to_text(face.registered_at),
-        "device_id": face.device_id,
+        DEVICE_ID: face.device_id,
         "metadata": None if face.metadata is None else dict(face.metadata),
         EXPIRES_AT: None if face.expires_at is None else to_text(face.expires_at),
         "detection_score": face.detection_score,
@@ -64,7 +67,7 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         detection_score=payload["detection_score"],
         sha256=payload["sha256"],
         registered_at=to_time(payload),
-        device_id=payload["device_id"],
+        device_id=payload[DEVICE_ID],
         gallery=payload.get(GALLERY, DEFAULT_GALLERY),
         metadata=payload.get("metadata"),
         expires_at=datetime.fromisoformat(payload[EXPIRES_AT]) if payload.get(EXPIRES_AT) else None,

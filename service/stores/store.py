@@ -112,6 +112,12 @@ class Store(Protocol):
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """Forget a face of a gallery (None: of any) for good; False where there is none of that number."""
 
+    async def ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
+        """The next `limit` numbers of a gallery's faces past `after`, all or those that a device registered."""
+
+    async def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
+        """Forget some faces of a gallery for good, those that are there; some hundreds at best."""
+
     async def remove_expired(self, now: datetime) -> int:
         """Forget all faces whose time is up, in every gallery; how many there were, about."""
 

@@ -124,6 +124,29 @@ class TestFolder:
         assert "All 2 faces of Ann in the gallery default" in said
         assert "Removed 2 faces of Ann" in said
 
+    async def test_remove_those_of_a_device_and_all(
+        self, settings: Settings, full: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In one gallery, which stays; once more, nothing is left to remove."""
+        monkeypatch.setattr(sys, "stdin", Typed("yes\n"))
+        assert await run(settings, "remove", "--device", "gate-1") == 0
+        said = capsys.readouterr().out
+        assert "All faces that gate-1 registered in the gallery default" in said
+        assert "Removed 1 faces that gate-1 registered" in said
+        assert await run(settings, "remove", "--all", "--yes") == 0
+        assert "Removed 3 faces from the gallery default" in capsys.readouterr().out
+        assert await run(settings, "remove", "--all", "--yes") == 0
+        assert "Removed 0 faces" in capsys.readouterr().out
+        assert await run(settings, "list", "--gallery", "visitors", "--json") == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        "words", [(), ("--all", "7"), ("--all", "--device", "x"), ("--device", "x", "--remark", "y")]
+    )
+    async def test_one_way_to_say_which_faces(self, settings: Settings, words: tuple[str, ...]) -> None:
+        with pytest.raises(SystemExit):
+            await run(settings, "remove", "--yes", *words)
+
     async def test_who_is_not_there_can_not_be_shown_or_removed(self, settings: Settings, full: Path) -> None:
         """Also one of another gallery."""
         for number in (5, 99):
@@ -216,8 +239,15 @@ class TestService:
         assert "Removed face 1 of Ann from the gallery of the service at" in capsys.readouterr().out
         with pytest.raises(UnknownFace, match="says: "):
             await run(settings, "remove", "--yes", 1, *place)
-        left, _ = await (await service.app[CURRENT].opened.galleries.of("default")).page(10, after=None, remark=None)
+        assert await run(settings, "remove", "--yes", "--all", "--gallery", "visitors", *place) == 0
+        galleries = service.app[CURRENT].opened.galleries
+        left, _ = await (await galleries.of("visitors")).page(10, after=None, remark=None)
+        assert left == []
+        left, _ = await (await galleries.of("default")).page(10, after=None, remark=None)
         assert [face.face_id for face in left] == [3, 4]
+        assert await run(settings, "remove", "--yes", "--device", "gate-0", *place) == 0
+        assert await run(settings, "remove", "--yes", "--all", *place) == 0
+        assert "Removed 1 faces from the gallery of the service" in capsys.readouterr().out
 
     async def test_pages_are_put_together(
         self,

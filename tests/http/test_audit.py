@@ -17,7 +17,9 @@ from aiohttp import ClientSession
 from service.audit.events import Selection
 from service.audit.trail_file import TrailFile
 from service.errors import AuditUnavailable
+from service.http.keys import GALLERIES
 from service.settings import Settings
+from service.timings import Timings
 from tests.conftest import MODELS, running
 from tests.http.rest_api.conftest import Caller
 from tests.support.device import Client, Device, form, register_path
@@ -96,6 +98,27 @@ async def test_who_was_deleted_leaves_no_name(
     assert trail_settings.audit is not None
     raw = b"".join(each.read_bytes() for each in trail_settings.audit.parent.iterdir())
     assert b"Zoe-" not in raw
+
+
+async def test_all_faces_and_those_of_a_device_leave_no_names(
+    client: Client, trail_settings: Settings, portraits: dict[str, bytes]
+) -> None:
+    """Those of other devices keep theirs until all go."""
+    caller, gallery = Caller(client), await client.app[GALLERIES].of("default")
+    for device, person in (("door-7", "obama"), ("door-8", "biden")):
+        face_id = await gallery.enroll(portraits[person], f"Zoe of {device}", Timings(), device_id=device)
+        await caller.ask("PATCH", f"/v1/faces/{face_id}", 200, json={"metadata": {"a": 1}})
+    await caller.about(portraits["obama"], "/v1/identify")
+    await caller.about(portraits["biden"], "/v1/identify")
+    assert trail_settings.audit is not None
+    folder = trail_settings.audit.parent
+    for query, gone, kept in (("device=door-7", b"door-7", b"door-8"), ("confirm=default", b"door-8", b"/v1/faces")):
+        assert (await caller.ask("DELETE", f"/v1/faces?{query}", 200))["removed"] == 1
+        await events(client)
+        raw = b"".join(each.read_bytes() for each in folder.iterdir())
+        assert b"Zoe of " + gone not in raw
+        assert kept in raw
+    assert {each["outcome"] for each in await events(client)} == {"ok"}
 
 
 async def test_a_deletion_that_is_repeated_erases_what_is_left(

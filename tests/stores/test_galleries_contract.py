@@ -42,6 +42,20 @@ def in_order(remarks: set[str], gallery: str = HERE) -> list[str]:
 
 
 @pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
+async def test_many_faces_are_removed_by_their_numbers(store: Store) -> None:
+    """Page by page, all of a gallery or those of a device; numbers of other galleries and of nobody are left alone."""
+    await fill(store, [face(n, gallery=THERE if n > 6 else HERE) for n in range(1, 10)])  # odd ones are of gate-n%3
+    assert await store.ids(gallery=HERE, device_id=None, after=0, limit=4) == [1, 2, 3, 4]
+    assert await store.ids(gallery=HERE, device_id=None, after=4, limit=4) == [5, 6]
+    assert await store.ids(gallery=THERE, device_id="gate-0", after=0, limit=4) == [9]
+    assert await store.ids(gallery=HERE, device_id="gate-9", after=0, limit=4) == []
+    await store.remove_many([1, 2, 7, 99], gallery=HERE)
+    await store.remove_many([1, 2, 7, 99], gallery=HERE)
+    assert await numbers(store.scan(gallery=HERE)) == [3, 4, 5, 6]
+    assert await numbers(store.scan(gallery=THERE)) == [7, 8, 9]
+
+
+@pytest.mark.filterwarnings(*qdrant.LOCAL_MODE_WARNINGS)
 class TestGalleries:
     """Apart from each other in every operation."""
 

@@ -73,6 +73,7 @@ _PERSON = {"remark": "Zoë", "faces": 3, "face_id": 1001}
 PERSON = {**_PERSON, "gallery": "default"}
 PEOPLE = {"gallery": "default", "people": [_PERSON], "next_cursor": "34481432281088000-24819231750264063"}
 REMOVAL = {"removed": 3}
+FACES_REMOVAL = {"gallery": "default", "removed": 1200}
 _GALLERY = {"gallery": "visitors", "created_at": "2026-11-26T09:00:00Z"}
 GALLERY = {**_GALLERY, "faces": 12}
 GALLERIES = {"galleries": [{"gallery": "default", "created_at": None}, _GALLERY]}

@@ -110,6 +110,13 @@ class Removal(Answer):
     removed: int = Field(ge=1, description="Faces; about, where others are registered or deleted meanwhile.")
 
 
+class FacesRemoval(Answer):
+    """How much was deleted, which may be nothing: a request that was cut off is repeated until all is gone."""
+
+    gallery: GalleryName
+    removed: int = Field(ge=0, description="Faces.")
+
+
 class ListedGallery(Answer):
     """A gallery."""
 

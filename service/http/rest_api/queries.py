@@ -113,6 +113,17 @@ class ListQuery(GalleryQuery):
     include: Literal["picture"] | None = Field(None, description="`picture`: each face with its picture.")
 
 
+class RemovalQuery(GalleryQuery):
+    """Which faces of a gallery are to go: those of a device, or all."""
+
+    device: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="The faces that the device of this id registered."
+    )
+    confirm: GalleryName | None = Field(
+        None, description="All faces: the gallery's name once more, so that nobody deletes all by a slip."
+    )
+
+
 class FaceQuery(GalleryQuery):
     """What is told about a face."""
 

@@ -21,12 +21,13 @@ from service.http.rest_api.operations import Operation
 from service.http.rest_api.page import page
 from service.http.rest_api.people import PEOPLE_OPERATIONS
 from service.http.rest_api.photos import PHOTO_OPERATIONS
+from service.http.rest_api.removal import REMOVAL_OPERATIONS
 from service.http.rest_api.state import STATE_OPERATIONS
 from service.http.rest_api.status import STATUS_OPERATIONS
 from service.http.rest_api.transfer import TRANSFER_OPERATIONS
 
 OPERATIONS: Sequence[Operation[Any]] = (
-    *(*FACE_OPERATIONS, *BATCH_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
+    *(*FACE_OPERATIONS, *BATCH_OPERATIONS, *REMOVAL_OPERATIONS, *PEOPLE_OPERATIONS, *GALLERY_OPERATIONS),
     *(*PHOTO_OPERATIONS, *STATE_OPERATIONS, *STATUS_OPERATIONS, *TRANSFER_OPERATIONS, *EVENT_OPERATIONS),
 )
 

@@ -135,6 +135,15 @@ class Faces:
         records: list[Any] = self._shard.edge.scroll(request)[0]
         return [key_of(each.id, to_time(each.payload)) for each in records]
 
+    def page_ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
+        """See Store.ids."""
+        which = filters.of_device(gallery, device_id)
+        request = qdrant.ScrollRequest(
+            offset=after + 1, limit=limit, filter=which, with_payload=False, with_vector=False
+        )
+        records: list[Any] = self._shard.edge.scroll(request)[0]
+        return [each.id for each in records]
+
     def change(self, face_id: int, changes: FaceChanges, *, gallery: str) -> bool:
         """See Store.change."""
         payload = to_changes(changes, gallery=gallery)
@@ -149,6 +158,10 @@ class Faces:
             return False
         self._shard.update(qdrant.UpdateOperation.delete_points([face_id]), touched=[face_id])
         return True
+
+    def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
+        """See Store.remove_many."""
+        self.remove_all(filters.numbered(face_ids, gallery))
 
     def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""

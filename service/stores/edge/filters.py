@@ -8,7 +8,7 @@ from datetime import datetime
 import qdrant_edge as qdrant
 
 from service.stores.listing import time_of
-from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT, to_text
+from service.stores.payload import DEVICE_ID, EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT, to_text
 from service.stores.people import NAME, NAME_ORDER, PERSON
 
 
@@ -21,6 +21,19 @@ def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> q
         moment = qdrant.RangeDateTime(gte=_iso(at), lte=_iso(at))
         conditions.append(qdrant.FieldCondition(REGISTERED_AT, range=moment))
     return qdrant.Filter(must=[*conditions])
+
+
+def of_device(gallery: str, device_id: str | None) -> qdrant.Filter:
+    """Those of a gallery that a device registered; None: all of the gallery."""
+    conditions = [_equal(GALLERY, gallery)]
+    if device_id is not None:
+        conditions.append(_equal(DEVICE_ID, device_id))
+    return qdrant.Filter(must=[*conditions])
+
+
+def numbered(face_ids: Sequence[int], gallery: str) -> qdrant.Filter:
+    """Those of some numbers that are in a gallery."""
+    return qdrant.Filter(must=[qdrant.HasIdCondition({*face_ids}), _equal(GALLERY, gallery)])
 
 
 def named(gallery: str, *, part: str | None, name_order: int | None = None) -> qdrant.Filter:

@@ -84,6 +84,7 @@ def main(folder: Path, opening: str) -> None:
     # Ctrl-C and a service manager's stop reach the whole group; when to leave is for the service to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.umask(0o077)  # Edge makes its files as the umask has it, and faces are nobody else's business
     # Through a thread, as the service's own: a log that nobody reads must not hold up the gallery.
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", handlers=[LogWriter()])
     # Whatever a library prints must not land among the frames.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from service.errors import GalleryDamaged, StoreUnavailable
-from service.files import replace_file
+from service.files import make_private_folder, replace_file
 from service.stores.contracts import require, require_key
 from service.stores.edge import filters, integrity, upgrade
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
@@ -54,8 +55,10 @@ class Shard:
         self.faces = Faces(self._shard)
         self.people = People(self._shard, self.faces)
         finish_replacement(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._lock = acquire(folder)
+        with suppress(PermissionError):  # an older version let others read; and it may be somebody else's
+            folder.chmod(0o700)
         self._place = Place(folder)
         self._ledger: Ledger | None = None
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from service.errors import StoreUnavailable, WrongEncryptionKey
 from service.stores import listing
 from service.stores.contracts import require_key
-from service.stores.edge import inspection, people_requests, requests
+from service.stores.edge import inspection, people_requests, removal_requests, requests
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.edge.readers import face_reader, people_reader
@@ -149,6 +149,16 @@ class EdgeStore:
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove."""
         return await self._link.call(requests.Remove(face_id, gallery))
+
+    async def ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
+        """See Store.ids."""
+        return await self._link.call(
+            removal_requests.PageIds(gallery=gallery, device_id=device_id, after=after, limit=limit)
+        )
+
+    async def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
+        """See Store.remove_many."""
+        await self._link.call(removal_requests.RemoveMany(face_ids, gallery), MANY_FACES_LIMIT_S)
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from service.errors import UnreadableFace
 from service.stores.encryption.cipher import GalleryCipher
-from service.stores.listing import Key
+from service.stores.listing import Key, key_of
 from service.stores.people import PersonKey, name_of, person_key
 from service.stores.store import Added, Figures, Store
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
@@ -84,10 +84,17 @@ class EncryptedStore:
     ) -> AsyncIterator[StoredFace]:
         """See Store.scan."""
         wanted = self._of_one(remark, gallery)
-        async for each in self._kept.scan(offset, limit, gallery=gallery, after=after, remark=wanted):
-            face = self._readable(each)
-            if face is not None:
-                yield face
+        left_out = limit
+        while left_out is None or left_out > 0:  # others take the place of those that are left out
+            limit, left_out = left_out, 0
+            async for each in self._kept.scan(offset, limit, gallery=gallery, after=after, remark=wanted):
+                after = key_of(each.face_id, each.registered_at)
+                face = self._readable(each)
+                if face is not None:
+                    yield face
+                elif limit is not None:
+                    left_out += 1
+            offset = 0
 
     async def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """See Store.scan_embedded; raises UnreadableFace, so that what is moved is whole."""
@@ -115,6 +122,14 @@ class EncryptedStore:
     async def remove(self, face_id: int, *, gallery: str | None) -> bool:
         """See Store.remove."""
         return await self._kept.remove(face_id, gallery=gallery)
+
+    async def ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
+        """See Store.ids."""
+        return await self._kept.ids(gallery=gallery, device_id=device_id, after=after, limit=limit)
+
+    async def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
+        """See Store.remove_many."""
+        await self._kept.remove_many(face_ids, gallery=gallery)
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""

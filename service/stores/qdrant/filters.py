@@ -8,7 +8,7 @@ from datetime import datetime
 from qdrant_client import models
 
 from service.stores.listing import time_of
-from service.stores.payload import EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT
+from service.stores.payload import DEVICE_ID, EXPIRES_AT, GALLERY, REGISTERED_AT, REMARK, SEEN_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
 
 
@@ -21,6 +21,12 @@ def only(gallery: str, *, remark: str | None = None, at: int | None = None) -> m
         moment = models.DatetimeRange(gte=time_of(at), lte=time_of(at))
         conditions.append(models.FieldCondition(key=REGISTERED_AT, range=moment))
     return models.Filter(must=conditions)
+
+
+def of_device(gallery: str, device_id: str | None) -> models.Filter:
+    """Those of a gallery that a device registered; None: all of the gallery."""
+    device = [] if device_id is None else [_equal(DEVICE_ID, device_id)]
+    return models.Filter(must=[_equal(GALLERY, gallery), *device])
 
 
 def numbered(face_ids: Sequence[int], *, gallery: str | None, until: datetime | None = None) -> models.Filter:

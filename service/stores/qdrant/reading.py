@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from qdrant_client import models
 
 from service.stores import listing
 from service.stores.gathering import Gathering
@@ -85,6 +86,12 @@ async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
         for record in records:
             yield key_of(record.id, to_time(record.payload))
         after = records[-1].id
+
+
+async def ids(requests: Requests, which: models.Filter, *, after: int, limit: int) -> list[int]:
+    """The next numbers of some faces; what most copies have."""
+    records = await requests.scroll(BULK_LIMIT_S, scroll_filter=which, offset=after + 1, limit=limit, consistency=MOST)
+    return [each.id for each in records]
 
 
 async def fetch(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:

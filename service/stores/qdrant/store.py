@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
@@ -27,11 +26,9 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
+from service.stores.qdrant.versions import OLDEST, read_version
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
-
-OLDEST = (1, 19)
-"""The first version with `memory`; before 1.17 an insertion would even overwrite."""
 
 
 class QdrantStore:
@@ -58,15 +55,12 @@ class QdrantStore:
         self._collection_settings = collection_settings or CollectionSettings()
         self._bound: Requests | None = None
         self._face_id_bits = 0
-        self._version: tuple[int, ...] = OLDEST
+        self._version = OLDEST
 
     async def open(self) -> ModelContract | None:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
         self._link.open()
-        version = (await self._link.call(lambda client: client.info())).version
-        self._version = tuple(map(int, re.findall(r"\d+", version)[:2]))
-        if self._version < OLDEST:
-            raise StoreUnavailable(f"Qdrant {version} is too old; {'.'.join(map(str, OLDEST))} or later is needed.")
+        self._version = await read_version(self._link)
         found = await collection.find(self._link, self._name)
         if found is None or found.contract is None:
             return None
@@ -164,6 +158,14 @@ class QdrantStore:
             # Whatever was found: a copy may have it that was not asked.
             await self.requests.delete(filters.numbered([face_id], gallery=gallery))
             return there
+
+    async def ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
+        """See Store.ids."""
+        return await reading.ids(self.requests, filters.of_device(gallery, device_id), after=after, limit=limit)
+
+    async def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
+        """See Store.remove_many."""
+        await self.requests.delete(filters.numbered(face_ids, gallery=gallery), BULK_LIMIT_S)
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""

@@ -110,6 +110,9 @@ async def test_every_operation(fresh: Caller, portraits: dict[str, bytes]) -> No
     restored = await ask("importFaces", data=archive, headers={"Content-Type": "application/x-ndjson"})
     assert (restored["added"], restored["known"]) == (2, 1)
     assert (await ask("showFace", "?gallery=staff", in_path=one))["metadata"] == {"badge": 7}
+    assert (await ask("deleteFaces", "?gallery=staff&device=door-7"))["removed"] == 0
+    assert (await ask("deleteFaces", "?gallery=staff&confirm=staff")) == {"gallery": "staff", "removed": 3}
+    assert (await ask("showStats", "?gallery=staff"))["faces"] == 0
     await ask("deleteGallery", in_path={"gallery": "staff"})
     await ask("showFace", "?gallery=staff", status=404, in_path=one)
     written = (await ask("listEvents"))["events"]

@@ -100,11 +100,14 @@ async def test_a_face_that_was_altered_stops_no_list(kept: Store, caplog: pytest
     """It is left out and the log names it; who asks for it, or moves all faces, is told; it can be removed."""
     store = EncryptedStore(kept, CIPHER)
     await store.add(face(1), embedding(1))
+    await store.add(face(3), embedding(3))
     await kept.add(face(2, gallery="default"), embedding(2))  # in clear, as only who gets at the disk could write it
     with caplog.at_level(logging.ERROR):
-        assert await numbers(store.scan(gallery="default")) == [1]
-        assert [each.face_id for each in (await store.search(embedding(2), 5, gallery="default")).neighbours] == [1]
-        assert [each.remark for each in (await store.people(5, gallery="default"))[0]] == ["person 1"]
+        assert await numbers(store.scan(gallery="default")) == [1, 3]
+        assert await numbers(store.scan(limit=2, gallery="default")) == [1, 3]
+        assert await numbers(store.scan(1, 1, gallery="default")) == [3]
+        assert [each.face_id for each in (await store.search(embedding(1), 5, gallery="default")).neighbours] == [1, 3]
+        assert {each.remark for each in (await store.people(5, gallery="default"))[0]} == {"person 1", "person 3"}
     assert "Face 2 was altered" in caplog.text
     assert "person 2" not in caplog.text
     with pytest.raises(UnreadableFace, match="Face 2"):
@@ -112,7 +115,7 @@ async def test_a_face_that_was_altered_stops_no_list(kept: Store, caplog: pytest
     with pytest.raises(UnreadableFace, match="Face 2"):
         assert [each async for each in store.scan_embedded()]
     assert await store.remove(2, gallery="default")
-    assert await store.fetch([1, 2], gallery="default") == {1: face(1)}
+    assert await store.fetch([1, 2, 3], gallery="default") == {1: face(1), 3: face(3)}
 
 
 async def test_another_key_or_none_is_refused(kept: Store, make_kept: Callable[[str | None], Store]) -> None:
