@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.picture_addresses import PictureAddresses
 from service.settings import Settings
 from service.stores.store import Migration, Store
 
@@ -23,7 +24,12 @@ def open_store(settings: Settings) -> Store:
     from service.stores.qdrant.store import QdrantStore
 
     connect, collection_settings = _server(settings, settings.qdrant_url)
-    return QdrantStore(connect, settings.qdrant_collection, collection_settings=collection_settings)
+    return QdrantStore(
+        connect,
+        settings.qdrant_collection,
+        collection_settings=collection_settings,
+        addresses=PictureAddresses.of(settings),
+    )
 
 
 def may_be_there(settings: Settings) -> bool:
@@ -45,7 +51,12 @@ def open_migration(settings: Settings) -> Migration:
     from service.stores.qdrant.migration import QdrantMigration
 
     connect, collection_settings = _server(settings, settings.qdrant_url)
-    return QdrantMigration(connect, settings.qdrant_collection, collection_settings=collection_settings)
+    return QdrantMigration(
+        connect,
+        settings.qdrant_collection,
+        collection_settings=collection_settings,
+        addresses=PictureAddresses.of(settings),
+    )
 
 
 def _server(settings: Settings, url: str) -> tuple[Connect, CollectionSettings]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import StoreUnavailable
+from service.picture_addresses import PictureAddresses
 from service.stores.qdrant import aliases, collection, registry, shards, writable
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
@@ -22,8 +23,19 @@ class QdrantMigration:
     wouldn't have.
     """
 
-    def __init__(self, connect: Connect, name: str, *, collection_settings: CollectionSettings) -> None:
-        """`name` is the gallery's alias; `collection_settings` are those of the new collection."""
+    def __init__(
+        self,
+        connect: Connect,
+        name: str,
+        *,
+        collection_settings: CollectionSettings,
+        addresses: PictureAddresses | None = None,
+    ) -> None:
+        """`name` is the gallery's alias; `collection_settings` are those of the new collection.
+
+        `addresses` gives each face of that one of its picture.
+        """
+        self._addresses = addresses
         self.old = QdrantStore(connect, name)
         self._link = QdrantLink(connect, request_limit_s=REQUEST_LIMIT_S)
         self._connect = connect
@@ -58,7 +70,7 @@ class QdrantMigration:
             self._link, self._name, contract, self._collection_settings, face_id_bits=self.old.face_id_bits
         )
         await collection.make_writable(self._link, self._new_name, dimension=contract.dimension)
-        self._new = QdrantStore(self._connect, self._new_name)
+        self._new = QdrantStore(self._connect, self._new_name, addresses=self._addresses)
         await self._new.open()
         await self._new.bind(contract)
         await self._take_galleries_over(self._new)

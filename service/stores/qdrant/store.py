@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from service.errors import StoreUnavailable
+from service.picture_addresses import PictureAddresses
 from service.stores.contracts import require
 from service.stores.listing import Key
 from service.stores.payload import to_changes
@@ -28,15 +29,7 @@ from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
 from service.stores.store import Added, Figures
-from service.values import (
-    Embedding,
-    FaceChanges,
-    GalleryEntry,
-    ModelContract,
-    Nearest,
-    Person,
-    StoredFace,
-)
+from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
@@ -58,9 +51,14 @@ class QdrantStore:
         name: str,
         *,
         collection_settings: CollectionSettings | None = None,
+        addresses: PictureAddresses | None = None,
         request_limit_s: float = REQUEST_LIMIT_S,
     ) -> None:
-        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one."""
+        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one.
+
+        `addresses` gives each face that is added one of its picture.
+        """
+        self._addresses = addresses
         self._link = QdrantLink(connect, request_limit_s=request_limit_s)
         self._name = name
         self._collection_settings = collection_settings or CollectionSettings()
@@ -93,7 +91,7 @@ class QdrantStore:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
         if not found.was_opened and found.name != self._name:
             await collection.make_writable(self._link, found.name, dimension=contract.dimension)
-        requests = Requests(self._link, name=self._name, real=found.name)
+        requests = Requests(self._link, name=self._name, real=found.name, addresses=self._addresses)
         await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
         self._bound = requests
