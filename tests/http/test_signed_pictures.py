@@ -60,8 +60,8 @@ async def shown(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, b
     )
     async with running(settings) as client:
         for name in ("obama", "biden"):
-            form = {"data": portraits[name], "headers": {"Content-Type": "image/jpeg", **bearing(CONSOLE)}}
-            async with client.post(f"/v1/faces?remark={name}", **form) as response:
+            headers = {"Content-Type": "image/jpeg", **bearing(CONSOLE)}
+            async with client.post(f"/v1/faces?remark={name}", data=portraits[name], headers=headers) as response:
                 assert response.status == 201
         asking = server.client()
         records, _ = await asking.scroll("faces", with_payload=True)

@@ -15,12 +15,7 @@ from service.stores.store import Added
 from service.values import Embedding, StoredFace
 
 
-async def add(
-    requests: Requests,
-    faces: Sequence[tuple[StoredFace, Embedding]],
-    limit_s: float | None,
-    addresses: PictureAddresses | None = None,
-) -> list[Added]:
+async def add(requests: Requests, faces: Sequence[tuple[StoredFace, Embedding]], limit_s: float | None) -> list[Added]:
     """Insert what isn't there, then read whose each face_id is.
 
     An insertion is atomic for each face, unlike looking first and writing then; on disk once it has returned.
@@ -28,9 +23,8 @@ async def add(
     addition = uuid.uuid4().hex
     points: dict[int, models.PointStruct] = {}
     for face, embedding in faces:
-        points.setdefault(
-            face.face_id, to_point(face, embedding, addition, requests.addresses)
-        )  # the same face may come twice
+        # The same face may come twice.
+        points.setdefault(face.face_id, to_point(face, embedding, addition, requests.addresses))
     fields = [*IDENTITY, ADDITION]
     async with requests.link.within(limit_s):
         # Of many faces those that are there are left out: an import that is taken up again need not send them.
