@@ -34,6 +34,8 @@ GROUPS = {
         "QDRANT_REPLICAS",
         "QDRANT_WRITE_CONSISTENCY",
         "QDRANT_QUANTIZE",
+        "PUBLIC_URL",
+        "PICTURE_KEY",
     ),
     "The model": ("MODEL", "WEIGHTS", "MODEL_DIR", "COMPUTE", "PRECISION", "THREADS"),
     "Photos and faces": (

@@ -72,9 +72,24 @@ class ServerSettings(AddressSettings):
         "most of three or more, 1 of fewer.",
     )
     qdrant_quantize: Quantization = Field(
-        default="off",
-        description="`int8` keeps small copies of the embeddings in memory, the exact ones on disk, "
-        "in a collection that is made.",
+        default="int8",
+        description="`int8` keeps small copies of the embeddings in memory and the exact ones, by which the best are "
+        "ranked, on disk; `off` keeps the exact ones in memory; in a collection that is made.",
+    )
+    public_url: Annotated[str | None, Allowed("`https://faces.example` or `http://HOST:5055`")] = Field(
+        default=None,
+        pattern=r"\Ahttps?://(?:(?![?#@])[!-~])+\Z",
+        description="Where browsers reach this service; with it, each face that is registered on a Qdrant server has "
+        "an address of its picture, which Qdrant's dashboard shows (docs/docker.md).",
+    )
+    picture_key: Annotated[str | None, Allowed("32 or more printable ASCII characters, or several with commas")] = (
+        Field(
+            default=None,
+            pattern=r"\A[!-+\--~]{32,}(,[!-+\--~]{32,})*\Z",
+            repr=False,
+            description="The key that signs those addresses; of several the first signs, and all hold. "
+            "`FACE_PICTURE_KEY_FILE` names a file that holds it.",
+        )
     )
 
     @property

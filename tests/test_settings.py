@@ -89,6 +89,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_QDRANT_REPLICAS": {"1": 1, "3": 3},
     "FACE_QDRANT_WRITE_CONSISTENCY": {"0": 0, "1": 1},
     "FACE_QDRANT_QUANTIZE": {"off": "off", "int8": "int8"},
+    "FACE_PUBLIC_URL": {
+        each: each for each in ("https://faces.example", "http://10.0.0.7:5055/", "http://[::1]/faces")
+    },
+    "FACE_PICTURE_KEY": {each: each for each in ("k" * 32, f"{'k' * 32},{'!' * 40}")},
     "FACE_MODEL_DIR": {"m": Path("m")},
     "FACE_MODEL": {"vggface2": "vggface2", "casia-webface": "casia-webface"},
     "FACE_WEIGHTS": {"w.pt": Path("w.pt")},
@@ -160,6 +164,15 @@ REFUSED: dict[str, list[str]] = {
     "FACE_QDRANT_REPLICAS": ["0", "x"],
     "FACE_QDRANT_WRITE_CONSISTENCY": ["-1", "101", "x"],
     "FACE_QDRANT_QUANTIZE": ["yes", "INT8"],
+    "FACE_PUBLIC_URL": [
+        "faces.example",
+        "ftp://f",
+        "https://",
+        "https://me:key@f",
+        "https://f?x",
+        "https://f#x",
+        "http://ü",
+    ],
     "FACE_MODEL": ["facenet", "VGGFACE2", " "],
     "FACE_ID_BITS": ["0", "32", "-31", "x", "31.0"],
     "FACE_MAX_BYTES": ["0", "-1", "10 MB", "1e6"],
@@ -221,7 +234,8 @@ TEXTS = {
 
 def test_these_tests_know_every_setting() -> None:
     assert set(ACCEPTED) == set(ALL)
-    assert set(REFUSED) == set(ALL) - TEXTS - {"FACE_QDRANT_API_KEY", "FACE_NONCES_URL", "FACE_ENCRYPTION_KEY"}
+    secrets = {"FACE_QDRANT_API_KEY", "FACE_NONCES_URL", "FACE_PICTURE_KEY", "FACE_ENCRYPTION_KEY"}
+    assert set(REFUSED) == set(ALL) - TEXTS - secrets
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -327,6 +341,14 @@ def test_a_key_is_never_shown(key: str) -> None:
         Settings.from_env({"FACE_QDRANT_API_KEY": key})
     assert "sh" not in str(refusal.value).removeprefix("FACE_QDRANT_API_KEY")
     assert "hush" not in repr(Settings.from_env({"FACE_QDRANT_API_KEY": "hush"}))
+
+
+@pytest.mark.parametrize("key", ["hush", f"hush {'k' * 40}", f"{'k' * 40},hush", f"{'k' * 40},", "hüsh" * 10])
+def test_a_key_of_pictures_is_long_and_never_shown(key: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"^FACE_PICTURE_KEY is out of range; allowed: 32 or more") as refusal:
+        Settings.from_env({"FACE_PICTURE_KEY": key})
+    assert "sh" not in str(refusal.value)
+    assert "hush" not in repr(Settings.from_env({"FACE_PICTURE_KEY": "hush" * 8}))
 
 
 @pytest.mark.parametrize("url", ["http://:hush@h", "redis://h hush", "hush"])

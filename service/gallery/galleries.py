@@ -10,11 +10,11 @@ from functools import partial
 
 from service.errors import InvalidRequest, UnknownGallery
 from service.gallery.duplicates import duplicate_check, known_duplicates
-from service.gallery.gallery import Gallery
+from service.gallery.gallery import Gallery, unknown_face
 from service.gallery.rules import Rules
 from service.settings import Settings
 from service.stores.store import Store
-from service.values import DEFAULT_GALLERY, GalleryEntry
+from service.values import DEFAULT_GALLERY, GalleryEntry, StoredFace
 from service.vision.engine import Engine
 
 NAMES_KEPT_S = 5.0
@@ -60,6 +60,13 @@ class Galleries:
         if found is None:
             raise _unknown()
         return found
+
+    async def face(self, face_id: int) -> StoredFace:
+        """The face of a number, in whichever gallery it is. Raises UnknownFace or StoreUnavailable."""
+        face = (await self._store.fetch([face_id], gallery=None)).get(face_id)
+        if face is None or face.is_expired(self._clock()):
+            raise unknown_face(face_id)
+        return face
 
     async def create(self, name: str) -> bool:
         """Make an empty one; False where it is there already. Raises StoreUnavailable."""

@@ -165,7 +165,7 @@ class Gallery:
         """The face of a number. Raises UnknownFace where there is none, or StoreUnavailable."""
         found = await self._store.fetch([face_id], gallery=self.name)
         if face_id not in found or found[face_id].is_expired(self._clock()):
-            raise _unknown(face_id)
+            raise unknown_face(face_id)
         return found[face_id]
 
     async def change(self, face_id: int, edit: Callable[[StoredFace], FaceChanges]) -> StoredFace:
@@ -178,7 +178,7 @@ class Gallery:
             changes = edit(face)
             self._require_to_come(changes.expires_at)
             if not await self._store.change(face_id, changes, gallery=self.name):
-                raise _unknown(face_id)
+                raise unknown_face(face_id)
         return replace(face, remark=changes.remark, metadata=changes.metadata, expires_at=changes.expires_at)
 
     async def page(self, limit: int, *, after: Key | None, remark: str | None) -> tuple[list[StoredFace], Key | None]:
@@ -222,7 +222,7 @@ class Gallery:
         """Forget a face. Raises UnknownFace where there is none of that number."""
         with timings.measure("store"):
             if not await self._store.remove(face_id, gallery=self.name):
-                raise _unknown(face_id)
+                raise unknown_face(face_id)
 
     async def _duplicate(self, enrollment: Enrollment, timings: Timings) -> Candidate | None:
         """The face of another remark that it is known as; raises AlreadyRegistered where that is refused."""
@@ -243,5 +243,6 @@ class Gallery:
             raise InvalidRequest("`expires_at` is past; send a time that is still to come.")
 
 
-def _unknown(face_id: int) -> UnknownFace:
+def unknown_face(face_id: int) -> UnknownFace:
+    """For a number that no face has."""
     return UnknownFace(f"There is no face {face_id}; list the registered faces to see which there are.")

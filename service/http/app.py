@@ -45,9 +45,11 @@ from service.http.operator_api import operator_routes
 from service.http.request_heads import MAX_HEADER, MAX_REQUEST_LINE
 from service.http.request_log import RequestLog
 from service.http.rest_api.table import rest_routes
+from service.http.signed_pictures import signed_picture_routes
 from service.http.signed_requests import SignatureCheck
 from service.http.tls import open_certificate
 from service.http.uploads import Uploads
+from service.picture_addresses import PictureAddresses
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -106,6 +108,8 @@ def _add_routes(app: web.Application, settings: Settings, limits: FormLimits) ->
         app.add_routes(compreface_routes(limits))
     if settings.console:
         app.add_routes(console_routes())
+    if (addresses := PictureAddresses.of(settings)) is not None:
+        app.add_routes(signed_picture_routes(addresses))
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

@@ -57,6 +57,8 @@ FACES = f"{V1}/faces"
 FACES_BATCH = f"{FACES}:batch"
 FACE = f"{FACES}/{{face_id}}"
 PICTURE = f"{FACE}/picture"
+SIGNED_PICTURE = f"{PICTURE}.jpg"
+"""With FACE_PICTURE_KEY only; who has such an address needs nothing else (signed_pictures.py)."""
 PEOPLE, GALLERIES = f"{V1}/people", f"{V1}/galleries"
 PERSON, GALLERY = f"{PEOPLE}/{{remark}}", f"{GALLERIES}/{{gallery}}"
 EXPORT, IMPORT, EVENTS = f"{V1}/export", f"{V1}/import", f"{V1}/events"
@@ -127,7 +129,7 @@ def is_compreface_path(path: str) -> bool:
 
 def is_open(request: web.Request) -> bool:
     """Whether everybody may send the request, whoever they are."""
-    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS | CONSOLE_PATHS
+    return path_of(request) in OPEN_PATHS | DOCUMENT_PATHS | CONSOLE_PATHS | {SIGNED_PICTURE}
 
 
 def operation(request: web.Request) -> DeviceOperation | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.errors import InvalidSettings
+from service.picture_addresses import PictureAddresses
 from service.settings import Settings
 from service.stores.store import Migration, Store
 
@@ -35,7 +36,12 @@ def _open_kept(settings: Settings, key_check: str | None) -> Store:
     from service.stores.qdrant.store import QdrantStore
 
     connect, collection_settings = _server(settings, settings.qdrant_url, key_check)
-    return QdrantStore(connect, settings.qdrant_collection, collection_settings=collection_settings)
+    return QdrantStore(
+        connect,
+        settings.qdrant_collection,
+        collection_settings=collection_settings,
+        addresses=PictureAddresses.of(settings),
+    )
 
 
 def may_be_there(settings: Settings) -> bool:
@@ -76,7 +82,11 @@ def _open_kept_migration(settings: Settings, key_check: str | None, new_key_chec
 
     connect, collection_settings = _server(settings, settings.qdrant_url, new_key_check)
     return QdrantMigration(
-        connect, settings.qdrant_collection, collection_settings=collection_settings, key_check=key_check
+        connect,
+        settings.qdrant_collection,
+        collection_settings=collection_settings,
+        key_check=key_check,
+        addresses=PictureAddresses.of(settings),
     )
 
 

@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 from service.audit.events import Selection
 from service.audit.trail_file import TrailFile
 from service.errors import AuditUnavailable
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.settings import Settings
 from service.timings import Timings
 from tests.conftest import MODELS, running
@@ -104,7 +104,7 @@ async def test_all_faces_and_those_of_a_device_leave_no_names(
     client: Client, trail_settings: Settings, portraits: dict[str, bytes]
 ) -> None:
     """Those of other devices keep theirs until all go."""
-    caller, gallery = Caller(client), await client.app[GALLERIES].of("default")
+    caller, gallery = Caller(client), await client.app[CURRENT].opened.galleries.of("default")
     for device, person in (("door-7", "obama"), ("door-8", "biden")):
         face_id = await gallery.enroll(portraits[person], f"Zoe of {device}", Timings(), device_id=device)
         await caller.ask("PATCH", f"/v1/faces/{face_id}", 200, json={"metadata": {"a": 1}})

@@ -83,7 +83,11 @@ async def change(request: web.Request, query: GalleryQuery, limits: FormLimits) 
 
 async def show_picture(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
     """A face's picture, which never changes; so a client that has it is told so."""
-    face = await (await gallery_of(request, query.gallery)).face(read_face_id(request))
+    return picture_of(request, await (await gallery_of(request, query.gallery)).face(read_face_id(request)))
+
+
+def picture_of(request: web.Request, face: StoredFace) -> web.Response:
+    """The picture of a face, or 304 where the client says that it has it."""
     picture = base64.b64decode(face.picture)
     tag = hashlib.sha256(picture).hexdigest()[:32]
     wanted = request.if_none_match or ()

@@ -23,7 +23,8 @@ async def add(requests: Requests, faces: Sequence[tuple[StoredFace, Embedding]],
     addition = uuid.uuid4().hex
     points: dict[int, models.PointStruct] = {}
     for face, embedding in faces:
-        points.setdefault(face.face_id, to_point(face, embedding, addition))  # the same face may come twice
+        # The same face may come twice.
+        points.setdefault(face.face_id, to_point(face, embedding, addition, requests.addresses))
     fields = [*IDENTITY, ADDITION]
     async with requests.link.within(limit_s):
         # Of many faces those that are there are left out: an import that is taken up again need not send them.

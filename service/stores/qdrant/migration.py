@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.errors import StoreUnavailable
+from service.picture_addresses import PictureAddresses
 from service.stores.qdrant import aliases, collection, registry, shards, writable
 from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
@@ -23,12 +24,20 @@ class QdrantMigration:
     """
 
     def __init__(
-        self, connect: Connect, name: str, *, collection_settings: CollectionSettings, key_check: str | None = None
+        self,
+        connect: Connect,
+        name: str,
+        *,
+        collection_settings: CollectionSettings,
+        key_check: str | None = None,
+        addresses: PictureAddresses | None = None,
     ) -> None:
         """`name` is the gallery's alias; `collection_settings` are those of the new collection.
 
-        `key_check` is that of the key with which the gallery in use is encrypted.
+        `key_check` is that of the key with which the gallery in use is encrypted; `addresses` gives each face of the
+        new one that of its picture.
         """
+        self._addresses = addresses
         self.old = QdrantStore(connect, name, collection_settings=CollectionSettings(key_check=key_check))
         self._link = QdrantLink(connect, request_limit_s=REQUEST_LIMIT_S)
         self._connect = connect
@@ -63,7 +72,12 @@ class QdrantMigration:
             self._link, self._name, contract, self._collection_settings, face_id_bits=self.old.face_id_bits
         )
         await collection.make_writable(self._link, self._new_name, dimension=contract.dimension)
-        self._new = QdrantStore(self._connect, self._new_name, collection_settings=self._collection_settings)
+        self._new = QdrantStore(
+            self._connect,
+            self._new_name,
+            collection_settings=self._collection_settings,
+            addresses=self._addresses,
+        )
         await self._new.open()
         await self._new.bind(contract)
         await self._take_galleries_over(self._new)

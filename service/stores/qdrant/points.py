@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from qdrant_client import models
 
+from service.picture_addresses import PictureAddresses
 from service.stores.payload import to_payload
 from service.values import Embedding, StoredFace
 
@@ -17,9 +18,16 @@ CHUNK_BYTES = 8 * 2**20
 """Of pictures in one request; Qdrant's limit for a request is 32 MB."""
 
 
-def to_point(face: StoredFace, embedding: Embedding, addition: str) -> models.PointStruct:
+PHOTO = "photo"
+"""The field with the address of the face's picture, for Qdrant's dashboard; it is never read, nor exported."""
+
+
+def to_point(
+    face: StoredFace, embedding: Embedding, addition: str, addresses: PictureAddresses | None
+) -> models.PointStruct:
     """The point of a face that the call `addition` adds. Raises ValueError for a remark that is not Unicode text."""
-    payload = {**to_payload(face), ADDITION: addition}
+    photo = {} if addresses is None else {PHOTO: addresses.address(face.face_id)}
+    payload = {**to_payload(face), **photo, ADDITION: addition}
     return models.PointStruct(id=face.face_id, vector=to_floats(embedding), payload=payload)
 
 

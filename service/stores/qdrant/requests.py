@@ -9,6 +9,7 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
+from service.picture_addresses import PictureAddresses
 from service.stores.qdrant import writable
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
 
@@ -29,7 +30,9 @@ class Requests:
     Records and hits are `Any`, because the client's types allow ids and payloads that this store never writes.
     """
 
-    def __init__(self, link: QdrantLink, *, name: str, real: str) -> None:
+    def __init__(self, link: QdrantLink, *, name: str, real: str, addresses: PictureAddresses | None = None) -> None:
+        """`addresses` gives each face that is added one of its picture."""
+        self.addresses = addresses
         self.link = link
         self.name = name
         self.real = real

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from service.errors import StoreUnavailable
+from service.picture_addresses import PictureAddresses
 from service.stores.contracts import require, require_key
 from service.stores.listing import Key
 from service.stores.payload import to_changes
@@ -47,9 +48,14 @@ class QdrantStore:
         name: str,
         *,
         collection_settings: CollectionSettings | None = None,
+        addresses: PictureAddresses | None = None,
         request_limit_s: float = REQUEST_LIMIT_S,
     ) -> None:
-        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one."""
+        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one.
+
+        `addresses` gives each face that is added one of its picture.
+        """
+        self._addresses = addresses
         self._link = QdrantLink(connect, request_limit_s=request_limit_s)
         self._name = name
         self._collection_settings = collection_settings or CollectionSettings()
@@ -84,7 +90,7 @@ class QdrantStore:
             require_key(found.key_check, self._collection_settings.key_check)
         if not found.was_opened and found.name != self._name:
             await collection.make_writable(self._link, found.name, dimension=contract.dimension)
-        requests = Requests(self._link, name=self._name, real=found.name)
+        requests = Requests(self._link, name=self._name, real=found.name, addresses=self._addresses)
         await upgrade.bring_up_to_date(requests, found)
         self._face_id_bits = found.face_id_bits
         self._bound = requests

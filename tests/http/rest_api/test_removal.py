@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.http.keys import GALLERIES
+from service.http.keys import CURRENT
 from service.timings import Timings
 from tests.http.rest_api.conftest import Caller
 from tests.support.device import Client
@@ -20,7 +20,7 @@ async def test_those_of_a_device(service: Client, caller: Caller, portraits: dic
     """And of no other one, in that gallery alone; once more there is nothing left to delete."""
     await caller.ask("PUT", "/v1/galleries/staff", 201)
     for name in ("default", "staff"):
-        gallery = await service.app[GALLERIES].of(name)
+        gallery = await service.app[CURRENT].opened.galleries.of(name)
         for device in ("door-7", "door-70", None):
             await gallery.enroll(portraits["obama"], f"by {device}", Timings(), device_id=device)
     assert await caller.ask("DELETE", "/v1/faces?device=door-7", 200) == {"gallery": "default", "removed": 1}
