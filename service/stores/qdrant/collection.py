@@ -105,6 +105,14 @@ async def find(link: QdrantLink, name: str) -> ExistingCollection | None:
         ) from error
 
 
+async def find_made(link: QdrantLink, name: str) -> ExistingCollection:
+    """One that was there, or was made, a moment ago. Raises StoreUnavailable where it is gone."""
+    found = await find(link, name)
+    if found is None:
+        raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
+    return found
+
+
 async def create(
     link: QdrantLink,
     name: str,

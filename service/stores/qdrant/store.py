@@ -79,12 +79,12 @@ class QdrantStore:
             await collection.create(
                 self._link, self._name, contract, self._collection_settings, face_id_bits=face_id_bits
             )
-        found = await self._find()
+        found = await collection.find_made(self._link, self._name)
         await shards.wait_until_active(self._link, found.name)
         if found.contract is None:
             metadata = collection.new_metadata(contract, face_id_bits, self._collection_settings.key_check)
             await collection.write_contract(self._link, found, contract, metadata)
-            found = await self._find()
+            found = await collection.find_made(self._link, self._name)
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
             require_key(found.key_check, self._collection_settings.key_check)
@@ -247,9 +247,3 @@ class QdrantStore:
         if self._bound is None:
             raise StoreUnavailable("The gallery has not been bound to a model yet.")
         return self._bound
-
-    async def _find(self) -> collection.ExistingCollection:
-        found = await collection.find(self._link, self._name)
-        if found is None:
-            raise StoreUnavailable("The collection was deleted while it was being opened; start again.")
-        return found
