@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -55,14 +55,28 @@ class _Graph:
 
         It is compiled on first use; a caller more than may run at once waits.
         """
-        idle = self._compiled(shapes, self._sharing.threads if shared else 1)
-        request = idle.get()
-        try:
+        with self._taken(self._compiled(shapes, shared=shared), 1) as [request]:
             yield request
-        finally:
-            idle.put(request)
 
-    def _compiled(self, shapes: tuple[tuple[int, ...], ...], streams: int) -> SimpleQueue[Any]:
+    def shared_requests(self, shape: tuple[int, ...], most: int) -> AbstractContextManager[list[Any]]:
+        """Likewise several on a thread each: as many of `most` as are idle, one at least."""
+        return self._taken(self._compiled((shape,), shared=True), most)
+
+    @staticmethod
+    @contextmanager
+    def _taken(idle: SimpleQueue[Any], most: int) -> Iterator[list[Any]]:
+        requests = [idle.get()]
+        try:
+            with suppress(Empty):  # who has one must not wait for another, as somebody else may
+                while len(requests) < most:
+                    requests.append(idle.get_nowait())
+            yield requests
+        finally:
+            for request in requests:
+                idle.put(request)
+
+    def _compiled(self, shapes: tuple[tuple[int, ...], ...], *, shared: bool) -> SimpleQueue[Any]:
+        streams = self._sharing.threads if shared else 1
         key = (streams, *shapes)
         with self._compiling:
             if key not in self._idle:
@@ -146,19 +160,19 @@ class AnyBatchNetwork:
         for batch in range(1, largest + 1):
             self._spread(np.zeros((batch, *shape), np.uint8), 1)
 
-    def _spread(self, crops: Array, parts: int, *outputs: str) -> list[Array]:
+    def _spread(self, crops: Array, most: int, *outputs: str) -> list[Array]:
         """Run batches on a thread each, at most so many side by side."""
         answers = []
-        shape = (-1, *crops.shape[1:])
-        for block in np.array_split(np.ascontiguousarray(crops), -(-len(crops) // (parts * MAX_BATCH))):
-            with ExitStack() as running:
-                requests = []
-                for part in np.array_split(block, min(parts, len(block))):
-                    requests.append(request := running.enter_context(self._graph.request(shape, shared=True)))
+        crops, done = np.ascontiguousarray(crops), 0
+        while done < len(crops):
+            with self._graph.shared_requests((-1, *crops.shape[1:]), min(most, len(crops) - done)) as requests:
+                block = crops[done : done + MAX_BATCH * len(requests)]
+                done += len(block)
+                for request, part in zip(requests, np.array_split(block, len(requests)), strict=True):
                     request.start_async([part], share_inputs=True)
                 for request in requests:
                     request.wait()
-                    answers.append(_outputs(request, outputs))
+                answers += [_outputs(request, outputs) for request in requests]
         return [np.concatenate(each) for each in zip(*answers, strict=True)]
 
 
