@@ -45,6 +45,9 @@ class FaceDetector(Protocol):
     min_face: int
     """Pixels of the smallest face that is looked for."""
 
+    def warm(self) -> None:
+        """Get ready for several photos at once, so that no request waits for a compilation."""
+
     def detect(self, photo: Rgb) -> list[Detection]:
         """Every face in the photo, the largest first, in pixels of the photo."""
 
@@ -66,6 +69,12 @@ class Detector:
         self._onet = BatchNetwork(files.onet, sharing, batches=(1, 2, 4, 8))
         self.min_face = min_face
         self._min_share = min_share
+
+    def warm(self) -> None:
+        """See FaceDetector.warm."""
+        self._rnet.warm((RNET_SIDE, RNET_SIDE, 3))
+        self._onet.warm((ONET_SIDE, ONET_SIDE, 3))
+        self._pnet.warm()
 
     def detect(self, photo: Rgb) -> list[Detection]:
         """See FaceDetector.detect."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from service.errors import InvalidSettings
 from service.models.selection import ModelFiles, int8_graph
 from service.values import CROP_SIDE
+from service.vision.batcher import MAX_BATCH_S
 from service.vision.gpu.embedder import TorchEmbedder
-from service.vision.networks import MAX_BATCH, AnyBatchNetwork
+from service.vision.networks import AnyBatchNetwork
 from service.vision.sharing import Sharing
 
 Crops = NDArray[np.uint8]
@@ -48,7 +49,7 @@ class OpenVinoEmbedder:
 
     def warm(self) -> None:
         """See Embedder.warm."""
-        self._network.warm((CROP_SIDE, CROP_SIDE, 3), MAX_BATCH)
+        self._network.warm((CROP_SIDE, CROP_SIDE, 3), longest_s=MAX_BATCH_S)
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         """See Embedder.embed."""

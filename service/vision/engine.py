@@ -128,6 +128,7 @@ class Engine:
     async def warm(self) -> None:
         """Compile what only a burst of requests needs, beside the requests."""
         await asyncio.to_thread(self._embedder.warm)
+        await asyncio.to_thread(self._workers.preparation.detector.warm)
 
     async def close(self) -> None:
         """Fail what waits, and let the threads finish what they do."""

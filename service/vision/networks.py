@@ -8,6 +8,7 @@ weights for batches of all sizes.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -62,6 +63,10 @@ class _Graph:
         """Likewise several on a thread each: as many of `most` as are idle, one at least."""
         return self._taken(self._compiled((shape,), shared=True), most)
 
+    def compile(self, *shapes: tuple[int, ...], shared: bool) -> None:
+        """Have it compiled already."""
+        self._compiled(shapes, shared=shared)
+
     @staticmethod
     @contextmanager
     def _taken(idle: SimpleQueue[Any], most: int) -> Iterator[list[Any]]:
@@ -104,6 +109,11 @@ class CanvasNetwork:
             request.infer([canvas, beyond], share_inputs=True)
             return _outputs(request, outputs)
 
+    def warm(self) -> None:
+        """Compile what only several photos at once need, letting callers in between."""
+        for height, width in CANVASES:
+            self._graph.compile((1, height, width, 3), (1, 1, height - 2, width - 2), shared=True)
+
 
 class BatchNetwork:
     """A network over crops, run at a few batch sizes."""
@@ -125,6 +135,11 @@ class BatchNetwork:
                 parts.append([request.get_tensor(name).data[: len(part)].copy() for name in outputs])
             start += batch
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def warm(self, shape: tuple[int, ...]) -> None:
+        """Compile for crops of `shape` what only several photos at once need, letting callers in between."""
+        for batch in self._batches:
+            self._graph.compile((batch, *shape), shared=True)
 
     def _batch_for(self, remaining: int) -> int:
         """The largest batch that isn't too empty to be worth it; the smallest at least."""
@@ -155,10 +170,15 @@ class AnyBatchNetwork:
                 alone.append(_outputs(request, outputs))
         return [np.concatenate(each) for each in zip(*alone, strict=True)]
 
-    def warm(self, shape: tuple[int, ...], largest: int) -> None:
-        """Get ready for crops of `shape`, alone or up to `largest` in a batch, letting callers in between."""
-        for batch in range(1, largest + 1):
+    def warm(self, shape: tuple[int, ...], *, longest_s: float) -> None:
+        """Get ready for crops of `shape`, alone or in batches of up to `longest_s`, letting callers in between."""
+        self._graph.compile((1, *shape), shared=False)
+        self._spread(np.zeros((1, *shape), np.uint8), 1)
+        for batch in range(1, MAX_BATCH + 1):
+            began = time.perf_counter()
             self._spread(np.zeros((batch, *shape), np.uint8), 1)
+            if time.perf_counter() - began > longest_s:
+                break
 
     def _spread(self, crops: Array, most: int, *outputs: str) -> list[Array]:
         """Run batches on a thread each, at most so many side by side."""
