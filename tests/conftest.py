@@ -28,6 +28,7 @@ from service.vision.engine import Engine
 from service.vision.images import FORMATS
 from service.vision.loading import Networks
 from service.vision.preparation import Limits
+from service.vision.sharing import Sharing
 from tests.support.device import Client, Device, jpeg
 from tests.support.photos import SHARED, fetch
 from tests.support.server import AppServer
@@ -66,14 +67,15 @@ def shared_networks() -> Iterator[None]:
 
     Each would take 300 MB and two seconds. Those that start as processes of their own load theirs as ever.
     """
+    sharing = lru_cache(Sharing)
 
     @lru_cache(maxsize=2)
     def detector(files: ModelFiles, threads: int, min_face: int, min_share: float) -> Detector:
-        return Detector(files, threads=threads, min_face=min_face, min_share=min_share)
+        return Detector(files, threads=threads, min_face=min_face, min_share=min_share, sharing=sharing(threads))
 
     @lru_cache(maxsize=2)
     def embedder(files: ModelFiles, threads: int, compute: str, precision: str) -> Embedder:
-        return open_embedder(files, compute=compute, precision=precision, threads=threads)
+        return open_embedder(files, compute=compute, precision=precision, threads=threads, sharing=sharing(threads))
 
     def load(settings: Settings, files: ModelFiles) -> Networks:
         threads = model_threads(settings)
@@ -81,6 +83,7 @@ def shared_networks() -> Iterator[None]:
         return Networks(
             detector(files, threads, settings.min_face, settings.min_share),
             MirroredEmbedder(unmirrored) if settings.mirror else unmirrored,
+            sharing=sharing(threads),
         )
 
     return_memory()  # as the service does
@@ -111,7 +114,7 @@ async def engine(detector: Detector, embedder: OpenVinoEmbedder) -> AsyncIterato
     limits = Limits(
         max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, rotate=True, max_queue=256
     )
-    engine = Engine(detector, embedder, limits, workers=2, max_batch=8, max_wait_s=0.0)
+    engine = Engine(detector, embedder, limits, workers=2, max_batch=8)
     yield engine
     await engine.close()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from scripts.bench.agreement import Agreement, agreement
 from scripts.bench.answers import reference_answers
 from scripts.bench.embedding import batching_section, embedding_section
-from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, CannotInstallError, Environment
+from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, TODAYS_TORCH, CannotInstallError, Environment
 from scripts.bench.indexing import indexing_section
 from scripts.bench.limits import limits_section
 from scripts.bench.ours import Ours, ours_started
@@ -31,12 +31,12 @@ from scripts.bench.rest import rest_section
 from scripts.bench.search import search_milliseconds
 from scripts.bench.serving import serving_section
 from scripts.bench.signing import signing_section
-from scripts.bench.timing import time_in_turns
+from scripts.bench.timing import time_in_blocks
 from service.models.selection import ModelFiles
 from service.settings import Settings
 
 LFW_DEV_PHOTOS = 1000
-_REFERENCES = {environment.package: environment for environment in (FACENET_PYTORCH, FACE_RECOGNITION)}
+_REFERENCES = {each.name: each for each in (FACENET_PYTORCH, TODAYS_TORCH, FACE_RECOGNITION)}
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
     with ours_started(os.environ) as ours:
         _compare_speed(options, ours, say)
-        if not options.no_agreement and FACENET_PYTORCH.package in options.against:
+        if not options.no_agreement and FACENET_PYTORCH.name in options.against:
             _compare_answers(options.faces, ours, say)
         files = ours[0].files
     _look_inside(options, files, say)
@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
 
 def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[[str], None]) -> None:
     with contextlib.ExitStack() as running, tempfile.TemporaryDirectory() as temporary:
-        references = [_REFERENCES[package] for package in options.against]
+        references = [_REFERENCES[name] for name in options.against]
         pipelines: list[Pipeline] = [*ours]
         for environment in references:
             pipelines += running.enter_context(_started(environment, ours[0].weights))
@@ -87,7 +87,7 @@ def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[
         search = asyncio.run(search_milliseconds())
         for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
             if not options.sets or photos.name in options.sets:
-                say(set_section(photos, time_in_turns(pipelines, photos), search))
+                say(set_section(photos, time_in_blocks(pipelines, photos), search))
 
 
 def _section_of(module: str) -> str:
@@ -143,7 +143,7 @@ def _started(environment: Environment, weights: Path) -> Iterator[list[Reference
     try:
         reference = Reference(environment, weights)
     except CannotInstallError as error:
-        print(f"Without {environment.package}: {error}", flush=True)
+        print(f"Without {environment.name}: {error}", flush=True)
         yield []
         return
     with reference:

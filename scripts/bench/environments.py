@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 BENCH = Path(".bench")
@@ -18,8 +19,9 @@ class CannotInstallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A package to compare with, and the pip commands that install it."""
+    """A package to compare with, and the pip commands that install it; none: this project's own packages are taken."""
 
+    name: str
     package: str
     size: str
     newest_python: tuple[int, int] | None
@@ -28,12 +30,21 @@ class Environment:
 
 
 FACENET_PYTORCH = Environment(
+    name="facenet-pytorch",
     package="facenet-pytorch",
     size="about 5 GB, since torch 2.2.2 brings its CUDA packages",
     newest_python=(3, 12),
     installs=(("facenet-pytorch==2.6.0",),),
 )
+TODAYS_TORCH = Environment(
+    name="facenet-pytorch on today's torch",
+    package="facenet-pytorch",
+    size="nothing",
+    newest_python=None,
+    installs=(),
+)
 FACE_RECOGNITION = Environment(
+    name="face_recognition",
     package="face_recognition",
     size="about 260 MB",
     newest_python=None,
@@ -49,8 +60,12 @@ FACE_RECOGNITION = Environment(
 def python_of(environment: Environment, bench: Path = BENCH) -> Path:
     """The interpreter of an environment, which is made when it is missing.
 
-    Raises CannotInstallError where no fitting Python is installed or pip fails.
+    Raises CannotInstallError where no fitting Python is installed or pip fails, or this project lacks the package.
     """
+    if not environment.installs:
+        if find_spec("facenet_pytorch") is None:
+            raise CannotInstallError("this project's environment was made without torch.")
+        return Path(sys.executable)
     folder = bench / environment.package
     python = folder / "bin" / "python"
     complete = folder / "complete"  # written last: an installation that broke off is made anew

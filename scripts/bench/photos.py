@@ -40,7 +40,7 @@ def photo_sets(faces: Path, sample: int | None, large_folder: Path) -> list[Phot
     """The sets that can be had; `sample` limits lfw_mini's photos, None takes all."""
     sets = []
     if (faces / "lfw_mini").is_dir():
-        sets.append(PhotoSet("lfw_mini", _sampled(photos_below(faces / "lfw_mini"), sample), 1, "median"))
+        sets.append(PhotoSet("lfw_mini", _sampled(photos_below(faces / "lfw_mini"), sample), 2, "median"))
     folder = faces / "photos"
     if not folder.is_dir():
         folder = packaged_photos()

@@ -48,7 +48,7 @@ class Reference:
 
         Raises CannotInstallError where it can't be installed.
         """
-        self.name = environment.package
+        self.name = environment.name
         # -I: else modules of this folder, such as profile, would stand before the standard library's of that name.
         command = [python_of(environment), "-I", Path(__file__).parent / "reference.py", environment.package]
         if weights:

@@ -10,7 +10,8 @@ from the photo's bytes in memory. The first line tells the packages' versions; a
 {"path", "error"}.
 
 It imports nothing of ours, because the environments hold the pinned packages of facenet-pytorch 2.6.0 or of
-face_recognition 1.3.0 only, as pip installs them; each runs one photo at a time with its own defaults.
+face_recognition 1.3.0 only, as pip installs them, or this project's own; each runs one photo at a time with its own
+defaults.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def measure(path: str, pipeline: Pipeline) -> dict[str, Any]:
 def facenet_pytorch_pipeline(weights: Path, threads: int) -> tuple[Pipeline, dict[str, str]]:
     """MTCNN with its defaults and margin 14, then InceptionResnetV1 on all faces of the photo at once."""
     torch = importlib.import_module("torch")
+    suppression = _supply_suppression(torch)
     package = importlib.import_module("facenet_pytorch")
     if threads:
         torch.set_num_threads(threads)
@@ -106,7 +108,47 @@ def facenet_pytorch_pipeline(weights: Path, threads: int) -> tuple[Pipeline, dic
         return Faces(found[0], found[1], found[2], [_base64(vector) for vector in vectors]), detect, embed
 
     versions = {name: importlib.metadata.version(name) for name in ("facenet-pytorch", "torch", "numpy", "Pillow")}
-    return pipeline, versions | {"threads": str(torch.get_num_threads())}
+    return pipeline, versions | {"threads": str(torch.get_num_threads())} | suppression
+
+
+def _supply_suppression(torch: Any) -> dict[str, str]:
+    """Non-maximum suppression in numpy where torchvision's build is for CUDA and torch's is not; says so.
+
+    PyPI has no other build of torchvision, and beside a torch for processors its operators can't be loaded.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]  # what the failed import left behind
+        for operator in ("nms", "qnms"):
+            schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{operator}", schema)
+
+        def suppress(boxes: Any, scores: Any, most_overlap: float) -> Any:
+            return torch.from_numpy(_suppress(boxes.numpy(), scores.numpy(), most_overlap))
+
+        torch.library.impl("torchvision::nms", "CPU")(suppress)
+        extension = importlib.import_module("torchvision.extension")
+        extension._has_ops = lambda: True  # type: ignore[attr-defined]  # noqa: SLF001 - those that are called it has now
+        return {"non-maximum suppression": "in numpy"}
+    return {}
+
+
+def _suppress(boxes: Any, scores: Any, most_overlap: float) -> Any:
+    """Indices of the boxes (n, 4) that overlap no likelier one by more, the likeliest first."""
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order, kept = np.argsort(-scores, kind="stable"), []
+    while len(order):
+        first, others = order[0], order[1:]
+        kept.append(first)
+        low = np.maximum(boxes[first, :2], boxes[others, :2])
+        high = np.minimum(boxes[first, 2:], boxes[others, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        order = others[shared <= most_overlap * (areas[first] + areas[others] - shared)]
+    return np.array(kept, dtype=np.int64)
 
 
 def face_recognition_pipeline() -> tuple[Pipeline, dict[str, str]]:

@@ -1,9 +1,9 @@
-"""Running the pipelines on the same photos in turns, so that the machine's noise hits all of them alike."""
+"""Running the pipelines on the same photos, each in blocks of its own, so that no other's idle threads disturb it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,11 @@ import numpy as np
 from scripts.bench.photos import PhotoSet
 from scripts.bench.pipelines import STAGES, Measured, Pipeline
 
-_BLOCK = 10
-"""Photos that one pipeline runs before it is the next one's turn."""
-_WARM_UP = 3
-_REST_SECONDS = 0.3
-"""Pause before a turn: thread pools spin for a while after their last work, and would disturb the next pipeline."""
+_WARM_UP = 5
+"""Photos that a pipeline runs before each of its blocks, uncounted: it shall be in its own steady state."""
+_REST_SECONDS = 1.0
+"""Pause before a block: thread pools spin for a while after their last work, and would take the next one's processors.
+In turns of ten photos with shorter pauses, ours took nearly twice its time beside torch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +31,32 @@ class Timing:
     """Milliseconds for all photos, bytes → embeddings."""
 
 
-def time_in_turns(pipelines: Sequence[Pipeline], photos: PhotoSet) -> dict[str, Timing]:
-    """Measure every pipeline on every photo `photos.rounds` times; the result is by the pipeline's name."""
-    for pipeline in pipelines:
-        for path in photos.paths[:_WARM_UP]:
-            pipeline.measure(path)
-    answers: dict[str, dict[Path, list[Measured | None]]] = {
-        pipeline.name: {path: [] for path in photos.paths} for pipeline in pipelines
-    }
-    for turn, block in enumerate(_blocks(photos)):
-        # Who begins changes from block to block.
-        first = turn % len(pipelines)
-        for pipeline in [*pipelines[first:], *pipelines[:first]]:
-            time.sleep(_REST_SECONDS)
-            for path in block:
-                answers[pipeline.name][path].append(pipeline.measure(path))
-    return {name: _summary(by_photo) for name, by_photo in answers.items()}
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """One pipeline's times over all of its blocks, and over each of them."""
+
+    whole: Timing
+    blocks: Sequence[Timing]
 
 
-def _blocks(photos: PhotoSet) -> Iterator[list[Path]]:
+def time_in_blocks(
+    pipelines: Sequence[Pipeline], photos: PhotoSet, *, rest_s: float = _REST_SECONDS
+) -> dict[str, Timings]:
+    """Measure every pipeline on every photo `photos.rounds` times: A, B, C, A, B, C; the result is by its name."""
+    answers: dict[str, list[list[Measured | None]]] = {pipeline.name: [] for pipeline in pipelines}
     for _ in range(photos.rounds):
-        for start in range(0, len(photos.paths), _BLOCK):
-            yield photos.paths[start : start + _BLOCK]
+        for pipeline in pipelines:
+            time.sleep(rest_s)
+            for path in photos.paths[:_WARM_UP]:
+                pipeline.measure(path)
+            answers[pipeline.name].append([pipeline.measure(path) for path in photos.paths])
+    return {
+        name: Timings(
+            _summary(dict(zip(photos.paths, zip(*blocks, strict=True), strict=True))),
+            [_summary(dict(zip(photos.paths, ([each] for each in block), strict=True))) for block in blocks],
+        )
+        for name, blocks in answers.items()
+    }
 
 
 def _summary(by_photo: Mapping[Path, Sequence[Measured | None]]) -> Timing:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from service.vision.fair_queue import FairQueue, stopping
+
+MAX_BATCH_S = 0.2
+"""What a batch may take, as far as can be foreseen: for so long it keeps from the model who comes meanwhile."""
+_NEWEST = 0.25
+"""Weight of the newest batch's time in what an item takes."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """One task, one future per item; callers take turns.
+    """One future per item; callers take turns. No batch waits to fill: while one runs, the next gathers by itself.
 
     A model's error reaches every caller of its batch, and the next batch is run all the same. A caller who gives up
     takes the item along, if its batch has not begun.
@@ -25,21 +30,24 @@ class Batcher(Generic[Item, Result]):
         model: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         max_batch: int,
-        max_wait_s: float,
         max_queue: int,
+        at_once: Callable[[], int] = lambda: 1,
+        max_batch_s: float = MAX_BATCH_S,
     ) -> None:
-        """`max_wait_s` is how long a batch that isn't full waits for more; `max_queue` how many items may wait
-        before `enter` does.
+        """`max_queue` is how many items may wait before `enter` does; `at_once` says how many batches may run now.
+
+        A batch of several items takes about `max_batch_s` seconds at most, by what the last ones took.
         """
         self._model = model
-        self._max_batch = max_batch
-        self._max_wait_s = max_wait_s
+        self._max_batch, self._max_batch_s = max_batch, max_batch_s
         self._max_queue = max_queue
+        self._at_once = at_once
+        self._item_s = 0.0  # what an item takes in a batch; 0 until that is known
         self._queue: FairQueue[tuple[Item, asyncio.Future[Result]]] = FairQueue()
-        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._room = asyncio.Event()
         self._closed = False
         self._unanswered: set[asyncio.Future[Result]] = set()
-        self._task = asyncio.create_task(self._run(), name="batcher")
+        self._running: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -59,9 +67,10 @@ class Batcher(Generic[Item, Result]):
             await self._room.wait()
         if self._closed:
             raise stopping()
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._queue.put(caller, (item, future))
-        self._arrived.set()
+        loop.call_soon(self._begin)  # with what else comes in this very moment
         if len(self._queue) >= self._max_queue:
             self._room.clear()
         self._unanswered.add(future)
@@ -72,48 +81,49 @@ class Batcher(Generic[Item, Result]):
         """Stop; whoever still waits gets Overloaded."""
         self._closed = True
         self._room.set()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        running = list(self._running)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         for future in list(self._unanswered):
             if not future.done():  # its caller may have left this very moment
                 future.set_exception(stopping())
 
-    async def _run(self) -> None:
-        while True:
-            batch = await self._gather()
-            waiting = [(item, future) for item, future in batch if not future.done()]
-            if waiting:
-                await self._answer([item for item, _ in waiting], [future for _, future in waiting])
+    def _begin(self) -> None:
+        """As many batches as may run now."""
+        while not self._closed and self._queue and len(self._running) < (at_once := self._at_once()):
+            batch = self._gather(at_once - len(self._running))
+            if batch:
+                task = asyncio.create_task(self._answer(batch), name="batch")
+                self._running.add(task)
+                task.add_done_callback(self._ended)
 
-    async def _gather(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """One item, what else is there already, and where that is no full batch, what comes within max_wait_s."""
-        batch = [await self._next()]
-        while len(batch) < self._max_batch and self._queue:
-            batch.append(await self._next())
-        if len(batch) < self._max_batch and self._max_wait_s > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._max_wait_s):
-                    while len(batch) < self._max_batch:
-                        batch.append(await self._next())
-        return batch
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._begin()
 
-    async def _next(self) -> tuple[Item, asyncio.Future[Result]]:
-        while not self._queue:
-            self._arrived.clear()
-            await self._arrived.wait()
+    def _gather(self, batches: int) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """The next batch of so many that may begin now: a fair share of what waits and is still wanted."""
+        share = min(self._max_batch, -(-len(self._queue) // batches))
+        if self._item_s:
+            share = max(1, min(share, int(self._max_batch_s / self._item_s)))
+        batch = self._queue.pop_together(share)
         self._room.set()
-        return self._queue.pop()
+        return [(item, future) for item, future in batch if not future.done()]
 
-    async def _answer(self, items: list[Item], futures: list[asyncio.Future[Result]]) -> None:
+    async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        began = time.perf_counter()
         try:
-            results = await self._model(items)
-            if len(results) != len(items):
-                raise RuntimeError(f"the model gave {len(results)} results for {len(items)} items")
+            results = await self._model([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"the model gave {len(results)} results for {len(batch)} items")
         except Exception as error:  # noqa: BLE001 - every caller of the batch gets what the model raised
-            for future in futures:
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for future, result in zip(futures, results, strict=True):
+        took_s = (time.perf_counter() - began) / len(batch)
+        self._item_s = (1 - _NEWEST) * self._item_s + _NEWEST * took_s if self._item_s else took_s
+        for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

@@ -27,6 +27,7 @@ from service.vision.box_math import (
 )
 from service.vision.networks import BatchNetwork, CanvasNetwork
 from service.vision.pyramid import STRIDE, WINDOW, CanvasLayout, lay_out, map_canvas, render_canvas, smallest_face
+from service.vision.sharing import Sharing
 
 PNET_SCORE, RNET_SCORE, ONET_SCORE = 0.6, 0.7, 0.7
 """Least scores to reach the next stage: facenet-pytorch's defaults."""
@@ -44,6 +45,9 @@ class FaceDetector(Protocol):
     min_face: int
     """Pixels of the smallest face that is looked for."""
 
+    def warm(self) -> None:
+        """Get ready for several photos at once, so that no request waits for a compilation."""
+
     def detect(self, photo: Rgb) -> list[Detection]:
         """Every face in the photo, the largest first, in pixels of the photo."""
 
@@ -51,17 +55,26 @@ class FaceDetector(Protocol):
 class Detector:
     """On the processor: the three networks, compiled."""
 
-    def __init__(self, files: ModelFiles, *, threads: int, min_face: int, min_share: float) -> None:
-        """Compile the networks for `threads` processor threads.
+    def __init__(
+        self, files: ModelFiles, *, threads: int, min_face: int, min_share: float, sharing: Sharing | None = None
+    ) -> None:
+        """Compile the networks for `threads` processor threads, all for one photo where they aren't shared.
 
         Searches for faces of `min_face` pixels and `min_share` of the photo's longer side, whichever is more.
         """
         cv2.setNumThreads(1)  # for the whole process: several photos are searched at once already
-        self._pnet = CanvasNetwork(files.pnet, threads)
-        self._rnet = BatchNetwork(files.rnet, threads, batches=(4, 8, 16, 32))
-        self._onet = BatchNetwork(files.onet, threads, batches=(1, 2, 4, 8))
+        sharing = sharing or Sharing(threads)
+        self._pnet = CanvasNetwork(files.pnet, sharing)
+        self._rnet = BatchNetwork(files.rnet, sharing, batches=(4, 8, 16, 32))
+        self._onet = BatchNetwork(files.onet, sharing, batches=(1, 2, 4, 8))
         self.min_face = min_face
         self._min_share = min_share
+
+    def warm(self) -> None:
+        """See FaceDetector.warm."""
+        self._rnet.warm((RNET_SIDE, RNET_SIDE, 3))
+        self._onet.warm((ONET_SIDE, ONET_SIDE, 3))
+        self._pnet.warm()
 
     def detect(self, photo: Rgb) -> list[Detection]:
         """See FaceDetector.detect."""

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from service.errors import InvalidSettings
 from service.models.selection import ModelFiles, int8_graph
 from service.values import CROP_SIDE
+from service.vision.batcher import MAX_BATCH_S
 from service.vision.gpu.embedder import TorchEmbedder
-from service.vision.networks import BatchNetwork
+from service.vision.networks import AnyBatchNetwork
+from service.vision.sharing import Sharing
 
 Crops = NDArray[np.uint8]
 """Shape (n, 160, 160, 3), RGB, 0 to 255; what the networks do to normalise them is inside the graphs."""
-
-_BATCHES = (1, 8)
-"""Larger ones are no faster, and each takes 60 MB for its copy of the weights."""
 
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 """Where this is missing, torch isn't even imported to look for a GPU: that takes seconds and 200 MB."""
@@ -41,13 +40,16 @@ class Embedder(Protocol):
 class OpenVinoEmbedder:
     """On the processor."""
 
-    def __init__(self, facenet: Path, threads: int, precision: str = "auto") -> None:
-        """Load a graph and compile it for `threads` threads, in `f32`, `bf16` or the faster of them (`auto`)."""
-        self._network = BatchNetwork(facenet, threads, _BATCHES, precision)
+    def __init__(self, facenet: Path, threads: int, precision: str = "auto", sharing: Sharing | None = None) -> None:
+        """Load a graph and compile it for `threads` threads, in `f32`, `bf16` or the faster of them (`auto`).
+
+        All are for one batch where `sharing` doesn't say that they are shared.
+        """
+        self._network = AnyBatchNetwork(facenet, sharing or Sharing(threads), precision)
 
     def warm(self) -> None:
         """See Embedder.warm."""
-        self._network.warm((CROP_SIDE, CROP_SIDE, 3))
+        self._network.warm((CROP_SIDE, CROP_SIDE, 3), longest_s=MAX_BATCH_S)
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:
         """See Embedder.embed."""
@@ -71,22 +73,30 @@ class MirroredEmbedder:
         return to_unit_length(embeddings[: len(crops)] + embeddings[len(crops) :])
 
 
-def open_embedder(files: ModelFiles, *, compute: str, precision: str, threads: int, mirror: bool = False) -> Embedder:
+def open_embedder(
+    files: ModelFiles,
+    *,
+    compute: str,
+    precision: str,
+    threads: int,
+    mirror: bool = False,
+    sharing: Sharing | None = None,
+) -> Embedder:
     """The embedder for FACE_COMPUTE (auto, cpu, cuda), FACE_PRECISION (auto, f32, bf16, int8) and FACE_MIRROR.
 
     Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
     or is damaged.
     """
-    embedder = _open_unmirrored(files, compute=compute, precision=precision, threads=threads)
+    embedder = _open_unmirrored(files, compute, precision, sharing or Sharing(threads))
     return MirroredEmbedder(embedder) if mirror else embedder
 
 
-def _open_unmirrored(files: ModelFiles, *, compute: str, precision: str, threads: int) -> Embedder:
+def _open_unmirrored(files: ModelFiles, compute: str, precision: str, sharing: Sharing) -> Embedder:
     if uses_gpu(compute):
         return TorchEmbedder(files.weights, "cuda", precision)
     if precision == "int8":
-        return OpenVinoEmbedder(int8_graph(files), threads)
-    return OpenVinoEmbedder(files.facenet, threads, precision)
+        return OpenVinoEmbedder(int8_graph(files), sharing.threads, sharing=sharing)
+    return OpenVinoEmbedder(files.facenet, sharing.threads, precision, sharing)
 
 
 def uses_gpu(compute: str) -> bool:

@@ -20,10 +20,8 @@ from service.vision.detector import FaceDetector
 from service.vision.embedder import Embedder
 from service.vision.loading import Networks, load_networks
 from service.vision.preparation import Choice, Limits, Prepared
+from service.vision.sharing import Sharing
 from service.vision.workers import Workers
-
-MAX_WAIT_S = 0.0
-"""No batch waits to fill: while one is computed, the next gathers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +53,22 @@ class Engine:
         *,
         workers: int,
         max_batch: int,
-        max_wait_s: float,
         on_batch: Callable[[int], None] = lambda _: None,
         on_stopped: Callable[[Reason], None] = lambda _: None,
         release: Callable[[], None] = lambda: None,
         gpu_memory_bytes: Callable[[], int] | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`on_batch` is called with the number of crops of each batch, just before the model gets it.
 
-        `on_stopped` is called with the reason for each decoding that was cut off. For the last two see Networks.
+        `on_stopped` is called with the reason for each decoding that was cut off. For the last three see Networks.
         """
         self._workers = Workers(detector, limits, workers, on_stopped)
         self._embedder = embedder
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
+        self._sharing = sharing or Sharing(1)
+        self._model_threads = ThreadPoolExecutor(self._sharing.threads, thread_name_prefix="embedder")
         self._batcher: Batcher[Rgb, Embedding] = Batcher(
-            self._embed, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=limits.max_queue
+            self._embed, max_batch=max_batch, max_queue=limits.max_queue, at_once=lambda: self._sharing.at_once
         )
         self._on_batch = on_batch
         self._release = release
@@ -84,12 +83,13 @@ class Engine:
         Raises what images.decode raises for a photo that can't be used, what `choose` raises, and Overloaded where too
         much is waiting. Who has many photos waiting takes turns with others (`timings.caller`).
         """
-        async with self._workers.turn(timings.caller) as turn:
-            prepared = await self._workers.prepare(photo, choose, timings, picture_side, turn)
-            # No other photo is begun until there is room for these, so that none that was looked at is refused.
-            entered = [await self._batcher.enter(each, timings.caller) for each in prepared.crops]
-        with timings.measure("embed"):
-            embeddings = await asyncio.gather(*entered)
+        with self._sharing.photo():
+            async with self._workers.turn(timings.caller) as turn:
+                prepared = await self._workers.prepare(photo, choose, timings, picture_side, turn)
+                # No other photo is begun until there is room for these, so that none that was looked at is refused.
+                entered = [await self._batcher.enter(each, timings.caller) for each in prepared.crops]
+            with timings.measure("embed"):
+                embeddings = await asyncio.gather(*entered)
         faces = [Face(*each) for each in zip(prepared.detections, embeddings, prepared.qualities, strict=True)]
         return Observation(
             prepared.size, faces, prepared.picture, prepared.rotation, prepared.best_score, prepared.brightness
@@ -97,8 +97,9 @@ class Engine:
 
     async def detect(self, photo: bytes, choose: Choice, timings: Timings) -> Prepared:
         """The faces of a photo that `choose` wants, without embeddings; raises what `observe` raises."""
-        async with self._workers.turn(timings.caller) as turn:
-            return await self._workers.prepare(photo, choose, timings, None, turn)
+        with self._sharing.photo():
+            async with self._workers.turn(timings.caller) as turn:
+                return await self._workers.prepare(photo, choose, timings, None, turn)
 
     @property
     def min_face(self) -> int:
@@ -127,20 +128,21 @@ class Engine:
     async def warm(self) -> None:
         """Compile what only a burst of requests needs, beside the requests."""
         await asyncio.to_thread(self._embedder.warm)
+        await asyncio.to_thread(self._workers.preparation.detector.warm)
 
     async def close(self) -> None:
         """Fail what waits, and let the threads finish what they do."""
         self._workers.refuse()
         await self._batcher.close()
         await self._workers.close()
-        self._model_thread.shutdown()
+        self._model_threads.shutdown()
         await asyncio.to_thread(self._release)
 
     async def _embed(self, crops: Sequence[Rgb]) -> list[Embedding]:
-        """A batch for the batcher, in the model's own thread."""
+        """A batch for the batcher, in a thread of the model's own."""
         self._on_batch(len(crops))
         loop = asyncio.get_running_loop()
-        return list(await loop.run_in_executor(self._model_thread, self._embedder.embed, np.stack(crops)))
+        return list(await loop.run_in_executor(self._model_threads, self._embedder.embed, np.stack(crops)))
 
 
 async def open_engine(
@@ -183,11 +185,11 @@ def engine_of(
         limits,
         workers=model_threads(settings) + gathering,
         max_batch=networks.crops_at_once,
-        max_wait_s=MAX_WAIT_S,
         on_batch=on_batch,
         on_stopped=on_stopped,
         release=networks.release,
         gpu_memory_bytes=networks.gpu_memory_bytes,
+        sharing=networks.sharing,
     )
     engine.start_decoding()
     return engine

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
 from typing import Generic, TypeVar
 
 from service.errors import Overloaded
@@ -13,11 +14,22 @@ from service.errors import Overloaded
 Item = TypeVar("Item")
 
 
+MAX_LATE = 16
+"""How many callers may join a round that has begun: more would keep those from their turns who wait for the next."""
+
+
 class FairQueue(Generic[Item]):
-    """First in, first out for each caller, and one caller after another; all of one caller is as a plain queue."""
+    """First in, first out for each caller, and one caller after another; all of one caller is as a plain queue.
+
+    Turns come in rounds. In each, every caller who waits has one turn, and so has who comes while it goes on and had
+    none yet: who comes with one thing needn't wait for somebody's next.
+    """
 
     def __init__(self) -> None:
-        self._by_caller: dict[str, deque[Item]] = {}  # nobody is in it with nothing; whose turn is next comes first
+        self._round: dict[str, deque[Item]] = {}  # nobody is in it with nothing; whose turn is next comes first
+        self._next_round: dict[str, deque[Item]] = {}  # likewise
+        self._had_turn: set[str] = set()
+        self._late = 0
         self._length = 0
 
     def __len__(self) -> int:
@@ -26,26 +38,52 @@ class FairQueue(Generic[Item]):
 
     def put(self, caller: str, item: Item) -> None:
         """Let an item wait behind the others of its caller."""
-        self._by_caller.setdefault(caller, deque()).append(item)
         self._length += 1
+        waiting = self._round.get(caller) or self._next_round.get(caller)
+        if waiting is not None:
+            waiting.append(item)
+        elif caller in self._had_turn or self._late >= MAX_LATE:
+            self._next_round[caller] = deque([item])
+        else:
+            self._round[caller] = deque([item])
+            self._late += bool(self._had_turn)
 
     def pop(self) -> Item:
         """The next item, whose caller is the last to have another turn. Raises IndexError where there is none."""
-        if not self._by_caller:
+        if not self._length:
             raise IndexError("nothing waits")
-        caller = next(iter(self._by_caller))
-        waiting = self._by_caller.pop(caller)
+        if not self._round:
+            self._round, self._next_round, self._late = self._next_round, {}, 0
+            self._had_turn.clear()
+        caller = next(iter(self._round))
+        waiting = self._round.pop(caller)
         item = waiting.popleft()
+        self._had_turn.add(caller)
         if waiting:
-            self._by_caller[caller] = waiting
+            self._next_round[caller] = waiting
         self._length -= 1
+        if not self._length:
+            self._late = 0
+            self._had_turn.clear()
         return item
+
+    def pop_together(self, most: int) -> list[Item]:
+        """The next items, at most so many, at least one. Raises IndexError where there is none.
+
+        They are of one round, or all of callers who have more: nobody's last item shares with somebody's second.
+        """
+        callers = set(islice(self._round or self._next_round, most))
+        items = [self.pop() for _ in range(len(callers))]
+        while self._length and len(items) < most and (self._round or self._next_round).keys() == callers:
+            items += [self.pop() for _ in range(min(len(callers), most - len(items)))]
+        return items or [self.pop()]
 
     def shed(self, caller: str) -> Item | None:
         """The newest item of whoever has most waiting, taken out; None where nobody has more than `caller` would."""
-        longest = max(self._by_caller, key=lambda each: len(self._by_caller[each]), default=caller)
-        waiting = self._by_caller.get(longest, ())
-        if not isinstance(waiting, deque) or len(waiting) <= len(self._by_caller.get(caller, ())) + 1:
+        by_caller = self._next_round | self._round
+        longest = max(by_caller, key=lambda each: len(by_caller[each]), default=caller)
+        waiting = by_caller.get(longest, ())
+        if not isinstance(waiting, deque) or len(waiting) <= len(by_caller.get(caller, ())) + 1:
             return None
         self._length -= 1
         return waiting.pop()  # something is left, for there were two

@@ -14,16 +14,18 @@ from service.vision.embedder import Embedder, MirroredEmbedder, open_embedder, u
 from service.vision.gpu.link import GpuDetector, GpuEmbedder, GpuLink
 from service.vision.gpu.process import MAX_PHOTOS, Options
 from service.vision.gpu.starting import GpuProcess
+from service.vision.networks import MAX_BATCH
+from service.vision.sharing import Sharing
 
-MAX_BATCH, MAX_CROPS = 8, 256
-"""Crops of a batch on the processor, and on a GPU."""
+MAX_CROPS = 256
+"""Crops of a batch on a GPU."""
 
 
 class Networks(NamedTuple):
     """What an engine runs, compiled. How many photos are searched and crops embedded at once.
 
     `release` is called when the engine is closed; `gpu_memory_bytes` says what is held of a GPU's memory, None where
-    none is used.
+    none is used. `sharing` is what the networks ask how to use the processors; None where they use none.
     """
 
     detector: FaceDetector
@@ -32,6 +34,7 @@ class Networks(NamedTuple):
     crops_at_once: int = MAX_BATCH
     release: Callable[[], None] = lambda: None
     gpu_memory_bytes: Callable[[], int] | None = None
+    sharing: Sharing | None = None
 
 
 def load_networks(settings: Settings, files: ModelFiles) -> Networks:
@@ -42,11 +45,19 @@ def load_networks(settings: Settings, files: ModelFiles) -> Networks:
     threads = model_threads(settings)
     if uses_gpu(settings.compute):
         return _in_gpu_process(settings, files)
+    sharing = Sharing(threads)
     embedder = open_embedder(
-        files, compute=settings.compute, precision=settings.precision, threads=threads, mirror=settings.mirror
+        files,
+        compute=settings.compute,
+        precision=settings.precision,
+        threads=threads,
+        mirror=settings.mirror,
+        sharing=sharing,
     )
-    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
-    return Networks(detector, embedder)
+    detector = Detector(
+        files, threads=threads, min_face=settings.min_face, min_share=settings.min_share, sharing=sharing
+    )
+    return Networks(detector, embedder, sharing=sharing)
 
 
 def _in_gpu_process(settings: Settings, files: ModelFiles) -> Networks:

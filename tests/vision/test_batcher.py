@@ -32,14 +32,27 @@ class Doubler:
         return results[:-1] if 0 in numbers else results
 
 
+class Slow(Doubler):
+    """One that takes its time."""
+
+    def __init__(self, seconds_an_item: float) -> None:
+        super().__init__()
+        self.seconds_an_item = seconds_an_item
+
+    async def __call__(self, numbers: Sequence[int]) -> list[int]:
+        await asyncio.sleep(self.seconds_an_item * len(numbers))
+        return await super().__call__(numbers)
+
+
 @asynccontextmanager
 async def batching(
     model: Callable[[Sequence[int]], Awaitable[Sequence[int]]],
     max_batch: int = 8,
-    max_wait_s: float = 0.0,
+    max_batch_s: float = 60.0,
+    at_once: Callable[[], int] = lambda: 1,
     max_queue: int = 100,
 ) -> AsyncIterator[Batcher[int, int]]:
-    batcher = Batcher(model, max_batch=max_batch, max_wait_s=max_wait_s, max_queue=max_queue)
+    batcher = Batcher(model, max_batch=max_batch, max_queue=max_queue, max_batch_s=max_batch_s, at_once=at_once)
     try:
         yield batcher
     finally:
@@ -94,32 +107,55 @@ async def test_what_comes_while_the_model_is_busy_forms_the_next_batch() -> None
 
 
 async def test_one_call_alone_does_not_wait_for_company() -> None:
-    """Where no waiting is set."""
     model = Doubler()
-    async with batching(model, max_wait_s=0) as batcher:
+    async with batching(model) as batcher:
         [task] = submitted(batcher, 1)
         await settle()
         assert task.done()
 
 
-async def test_a_batch_that_is_not_full_waits_for_more_as_long_as_set() -> None:
-    """And no longer once it is full."""
+async def test_batches_run_side_by_side_as_far_as_is_said_each_with_its_share() -> None:
     model = Doubler()
-    async with batching(model, max_batch=3, max_wait_s=60) as batcher:
+    model.open.clear()
+    async with batching(model, at_once=lambda: 2) as batcher:
+        tasks = submitted(batcher, *range(1, 7))
+        await settle()
+        assert model.batches == [[1, 2, 3], [4, 5, 6]]
+        tasks += submitted(batcher, 7)
+        await settle()
+        assert batcher.waiting == 1
+        model.open.set()
+        assert await outcomes(tasks) == [2 * each for each in range(1, 8)]
+
+
+async def test_more_batches_begin_when_more_may() -> None:
+    """Though none has ended."""
+    model = Doubler()
+    model.open.clear()
+    at_once = 1
+    async with batching(model, at_once=lambda: at_once) as batcher:
         tasks = submitted(batcher, 1)
         await settle()
-        assert not model.batches
-        tasks += submitted(batcher, 2, 3)
-        assert await outcomes(tasks) == [2, 4, 6]
-    assert model.batches == [[1, 2, 3]]
+        at_once = 2
+        tasks += submitted(batcher, 2)
+        await settle()
+        assert model.batches == [[1], [2]]
+        model.open.set()
+        await outcomes(tasks)
 
 
-async def test_when_the_wait_is_over_the_batch_runs_as_it_is() -> None:
-    model = Doubler()
-    async with batching(model, max_batch=3, max_wait_s=0.05) as batcher:
-        assert await outcomes(submitted(batcher, 1, 2)) == [2, 4]
-        assert await outcomes(submitted(batcher, 3)) == [6]
-    assert model.batches == [[1, 2], [3]]
+async def test_a_batch_takes_no_longer_than_is_said() -> None:
+    """By what an item took lately; one item is always taken."""
+    model = Slow(seconds_an_item=0.01)
+    async with batching(model, max_batch_s=0.035) as batcher:
+        await outcomes(submitted(batcher, 1))
+        await outcomes(submitted(batcher, *range(1, 7)))
+        assert max(len(each) for each in model.batches) in {2, 3}
+        model.seconds_an_item = 0.05
+        await outcomes(submitted(batcher, *range(1, 9)))
+        model.batches.clear()
+        await outcomes(submitted(batcher, 1, 2))
+    assert model.batches == [[1], [2]]
 
 
 # Errors
@@ -163,7 +199,7 @@ async def test_a_full_queue_has_callers_wait_and_refuses_nobody() -> None:
 async def test_closing_fails_what_waits_for_room() -> None:
     model = Doubler()
     model.open.clear()
-    batcher = Batcher(model, max_batch=1, max_wait_s=0, max_queue=1)
+    batcher = Batcher(model, max_batch=1, max_queue=1)
     tasks = submitted(batcher, 1)
     await settle()
     tasks += submitted(batcher, 2, 3, 4)
@@ -173,7 +209,7 @@ async def test_closing_fails_what_waits_for_room() -> None:
 
 
 async def test_callers_take_turns() -> None:
-    """Who has one item waiting is in the next batch, however many others somebody else has."""
+    """Who has one item waiting has the next batch, alone, however many others somebody else has."""
     model = Doubler()
     model.open.clear()
     async with batching(model, max_batch=2) as batcher:
@@ -183,7 +219,7 @@ async def test_callers_take_turns() -> None:
         await settle()
         model.open.set()
         await outcomes(tasks)
-    assert model.batches == [[1, 2], [3, 9], [4, 5], [6, 7], [8]]
+    assert model.batches == [[1, 2], [9], [3, 4], [5, 6], [7, 8]]
 
 
 # Callers who leave
@@ -243,7 +279,7 @@ async def test_closing_fails_what_waits_and_what_is_computed() -> None:
     """Nobody waits for ever."""
     model = Doubler()
     model.open.clear()
-    batcher = Batcher(model, max_batch=2, max_wait_s=0, max_queue=10)
+    batcher = Batcher(model, max_batch=2, max_queue=10)
     tasks = submitted(batcher, 1, 2, 3, 4, 5)
     await settle()
     await asyncio.wait_for(batcher.close(), 5)
@@ -252,16 +288,8 @@ async def test_closing_fails_what_waits_and_what_is_computed() -> None:
     assert {str(each) for each in found} == {"The service is stopping; try again in a moment."}
 
 
-async def test_closing_fails_a_batch_that_waits_for_more() -> None:
-    batcher = Batcher(Doubler(), max_batch=8, max_wait_s=60, max_queue=10)
-    tasks = submitted(batcher, 1)
-    await settle()
-    await asyncio.wait_for(batcher.close(), 5)
-    assert isinstance((await outcomes(tasks))[0], Overloaded)
-
-
 async def test_after_closing_nothing_is_taken() -> None:
-    batcher = Batcher(Doubler(), max_batch=8, max_wait_s=0, max_queue=10)
+    batcher = Batcher(Doubler(), max_batch=8, max_queue=10)
     await batcher.close()
     with pytest.raises(Overloaded):
         await asyncio.wait_for(batcher.submit(1), 0.5)
@@ -272,7 +300,7 @@ async def test_callers_may_leave_while_it_closes(steps: int) -> None:
     """At whatever moment, the others get their error."""
     model = Doubler()
     model.open.clear()
-    batcher = Batcher(model, max_batch=2, max_wait_s=0, max_queue=10)
+    batcher = Batcher(model, max_batch=2, max_queue=10)
     tasks = submitted(batcher, 1, 2, 3, 4)
     await settle()
     loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from service.models.selection import ModelFiles
 from service.vision.detector import Detector, crop
 from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, open_embedder
 from service.vision.gpu.embedder import TorchEmbedder
+from service.vision.sharing import Sharing
 
 NAMES = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"]
 
@@ -31,6 +32,16 @@ def crops(photos: Path, detector: Detector) -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def in_torch(files: ModelFiles) -> TorchEmbedder:
     return TorchEmbedder(files.weights, "cpu")
+
+
+@pytest.fixture(scope="module")
+def sharing() -> Sharing:
+    return Sharing(2)
+
+
+@pytest.fixture(scope="module")
+def shared(files: ModelFiles, sharing: Sharing) -> OpenVinoEmbedder:
+    return OpenVinoEmbedder(files.facenet, threads=2, precision="f32", sharing=sharing)
 
 
 def test_an_embedding_has_512_numbers_and_length_1(embedder: OpenVinoEmbedder, crops: NDArray[np.uint8]) -> None:
@@ -87,6 +98,19 @@ def test_several_threads_get_the_embeddings_of_one(exact: OpenVinoEmbedder, crop
     with ThreadPoolExecutor(8) as threads:
         for i, together in enumerate(threads.map(exact.embed, batches)):
             np.testing.assert_allclose(together, alone[i % 5], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_face_has_the_same_embedding_where_processors_are_shared(
+    shared: OpenVinoEmbedder, sharing: Sharing, exact: OpenVinoEmbedder, crops: NDArray[np.uint8], count: int
+) -> None:
+    """Each inference has one thread there, and several run side by side."""
+    batch = crops[np.arange(count) % 5]
+    alone = exact.embed(batch)
+    with sharing.photo(), sharing.photo(), ThreadPoolExecutor(4) as threads:
+        for together in threads.map(shared.embed, [batch] * 4):
+            np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])

@@ -65,7 +65,7 @@ async def running(
     limits: Limits = LIMITS,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, max_wait_s=0.0, on_batch=on_batch)
+    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, on_batch=on_batch)
     try:
         yield engine
     finally:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from service.errors import Overloaded
-from service.vision.fair_queue import FairQueue, Turns
+from service.vision.fair_queue import MAX_LATE, FairQueue, Turns
 
 
 def filled(*waiting: tuple[str, int]) -> FairQueue[int]:
@@ -40,11 +40,47 @@ class TestTheQueue:
         queue = filled(*((str(each), each) for each in range(1000)))
         drained(queue)
         assert len(queue) == 0
-        assert not queue._by_caller
+        assert [*queue._round, *queue._next_round, *queue._had_turn] == []
+
+    def test_who_comes_has_a_turn_before_anybodys_second(self) -> None:
+        queue = filled(("importer", 0), ("importer", 1), ("importer", 2))
+        assert queue.pop() == 0
+        queue.put("door", 10)
+        queue.put("door", 11)
+        assert drained(queue) == [10, 1, 11, 2]
+
+    def test_those_who_come_do_not_keep_the_others_from_their_turns(self) -> None:
+        """However many of them come."""
+        queue = filled(("importer", 0), ("importer", 1))
+        popped = [queue.pop()]
+        for each in range(100):
+            queue.put(f"door{each}", 10 + each)
+            queue.put(f"gate{each}", 200 + each)
+            popped.append(queue.pop())
+        assert popped.index(1) <= MAX_LATE + 1
+
+    def test_a_callers_items_are_taken_together(self) -> None:
+        queue = filled(*(("importer", each) for each in range(5)))
+        assert [queue.pop_together(3), queue.pop_together(3)] == [[0, 1, 2], [3, 4]]
+
+    def test_the_single_items_of_several_are_taken_together(self) -> None:
+        queue = filled(*((str(each), each) for each in range(5)))
+        assert [queue.pop_together(3), queue.pop_together(3)] == [[0, 1, 2], [3, 4]]
+
+    def test_a_single_item_is_not_taken_with_somebodys_second(self) -> None:
+        """It would take as long as all of them."""
+        queue = filled(*(("importer", each) for each in range(4)), ("door", 10))
+        assert [queue.pop_together(8), queue.pop_together(8)] == [[0, 10], [1, 2, 3]]
+
+    def test_those_who_all_have_more_are_taken_in_turns(self) -> None:
+        queue = filled(*(("a", each) for each in range(4)), *(("b", 10 + each) for each in range(2)))
+        assert [queue.pop_together(8), queue.pop_together(8)] == [[0, 10, 1, 11], [2, 3]]
 
     def test_an_empty_one_has_no_next(self) -> None:
         with pytest.raises(IndexError):
             filled().pop()
+        with pytest.raises(IndexError):
+            filled().pop_together(2)
 
     def test_what_makes_room_is_the_newest_of_who_has_most(self) -> None:
         queue = filled(*(("importer", each) for each in range(4)), ("door", 10))

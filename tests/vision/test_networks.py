@@ -7,11 +7,12 @@ import pytest
 
 from service.models.selection import ModelFiles
 from service.vision.networks import BatchNetwork
+from service.vision.sharing import Sharing
 
 
 @pytest.fixture(scope="module")
 def rnet(files: ModelFiles) -> BatchNetwork:
-    return BatchNetwork(files.rnet, threads=2, batches=(2, 4))
+    return BatchNetwork(files.rnet, Sharing(2), batches=(2, 4))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 9])

@@ -190,6 +190,9 @@ class GpuDetector:
         self._link = link
         self.min_face = min_face
 
+    def warm(self) -> None:
+        """The process was, before it listened."""
+
     def detect(self, photo: Rgb) -> list[Detection]:
         """See FaceDetector.detect; raises what GpuLink.ask raises."""
         if not is_searched_whole(photo, MAX_SIDE):  # every other pixel is enough for such a photo
