@@ -5,7 +5,7 @@
 #     docker run --rm face-service:cpu face-service --help         # the commands of the service; face-indexer has others
 #
 # Build arguments: MODEL, the weights (FACE_MODEL's values); TORCH, none or cuda, which runs FaceNet on an NVIDIA GPU;
-# EXTRAS, extras of pyproject.toml, like "int8 ray"; VERSION, for the label; PYTHON_IMAGE, the base, with a digest if it must
+# EXTRAS, extras of pyproject.toml, like ray; VERSION, for the label; PYTHON_IMAGE, the base, with a digest if it must
 # not change. docker-compose.yml runs it with a Qdrant server.
 
 ARG PYTHON_IMAGE=python:3.12-slim

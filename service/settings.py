@@ -114,8 +114,8 @@ class Settings(ServerSettings):
     )
     precision: Precision = Field(
         default="auto",
-        description="Arithmetic of the embedder on the processor; `auto` is bf16 where the processor has it, else f32; "
-        "`int8` needs a model made by `python -m service quantize`.",
+        description="Arithmetic of the embedder on the processor; `auto` is int8 where the processor has instructions "
+        "for it (VNNI, AMX) and the model's ranges are known, else bf16 where it has that, else f32.",
     )
     threads: int = Field(
         default=0,

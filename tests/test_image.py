@@ -51,18 +51,13 @@ class TestImage:
         ("arguments", "environ", "sentence"),
         [
             (["prepare"], {"FACE_MODEL": "vggface2"}, "Converting a model needs the package torch; "),
-            (
-                ["quantize", "."],
-                {"FACE_MODEL": "casia-webface"},
-                "Quantization needs the package nncf; ",
-            ),
             ([], {"FACE_MODEL": "casia-webface", "FACE_COMPUTE": "cuda"}, "FACE_COMPUTE=cuda, but"),
         ],
     )
     def test_what_it_cannot_do_is_refused_by_a_sentence(
         self, built: image.Image, tmp_path: Path, arguments: list[str], environ: dict[str, str], sentence: str
     ) -> None:
-        """Conversion, quantization and GPUs need packages that it lacks."""
+        """Conversion and GPUs need packages that it lacks."""
         done = subprocess.run(
             check=False,
             args=[built.venv / "bin" / "face-service", *arguments],

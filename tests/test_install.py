@@ -72,7 +72,7 @@ def test_a_running_service_gets_no_torch_and_no_tools(locked: list[install.Packa
     assert {"openvino", "qdrant-client", "aiohttp", "pydantic-core"} <= held
     assert ("redis" in held) is ("redis" in extras)
     assert not held & {"torch", "torchvision", "facenet-pytorch", "sympy", "networkx", "safetensors", "requests"}
-    assert not held & {"mypy", "pytest", "ruff", "hatchling", "coverage", "pre-commit", "rich", "nncf", "ray"}
+    assert not held & {"mypy", "pytest", "ruff", "hatchling", "coverage", "pre-commit", "rich", "ray"}
 
 
 def test_one_can_develop_without_torch(locked: list[install.Package]) -> None:

@@ -86,7 +86,7 @@ class TestWheel:
         assert all("==" in each for each in required)
         assert not [each for each in required if each.startswith("facenet")]
         assert not [each for each in required if each.startswith("torch") and "extra == 'torch'" not in each]
-        assert set(metadata.get_all("Provides-Extra", [])) == {"int8", "plots", "ray", "redis", "torch"}
+        assert set(metadata.get_all("Provides-Extra", [])) == {"plots", "ray", "redis", "torch"}
 
     @pytest.mark.process
     @pytest.mark.parametrize("command", ["face-service", "face-indexer"])

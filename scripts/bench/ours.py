@@ -16,6 +16,7 @@ from scripts.bench.pipelines import Measured
 from scripts.bench.report import OURS, OURS_INT8
 from service.errors import FaceServiceError
 from service.models import selection
+from service.models.runtimes import multiplies_int8
 from service.settings import Settings
 from service.timings import Timings
 from service.vision.engine import Engine, open_engine
@@ -23,11 +24,11 @@ from service.vision.engine import Engine, open_engine
 
 @contextlib.contextmanager
 def ours_started(environ: Mapping[str, str]) -> Iterator[list[Ours]]:
-    """The engine of the FACE_* variables, and the same in int8 where that model was made."""
+    """The engine of the FACE_* variables, and the same in int8 where that was made and they don't mean it."""
     settings = Settings.from_env(environ)
     with contextlib.ExitStack() as running:
         ours = [running.enter_context(Ours.started(OURS, settings))]
-        if settings.precision == "auto" and ours[0].files.facenet_int8.exists():
+        if settings.precision == "auto" and ours[0].files.facenet_int8.exists() and not multiplies_int8():
             int8 = dataclasses.replace(settings, precision="int8")
             ours.append(running.enter_context(Ours.started(OURS_INT8, int8)))
         yield ours

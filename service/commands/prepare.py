@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from service.errors import ModelUnavailable
 from service.models import selection
+from service.models.int8 import has_int8, int8_graph
+from service.models.selection import ModelFiles
 from service.settings import Settings
 
 
@@ -15,5 +18,17 @@ def run(settings: Settings) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     files = selection.prepare(settings, kept=None)
+    if settings.precision in ("auto", "int8") and has_int8(files):
+        _prepare_int8(files, settings.precision)
     print(f"{files.contract.model} is ready in {files.facenet.parent}.")
     return 0
+
+
+def _prepare_int8(files: ModelFiles, precision: str) -> None:
+    """Whatever this processor: the folder may be meant for another machine, as an image's is."""
+    try:
+        int8_graph(files)
+    except ModelUnavailable as error:
+        if precision == "int8":
+            raise
+        print(error)

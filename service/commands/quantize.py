@@ -1,10 +1,10 @@
 """The command `python -m service quantize PHOTOS`: makes and measures the int8 FaceNet that FACE_PRECISION=int8 uses.
 
-PHOTOS is a folder of your own face photos, searched through all its folders. Their faces, one of each, tell NNCF's
-post-training quantization which range the network's activations have; 300 are enough. Others are kept back, and
-on them int8 is compared with float32: cosines of the embeddings, milliseconds, and, where folders are named after
-the people in them (20 people with two photos or more), accuracy. The model and its place are those of the FACE_*
-settings. It needs NNCF, the extra int8, which the service does not.
+Only weights of your own (FACE_WEIGHTS) need it: the published ones run in int8 without. PHOTOS is a folder of face
+photos, searched through all its folders. Their faces, one of each, tell which range the network's activations have; 300
+are enough. Others are kept back, and on them int8 is compared with float32: cosines of the embeddings, milliseconds,
+and, where folders are named after the people in them (20 people with two photos or more), accuracy. The model and its
+place are those of the FACE_* settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from service.commands.precision import accuracy_table, cosines, speed_table
 from service.errors import FaceNotFound, InvalidImage, InvalidSettings, ModelUnavailable
 from service.gallery.choices import one_face
 from service.models import selection
-from service.models.quantization import import_nncf, quantize
+from service.models.quantization import quantize
 from service.models.runtimes import has_bf16
 from service.models.selection import ModelFiles
 from service.processors import model_threads
@@ -38,7 +37,7 @@ from service.vision.preparation import Limits, Preparation
 
 LEAST_FACES = 50
 LEAST_COSINE = 0.98
-"""Median cosine to float32 below which the int8 model is not kept; ours have 0.998."""
+"""Median cosine to float32 below which the int8 model is not kept; ours have 0.9997."""
 
 _MOST_CHECKED = 1000
 """Faces kept back for measuring, at most."""
@@ -73,17 +72,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Quantize, measure and print; the exit status.
 
     Raises InvalidSettings where there is no such folder, FaceNotFound for too few faces in it, ModelUnavailable where
-    NNCF or the model is missing, and where int8 is too far from float32.
+    the model is missing, and where int8 is too far from float32.
     """
     if options.crops < 1:
         raise InvalidSettings("--crops must be 1 or more.")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    nncf = import_nncf()
     files = selection.prepare(settings, kept=None)
     print(f"Searching {options.photos} for faces …", flush=True)
     sample = collect_faces(options.photos, files, settings, options.crops + _MOST_CHECKED)
     print(f"{sample}.", flush=True)
-    make_int8(nncf, files, sample, crops=options.crops, threads=model_threads(settings))
+    make_int8(files, sample, crops=options.crops, threads=model_threads(settings))
     print(f"\nThe int8 model of {files.contract.model} is in {files.facenet_int8.parent}; FACE_PRECISION=int8 uses it.")
     return 0
 
@@ -123,7 +121,7 @@ def collect_faces(folder: Path, files: ModelFiles, settings: Settings, most: int
     return sample
 
 
-def make_int8(nncf: ModuleType, files: ModelFiles, sample: FaceSample, *, crops: int, threads: int) -> None:
+def make_int8(files: ModelFiles, sample: FaceSample, *, crops: int, threads: int) -> None:
     """Replace the model's int8 graph by one calibrated on `crops` of the faces, half of them at most, and print how it
     does on the others.
 
@@ -134,8 +132,8 @@ def make_int8(nncf: ModuleType, files: ModelFiles, sample: FaceSample, *, crops:
     calibration = np.stack([sample.crops[index] for index in order[:size]])
     checked = np.stack([sample.crops[index] for index in order[size:]])
     people = [sample.people[index] for index in order[size:]]
-    print(f"Quantizing with {size} of them, which takes minutes …", flush=True)
-    quantize(nncf, files, calibration, check=lambda int8: measure(files.facenet, int8, checked, people, threads))
+    print(f"Calibrating with {size} of them …", flush=True)
+    quantize(files, calibration, threads, check=lambda int8: measure(files.facenet, int8, checked, people, threads))
 
 
 def measure(facenet: Path, int8: Path, crops: Crops, people: Sequence[str | None], threads: int) -> None:

@@ -13,6 +13,7 @@ from service.errors import ModelUnavailable
 from service.extras import install_command
 
 _CONVERTER = ("torch", "torchvision", "safetensors", "requests", "facenet_pytorch")
+_INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux names them
 
 
 def import_openvino() -> ModuleType:
@@ -33,6 +34,19 @@ def openvino_version() -> str:
 def has_bf16() -> bool:
     """Whether the processor computes in bfloat16, which OpenVINO then does where a precision isn't set."""
     return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def multiplies_int8(processor: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for int8 (VNNI, AMX); without them int8 is no faster than float32.
+
+    `processor` is Linux's description of it. Elsewhere nobody knows, which counts as no.
+    """
+    try:
+        text = processor.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return not _INT8_INSTRUCTIONS.isdisjoint(flags)
 
 
 def require_converter() -> None:

@@ -3,7 +3,7 @@
 The models folder (FACE_MODEL_DIR) holds the converted files, which folder and conversion describe:
 
     <model>-<digest>/facenet.xml, .bin, .safetensors    FaceNet; digest: first 16 digits of the source file's SHA-256
-    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, where `python -m service quantize` was run
+    <model>-<digest>-int8/facenet.xml, .bin             the same in int8, which int8 describes
     mtcnn-<digest>/{pnet,rnet,onet}.xml, .bin           the detector
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ContractMismatch, ModelUnavailable
@@ -25,7 +25,7 @@ from service.models.downloads import (
     packaged_file,
     torch_checkpoint,
 )
-from service.models.folder import Manifest, intact, ready, remake, sha256, subfolder
+from service.models.folder import intact, ready, sha256, subfolder
 from service.models.mtcnn_weights import require_mtcnn
 from service.models.runtimes import require_converter
 from service.settings import Settings
@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 PREPROCESSING = 1
 DIMENSION = 512
 
-_INT8_FILES = ("facenet.xml", "facenet.bin")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
@@ -45,7 +43,7 @@ class ModelFiles:
 
     contract: ModelContract
     facenet: Path
-    facenet_int8: Path  # made by quantization, not always there
+    facenet_int8: Path  # not always there: see int8
     weights: Path
     pnet: Path
     rnet: Path
@@ -85,26 +83,6 @@ def is_at_hand(settings: Settings, contract: ModelContract) -> bool:
     place = subfolder(settings.model_dir, model=contract.model, digest=contract.digest)
     wanted = {"model": contract.model, "digest": contract.digest, "version": conversion.CONVERSION}
     return intact(place, wanted, conversion.FACENET_FILES)
-
-
-def int8_graph(files: ModelFiles) -> Path:
-    """The model's int8 graph; raises ModelUnavailable where it wasn't made yet or is damaged or of an older version."""
-    if not intact(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES):
-        fault = "is damaged or of an older version" if files.facenet_int8.exists() else "was not made yet"
-        raise ModelUnavailable(
-            f"The int8 model of {files.contract.model} {fault}; `python -m service quantize PHOTOS` makes it."
-        )
-    return files.facenet_int8
-
-
-def keep_int8_graph(files: ModelFiles, make: Callable[[Path], None]) -> None:
-    """Replace the model's int8 graph by the .xml and .bin that `make(folder)` writes; what it raises passes through."""
-    remake(files.facenet_int8.parent, _int8_manifest(files), _INT8_FILES, make)
-
-
-def _int8_manifest(files: ModelFiles) -> Manifest:
-    """Without the version of the conversion: a newer detector is no reason to quantize FaceNet anew."""
-    return {**asdict(files.contract), "precision": "int8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidSettings
-from service.models.selection import ModelFiles, int8_graph
+from service.models.int8 import facenet_graph
+from service.models.selection import ModelFiles
 from service.values import CROP_SIDE
 from service.vision.batcher import MAX_BATCH_S
 from service.vision.gpu.embedder import TorchEmbedder
@@ -84,8 +85,7 @@ def open_embedder(
 ) -> Embedder:
     """The embedder for FACE_COMPUTE (auto, cpu, cuda), FACE_PRECISION (auto, f32, bf16, int8) and FACE_MIRROR.
 
-    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that wasn't made yet
-    or is damaged.
+    Raises InvalidSettings for a GPU that isn't there, ModelUnavailable for an int8 model that can't be made by itself.
     """
     embedder = _open_unmirrored(files, compute, precision, sharing or Sharing(threads))
     return MirroredEmbedder(embedder) if mirror else embedder
@@ -94,9 +94,8 @@ def open_embedder(
 def _open_unmirrored(files: ModelFiles, compute: str, precision: str, sharing: Sharing) -> Embedder:
     if uses_gpu(compute):
         return TorchEmbedder(files.weights, "cuda", precision)
-    if precision == "int8":
-        return OpenVinoEmbedder(int8_graph(files), sharing.threads, sharing=sharing)
-    return OpenVinoEmbedder(files.facenet, sharing.threads, precision, sharing)
+    graph, of_floats = facenet_graph(files, precision)
+    return OpenVinoEmbedder(graph, sharing.threads, of_floats, sharing)
 
 
 def uses_gpu(compute: str) -> bool:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +12,9 @@ import pytest
 from service.__main__ import main
 from service.commands import precision, quantize
 from service.errors import FaceNotFound, InvalidSettings, ModelUnavailable
-from service.models import quantization
 from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.vision.embedder import OpenVinoEmbedder, open_embedder
-
-ROOT = Path(__file__).parents[2]
-
-needs_nncf = pytest.mark.skipif(find_spec("nncf") is None, reason="needs NNCF: the extra int8")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +28,10 @@ def lfw(unmade: ModelFiles, shared: Path) -> quantize.FaceSample:
     return quantize.collect_faces(shared / "faces" / "lfw_mini", unmade, Settings(), most=130)
 
 
-@needs_nncf
 def test_an_int8_model_agrees_with_float32_and_serves_every_batch(
     unmade: ModelFiles, lfw: quantize.FaceSample, embedder: OpenVinoEmbedder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quantize.make_int8(quantization.import_nncf(), unmade, lfw, crops=50, threads=2)
+    quantize.make_int8(unmade, lfw, crops=50, threads=2)
     printed = capsys.readouterr().out
     assert "| int8 " in printed
     assert "| 80 faces " in printed, "measured on the faces that were kept back"
@@ -51,7 +42,6 @@ def test_an_int8_model_agrees_with_float32_and_serves_every_batch(
     assert np.median(precision.cosines(int8, embedder.embed(crops))) >= 0.98
 
 
-@needs_nncf
 def test_a_model_far_from_float32_is_not_kept(
     unmade: ModelFiles, lfw: quantize.FaceSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,28 +49,8 @@ def test_a_model_far_from_float32_is_not_kept(
     monkeypatch.setattr(quantize, "LEAST_COSINE", 1.1)
     few = quantize.FaceSample(crops=lfw.crops[:6], people=lfw.people[:6])
     with pytest.raises(ModelUnavailable, match=r"too far from float32 \(median cosine 0\.9"):
-        quantize.make_int8(quantization.import_nncf(), elsewhere, few, crops=50, threads=2)
+        quantize.make_int8(elsewhere, few, crops=50, threads=2)
     assert not elsewhere.facenet_int8.parent.exists()
-
-
-@pytest.mark.process
-@needs_nncf
-def test_nncf_sends_no_telemetry() -> None:
-    """In a process of its own: under pytest NNCF switches its telemetry off by itself."""
-    check = (
-        "import sys; from service.models.quantization import import_nncf; nncf = import_nncf();"
-        "assert sys.modules['openvino_telemetry'] is None;"
-        "assert nncf.telemetry.telemetry.__class__.__module__ == 'unittest.mock'"
-    )
-    subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True)
-
-
-def test_without_nncf_the_command_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "nncf", None)
-    assert main(["quantize", str(tmp_path)]) == 1
-    assert f"`{sys.executable} -m pip install 'face-service[int8]'`" in capsys.readouterr().err
 
 
 def test_a_setting_that_cannot_be_used_ends_the_command_with_its_sentence(

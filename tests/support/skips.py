@@ -16,8 +16,7 @@ ALLOWED = (
     "needs the folder ../shared",  # the LFW photos and the vggface2 weights, too large for the project
     "needs QDRANT_TEST_URL",  # a Qdrant server of its own, which only a container brings
     "needs a GPU",
-    "needs NNCF",  # extras that the development environment lacks: NNCF and Ray bring hundreds of megabytes
-    "needs Ray",
+    "needs Ray",  # an extra that the development environment lacks: hundreds of megabytes
     "Ray is installed here",  # the test is about its absence
     "needs torch",  # a service whose models are converted runs without, and so does the suite on a second Python
     "root can write to read-only folders",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.models import selection
 from service.models.selection import ModelFiles
+from service.settings import Settings
 from service.vision.detector import Detector, crop
 from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, open_embedder
 from service.vision.gpu.embedder import TorchEmbedder
@@ -76,6 +79,22 @@ def test_faster_arithmetic_changes_next_to_nothing(
     """bfloat16 where the processor has it: a cosine of 0.999 and better."""
     fast = OpenVinoEmbedder(files.facenet, threads=2, precision=precision)
     assert (fast.embed(crops) * exact.embed(crops)).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["casia-webface", "vggface2"])
+def test_int8_changes_next_to_nothing(
+    request: pytest.FixtureRequest, files: ModelFiles, crops: NDArray[np.uint8], model: str, tmp_path: Path
+) -> None:
+    """Of both published models, and without a single photo of one's own."""
+    if model == "vggface2":
+        shared: Path = request.getfixturevalue("shared")
+        weights = shared / "models" / "facenet-vggface2-fp16.pt"
+        files = selection.prepare(Settings(weights=weights, model_dir=files.facenet.parents[1]), kept=None)
+    files = replace(files, facenet_int8=tmp_path / "int8" / "facenet.xml")
+    int8 = open_embedder(files, compute="cpu", precision="int8", threads=2).embed(crops)
+    exact = OpenVinoEmbedder(files.facenet, threads=2, precision="f32").embed(crops)
+    assert (int8 * exact).sum(axis=1).min() > 0.995
 
 
 @pytest.mark.slow
