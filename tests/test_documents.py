@@ -256,7 +256,10 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     async def count() -> int:
         return 1
 
-    metrics, size = Metrics(), GallerySize(count)
+    async def erasure() -> Erasure:
+        return Erasure(pending_since=None, erased_at=1.0)
+
+    metrics, size = Metrics(), GallerySize(count, erasure=erasure)
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gpu_memory(lambda: 0)

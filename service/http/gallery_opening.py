@@ -38,13 +38,13 @@ def open_gallery_of(settings: Settings) -> Lifetime:
     """What opens the gallery and the engine when the application starts, and closes them when it ends."""
 
     async def gallery(app: web.Application) -> AsyncIterator[None]:
-        store = open_store(settings)
+        store = open_store(settings, serves=True)
         try:
             files = await open_gallery(settings, store)
             for each in warned_of(settings):
                 log.warning("%s", each.detail)
             engine = await _open_engine(settings, files, app[METRICS])
-            size = GallerySize(store.count)
+            size = GallerySize(store.count, erasure=store.erasure)
             try:
                 moves = MoveWatch(store)
                 app[HEALTH] = Health(engine, store, [each.detail for each in warned_of(settings)], moves=moves)

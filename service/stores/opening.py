@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from service.stores.qdrant.nodes import Connect
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that the settings ask for, not yet opened."""
+INDEX_FROM = 10_000
+"""Faces without an index from which a service builds one: fewer are compared one by one in a millisecond or two."""
+
+
+def open_store(settings: Settings, *, serves: bool = False) -> Store:
+    """The store that the settings ask for, not yet opened.
+
+    One that `serves` for long erases removed faces from an embedded gallery's files, and builds its index, by itself.
+    """
     # Imported here, so that each store does without the other's packages.
     if settings.qdrant_url is None:
         from service.stores.edge.store import EdgeStore
 
-        return EdgeStore(settings.data / "gallery")
+        if not serves:
+            return EdgeStore(settings.data / "gallery")
+        return EdgeStore(settings.data / "gallery", purge_s=settings.purge_s, index_from=INDEX_FROM)
 
     from service.stores.qdrant.store import QdrantStore
 

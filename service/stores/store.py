@@ -37,6 +37,17 @@ class Figures:
     are_remarks_estimated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Since when something of removed faces may be on the store's disk, None for nothing; when it was erased last.
+
+    Both in seconds since 1970.
+    """
+
+    pending_since: float | None
+    erased_at: float | None
+
+
 class Store(Protocol):
     """Remembers faces and finds the nearest ones.
 
@@ -165,13 +176,17 @@ class Store(Protocol):
     async def figures(self) -> Figures:
         """Faces exactly, remarks exactly or within some percent, what the index covers about; quick at any size."""
 
+    async def erasure(self) -> Erasure | None:
+        """What is known of the bytes of removed faces; None where the engine doesn't tell."""
+
     async def probe_write(self) -> None:
         """Raise StoreUnavailable where it is known that nothing could be registered now; nothing stays written."""
 
-    async def optimize(self) -> None:
+    async def optimize(self, *, purge: bool = False) -> None:
         """Make searching fast after many faces were added, where the engine doesn't do so by itself.
 
-        That may take minutes, during which other calls wait or fail.
+        With `purge` nothing of removed faces is left on disk, either. That may take minutes, during which other calls
+        wait or fail.
         """
 
     async def close(self) -> None:

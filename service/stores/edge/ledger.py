@@ -49,6 +49,7 @@ class Ledger:
             # Nobody else may open it, so no memory is mapped, which on a full disk would end the process.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA secure_delete = ON")  # the numbers of removed faces go from the file, too
             self._database.executescript(_TABLES)
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(

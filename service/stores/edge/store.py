@@ -10,13 +10,13 @@ import numpy as np
 
 from service.errors import StoreUnavailable
 from service.stores import listing
-from service.stores.edge import inspection, people_requests, requests
+from service.stores.edge import inspection, people_requests, requests, upkeep_requests
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.edge.readers import face_reader, people_reader
 from service.stores.listing import Key
 from service.stores.people import PersonKey, name_of, page
-from service.stores.store import Added, Figures
+from service.stores.store import Added, Erasure, Figures
 from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 REQUEST_LIMIT_S = 4.5
@@ -48,12 +48,23 @@ class EdgeStore:
         request_limit_s: float = REQUEST_LIMIT_S,
         hang_limit_s: float = HANG_LIMIT_S,
         opening: str = "first",
+        purge_s: int = 0,
+        index_from: int = 0,
     ) -> None:
         """A process that answers nothing for `hang_limit_s` is replaced.
 
+        Within `purge_s` seconds of a removal nothing of the face is on disk, and once `index_from` faces aren't indexed
+        an index is built, both while calls are answered; with 0 neither happens by itself.
+
         With "inspecting" as `opening`, a damaged gallery is opened as far as Edge can load it.
         """
-        self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s, opening=opening)
+        self._link = EdgeLink(
+            folder,
+            request_limit_s=request_limit_s,
+            hang_limit_s=hang_limit_s,
+            opening=opening,
+            rules=(purge_s, index_from),
+        )
         self._face_id_bits: int | None = None
 
     async def open(self) -> ModelContract | None:
@@ -210,9 +221,14 @@ class EdgeStore:
         """Forget damaged faces, and take the rest as whole; how many those are."""
         return await self._link.call(inspection.AcceptRest(damaged), BIND_LIMIT_S)
 
-    async def optimize(self) -> None:
+    async def optimize(self, *, purge: bool = False) -> None:
         """See Store.optimize; no other call is answered meanwhile."""
-        await self._link.call(requests.Optimize(), limit_s=OPTIMIZE_LIMIT_S)
+        request = upkeep_requests.Purge() if purge else requests.Optimize()
+        await self._link.call(request, limit_s=OPTIMIZE_LIMIT_S)
+
+    async def erasure(self) -> Erasure:
+        """See Store.erasure."""
+        return await self._link.call(upkeep_requests.ReadErasure())
 
     async def close(self) -> None:
         """See Store.close."""

@@ -27,7 +27,7 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
-from service.stores.store import Added, Figures
+from service.stores.store import Added, Erasure, Figures
 from service.values import (
     Embedding,
     FaceChanges,
@@ -226,10 +226,14 @@ class QdrantStore:
         """See Store.figures."""
         return await reading.figures(self.requests)
 
+    async def erasure(self) -> Erasure | None:
+        """See Store.erasure; a server erases by itself, and doesn't tell when."""
+        return None
+
     async def probe_write(self) -> None:
         """See Store.probe_write; a server refuses what it can't write, and is probed by its operator."""
 
-    async def optimize(self) -> None:
+    async def optimize(self, *, purge: bool = False) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
 
     async def close(self) -> None:
