@@ -23,6 +23,7 @@ from tests.support.stored_faces import CONTRACT, embedding, face
 
 FACES = 150
 GONE = range(1, FACES + 1, 3)
+PAGE = 4096
 
 
 def secret(number: int) -> StoredFace:
@@ -43,8 +44,20 @@ def traces(folder: Path, numbers: Iterable[int]) -> set[str]:
             embedding(number).tobytes(),
         )
     }
-    files = [each for each in folder.rglob("*") if each.is_file()]
-    return {str(each.relative_to(folder)) for each in files if any(trace in each.read_bytes() for trace in wanted)}
+    return {name for name, content in contents(folder).items() if any(trace in content for trace in wanted)}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What stands in each file, but for pages of zeros, of which Edge's files have a hundred megabytes."""
+    found = {}
+    for each in folder.rglob("*"):
+        try:
+            read = each.read_bytes() if each.is_file() else b""
+        except FileNotFoundError:  # a service goes on beside this
+            continue
+        pages = np.frombuffer(read + bytes(-len(read) % PAGE), np.uint8).reshape(-1, PAGE)
+        found[str(each.relative_to(folder))] = pages[pages.any(axis=1)].tobytes()
+    return found
 
 
 def filled(folder: Path, rules: UpkeepRules = NO_UPKEEP) -> Shard:
@@ -76,11 +89,11 @@ class TestErasure:
         shard.flush()
         former = secret(2).remark.encode()
         assert traces(tmp_path, GONE)
-        assert any(former in each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+        assert any(former in content for content in contents(tmp_path).values())
         shard.purge()
         for _ in range(2):
             assert traces(tmp_path, GONE) == set()
-            assert not any(former in each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+            assert not any(former in content for content in contents(tmp_path).values())
             assert present(shard) == set(range(1, FACES + 1)) - set(GONE)
             assert shard.faces.fetch([3], gallery=None)[3] == secret(3)
             assert shard.faces.embeddings([3], gallery=None)[3].tobytes() == embedding(3).tobytes()
@@ -153,7 +166,8 @@ def test_changes_meanwhile_are_all_in_the_new_shard(tmp_path: Path) -> None:
     shard = filled(tmp_path)
     shard.upkeep._begin()
     wanted = set(range(1, FACES + 1))
-    number, steps = FACES, 0
+    number = changed = FACES
+    steps = 0
     while shard.upkeep.renewal is not None:
         shard.upkeep.step()
         steps += 1
