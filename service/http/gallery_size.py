@@ -1,4 +1,4 @@
-"""How many faces the gallery has, and since when removed ones are on its disk, for the metrics, without much waiting."""
+"""How many faces the gallery has, and since when removed ones are on its disk, for the metrics; nobody waits long."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ import qdrant_edge as qdrant
 from service.errors import StoreUnavailable
 from service.stores.edge.builder import Builder
 from service.stores.edge.compaction import DRAFT, require_room
-from service.stores.edge.durable_shard import DurableShard
+from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
 from service.stores.edge.seal import note_links
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Renewal:
 
     def __init__(self, shard: DurableShard, folder: Path) -> None:
         """Begin it. Raises StoreUnavailable where the disk has no room for the faces that are left."""
-        require_room(shard.edge, folder)
+        require_room(shard.edge, folder, DISK_RESERVE_BYTES)
         self._shard = shard
         self._folder = folder
         self._began = time.monotonic()

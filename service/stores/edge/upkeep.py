@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import StoreUnavailable
 from service.stores.edge.durable_shard import DurableShard
 from service.stores.edge.erasure import ErasureFile
 from service.stores.edge.renewal import Renewal
@@ -69,12 +68,18 @@ class Upkeep:
     def step(self) -> None:
         """Go on with a renewal, or see whether one is to begin. What ends the process leaves the gallery whole."""
         now = time.monotonic()
-        if self.renewal is not None:
-            self._go_on(self.renewal)
-        elif now >= self._next_check:
-            self._next_check = now + min(CHECK_S, max(0.1, self._rules.purge_s / 10 or CHECK_S))
-            if self._is_due():
-                self._attempt_begin()
+        try:
+            if self.renewal is not None:
+                self._go_on(self.renewal)
+            elif now >= self._next_check:
+                self._next_check = now + min(CHECK_S, max(0.1, self._rules.purge_s / 10 or CHECK_S))
+                if self._is_due():
+                    self._begin()
+        except Exception as error:  # Edge raises plain Exceptions
+            if self.renewal is not None and not self._shard.is_loaded:
+                raise  # in the midst of the exchange, which the next process finishes
+            self.cancel()
+            self._postpone(error)
         self._next_step = time.monotonic() + STEP_EVERY_S
 
     def step_if_late(self) -> None:
@@ -88,13 +93,10 @@ class Upkeep:
         self._begin()
         try:
             while self.renewal is not None:
-                if self.renewal.step():
-                    self._finish()
-                else:
-                    time.sleep(self.renewal.pause_s)
-        except StoreUnavailable:
+                self._go_on(self.renewal)
+                time.sleep(0 if self.renewal is None else self.renewal.pause_s)
+        finally:
             self.cancel()
-            raise
 
     def cancel(self) -> None:
         """Give up a renewal that goes on; the gallery stays as it was."""
@@ -125,21 +127,9 @@ class Upkeep:
         self._shard.sync()
         self.renewal = Renewal(self._shard, self._folder)
 
-    def _attempt_begin(self) -> None:
-        try:
-            self._begin()
-        except (StoreUnavailable, OSError) as error:
-            self._postpone(error)
-
     def _go_on(self, renewal: Renewal) -> None:
-        try:
-            if renewal.step():
-                self._finish()
-        except (StoreUnavailable, OSError) as error:
-            if not self._shard.is_loaded:
-                raise  # in the midst of the exchange, which the next process finishes
-            self.cancel()
-            self._postpone(error)
+        if renewal.step():
+            self._finish()
 
     def _finish(self) -> None:
         self.renewal = None

@@ -152,7 +152,9 @@ class TestRecord:
         """An older version's, or one whose record is damaged: what it has removed may all be there."""
         if text is not None:
             (tmp_path / NAME).write_text(text)
-        assert ErasureFile(tmp_path, lambda: 5.0).state.pending_since == 5.0
+        record = ErasureFile(tmp_path, lambda: 5.0)
+        assert record.pending_s() == 0.0
+        assert ErasureFile(tmp_path, lambda: 8.0).pending_s() == 3.0
 
     def test_a_clock_that_is_put_back_begins_the_time_anew(self, tmp_path: Path) -> None:
         ErasureFile(tmp_path, lambda: 1000.0).note()
