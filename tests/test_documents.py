@@ -35,7 +35,7 @@ from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
 from service.http.uploads import Uploads
 from service.log_writer import DroppedLines, LogWriter
 from service.settings import Settings
-from service.stores.store import Erasure
+from service.values import Erasure
 from tests.support.code_texts import ANY, slugs_of_errors, texts
 from tests.support.markdown import anchors, code, links, rows, words
 from tests.support.processes import ROOT

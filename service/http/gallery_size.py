@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.stores.store import Erasure
+from service.values import Erasure
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from service.stores.listing import Key
 from service.stores.people import PersonKey
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 
 class Added(Enum):
@@ -35,17 +35,6 @@ class Figures:
     remarks: int
     indexed: int
     are_remarks_estimated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """Since when something of removed faces may be on the store's disk, None for nothing; when it was erased last.
-
-    Both in seconds since 1970.
-    """
-
-    pending_since: float | None
-    erased_at: float | None
 
 
 class Store(Protocol):

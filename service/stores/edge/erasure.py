@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.files import replace_file
-from service.stores.store import Erasure
+from service.values import Erasure
 
 NAME = "erasure.json"
 

@@ -16,8 +16,8 @@ from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.edge.readers import face_reader, people_reader
 from service.stores.listing import Key
 from service.stores.people import PersonKey, name_of, page
-from service.stores.store import Added, Erasure, Figures
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.stores.store import Added, Figures
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 REQUEST_LIMIT_S = 4.5
 """After this long without an answer a request fails, within the 5 seconds that a probe of readiness takes at most."""

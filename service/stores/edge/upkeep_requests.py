@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.stores.edge.requests import Request
-from service.stores.store import Erasure
+from service.values import Erasure
 
 if TYPE_CHECKING:  # the service makes requests too, and must not load Edge
     from service.stores.edge.shard import Shard

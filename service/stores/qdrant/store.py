@@ -27,16 +27,8 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.link import BULK_LIMIT_S, REQUEST_LIMIT_S, QdrantLink
 from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
-from service.stores.store import Added, Erasure, Figures
-from service.values import (
-    Embedding,
-    FaceChanges,
-    GalleryEntry,
-    ModelContract,
-    Nearest,
-    Person,
-    StoredFace,
-)
+from service.stores.store import Added, Figures
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 OLDEST = (1, 19)
 """The first version with `memory`; before 1.17 an insertion would even overwrite."""
