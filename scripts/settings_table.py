@@ -57,7 +57,7 @@ GROUPS = {
     "The console": ("CONSOLE",),
     "Other programs' APIs": ("COMPREFACE",),
     "Who may ask": ("DEVICES", "DEVICE_RATE", "NONCES_URL", "KEYS", "CORS_ORIGINS"),
-    "Personal data": ("AUDIT", "AUDIT_DAYS", "RETENTION_DAYS", "ENCRYPTION_KEY"),
+    "Personal data": ("AUDIT", "AUDIT_DAYS", "RETENTION_DAYS", "PURGE_S", "ENCRYPTION_KEY"),
     "The log": ("LOG_FORMAT", "LOG_LEVEL"),
 }
 """Heading: the settings below it, without FACE_. One that is in none of them comes last, under OTHERS."""

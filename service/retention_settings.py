@@ -23,3 +23,12 @@ RetentionDays = Annotated[
         description="Days after which people are forgotten who were neither recognised nor registered; 0 keeps them.",
     ),
 ]
+PurgeS = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=366 * 86_400,
+        description="Seconds within which nothing of a removed face, picture or remark is left in the files of an "
+        "embedded gallery (docs/privacy.md); 0 leaves that to `python -m indexer optimize --purge`.",
+    ),
+]

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from service.address_settings import CHECKED
-from service.retention_settings import AuditDays, AuditFile, RetentionDays
+from service.retention_settings import AuditDays, AuditFile, PurgeS, RetentionDays
 from service.secret_files import read_secrets
 from service.server_settings import ServerSettings
 from service.variables import Allowed, RemarkCharset, Threshold, parse_all, refusal, variable
@@ -154,6 +154,7 @@ class Settings(ServerSettings):
     audit: AuditFile = None
     audit_days: AuditDays = 30
     retention_days: RetentionDays = 0
+    purge_s: PurgeS = 86_400
     encryption_key: Annotated[str | None, Allowed("32 bytes as hex or as base64")] = Field(
         default=None,
         pattern=r"\A([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)\Z",

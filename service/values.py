@@ -209,3 +209,14 @@ class ModelContract:
     digest: str
     preprocessing: int
     dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Since when something of removed faces may be on the store's disk, None for nothing; when it was erased last.
+
+    Both in seconds since 1970.
+    """
+
+    pending_since: float | None
+    erased_at: float | None

@@ -35,6 +35,7 @@ from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
 from service.http.uploads import Uploads
 from service.log_writer import DroppedLines, LogWriter
 from service.settings import Settings
+from service.values import Erasure
 from tests.support.code_texts import ANY, slugs_of_errors, texts
 from tests.support.markdown import anchors, code, links, rows, words
 from tests.support.processes import ROOT
@@ -256,7 +257,10 @@ async def metrics_shown() -> AsyncIterator[tuple[str, tuple[str, set[str]]]]:
     async def count() -> int:
         return 1
 
-    metrics, size = Metrics(), GallerySize(count)
+    async def erasure() -> Erasure:
+        return Erasure(pending_since=None, erased_at=1.0)
+
+    metrics, size = Metrics(), GallerySize(count, erasure=erasure)
     metrics.show_build(version="1.0", model="casia-webface", precision="auto")
     metrics.show_waiting(photos=lambda: 0, crops=lambda: 0)
     metrics.show_gpu_memory(lambda: 0)

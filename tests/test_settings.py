@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "FACE_AUDIT": None,
     "FACE_AUDIT_DAYS": 30,
     "FACE_RETENTION_DAYS": 0,
+    "FACE_PURGE_S": 86_400,
     "FACE_LOG_FORMAT": "text",
     "FACE_LOG_LEVEL": "INFO",
 }
@@ -141,6 +142,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "FACE_REMARK_CHARSET": {"utf-8": "utf-8", "gbk": "gbk", "windows-1252": "windows-1252"},
     "FACE_AUDIT": {"audit.sqlite": Path("audit.sqlite")},
     "FACE_RETENTION_DAYS": {"0": 0, "365": 365},
+    "FACE_PURGE_S": {"0": 0, "3600": 3600},
     "FACE_AUDIT_DAYS": {"1": 1, "36500": 36_500},
     "FACE_LOG_FORMAT": {"text": "text", "json": "json"},
     "FACE_LOG_LEVEL": {"DEBUG": "DEBUG", "ERROR": "ERROR"},
@@ -210,6 +212,7 @@ REFUSED: dict[str, list[str]] = {
     "FACE_MAX_UPLOADS_BYTES": ["0", "-1", "1 GB"],
     "FACE_REMARK_CHARSET": ["GBK", "utf-7", "rot13"],
     "FACE_RETENTION_DAYS": ["-1", "36501", "x", "0.5"],
+    "FACE_PURGE_S": ["-1", "31622401", "x", "0.5"],
     "FACE_AUDIT_DAYS": ["0", "-1", "36501", "x", "1.5"],
     "FACE_LOG_FORMAT": ["xml"],
     "FACE_LOG_LEVEL": ["info", "TRACE"],

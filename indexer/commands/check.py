@@ -11,7 +11,8 @@ from service.errors import InvalidSettings
 from service.settings import Settings
 from service.stores.edge.findings import Findings
 from service.stores.edge.inspection import NO_PICTURE
-from service.stores.edge.store import INSPECTED_AT_ONCE, EdgeStore
+from service.stores.edge.limits import INSPECTED_AT_ONCE
+from service.stores.edge.store import EdgeStore
 from service.stores.opening import cipher_of
 
 if TYPE_CHECKING:  # galleries in clear do without its package

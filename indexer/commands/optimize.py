@@ -14,10 +14,15 @@ MICROSECONDS_A_FACE = 1000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """`--purge`."""
+    parser.add_argument(
+        "--purge",
+        action="store_true",
+        help="also leave nothing of removed faces in the gallery's files, at once instead of within FACE_PURGE_S",
+    )
 
 
-async def run(settings: Settings, _: argparse.Namespace) -> int:
+async def run(settings: Settings, options: argparse.Namespace) -> int:
     """Build it; 0. Raises GalleryInUse while a service has the gallery open."""
     if settings.qdrant_url is not None:
         print("Nothing to do: a Qdrant server builds its index by itself.")
@@ -26,17 +31,19 @@ async def run(settings: Settings, _: argparse.Namespace) -> int:
         if contract is None:
             print(f"There is no gallery in {settings.data} yet.")
         else:
-            await build_index(store, await store.figures())
+            await build_index(store, await store.figures(), purge=options.purge)
     return 0
 
 
-async def build_index(store: Store, figures: Figures) -> None:
-    """Build it, with a line before and one after."""
-    minutes = (figures.faces - figures.indexed) * MICROSECONDS_A_FACE / 60e6
+async def build_index(store: Store, figures: Figures, *, purge: bool = False) -> None:
+    """Build it, with a line before and one after; `purge`: see Store.optimize."""
+    minutes = (figures.faces - (0 if purge else figures.indexed)) * MICROSECONDS_A_FACE / 60e6
     expected = f"about {minutes:.0f} minutes" if minutes >= 1 else "less than a minute or two"
     print(f"Building the index over {figures.faces:,} faces; this takes {expected}.", flush=True)
     began = time.monotonic()
-    await store.optimize()
+    await store.optimize(purge=purge)
     indexed = (await store.figures()).indexed
     covers = f"covers {indexed:,} faces" if indexed else "isn't needed yet, for so few faces"
     print(f"The index {covers}; that took {time.monotonic() - began:.0f} s.", flush=True)
+    if purge:
+        print("Nothing of removed faces is left in the gallery's files.")

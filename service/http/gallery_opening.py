@@ -23,6 +23,7 @@ from service.http.opened_gallery import opened_gallery
 from service.http.overview import Overview, warned_of
 from service.http.request_log import RequestLog
 from service.settings import Settings
+from service.values import Erasure
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,10 @@ def _show(metrics: Metrics, settings: Settings, current: Current) -> GallerySize
     async def count() -> int:
         return await current.opened.store.count()
 
-    size = GallerySize(count)
+    async def erasure() -> Erasure | None:
+        return await current.opened.store.erasure()
+
+    size = GallerySize(count, erasure=erasure)
     metrics.show_gallery_size(size)
     return size
 

@@ -1,4 +1,4 @@
-"""How many faces the gallery has, for the metrics: asked of the store now and then, never waited for long."""
+"""How many faces the gallery has, and since when removed ones are on its disk, for the metrics; nobody waits long."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from service.values import Erasure
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +23,22 @@ WAIT_S = 1.0
 
 
 class GallerySize(Collector):
-    """The gauge face_gallery_faces; it has no sample where the store has told no count lately.
+    """The gauges face_gallery_faces and face_purge_…; they have no samples where the store has told nothing lately.
 
     The store is asked because other replicas and the indexer change a gallery too.
     """
 
-    def __init__(self, count: Callable[[], Awaitable[int]], clock: Callable[[], float] = time.monotonic) -> None:
-        """`count` asks the store and may raise anything; `clock` gives seconds that never go back."""
+    def __init__(
+        self,
+        count: Callable[[], Awaitable[int]],
+        clock: Callable[[], float] = time.monotonic,
+        erasure: Callable[[], Awaitable[Erasure | None]] | None = None,
+    ) -> None:
+        """`count` and `erasure` ask the store and may raise anything; `clock` gives seconds that never go back."""
         self._count = count
+        self._ask_erasure = erasure
         self._clock = clock
+        self._erasure: Erasure | None = None
         self._faces = 0
         self._counted_at = float("-inf")
         self._counting: asyncio.Task[None] | None = None
@@ -47,6 +56,24 @@ class GallerySize(Collector):
         if self._clock() - self._counted_at <= STALE_S:
             gauge.add_metric([], self._faces)
         yield gauge
+        if self._ask_erasure is not None:
+            yield from self._purges(self._erasure if gauge.samples else None)
+
+    @staticmethod
+    def _purges(erasure: Erasure | None) -> Iterator[GaugeMetricFamily]:
+        pending = GaugeMetricFamily(
+            "face_purge_pending_seconds",
+            "For how long something of removed faces has been in the gallery's files; 0 for nothing.",
+        )
+        last = GaugeMetricFamily(
+            "face_purge_last_timestamp_seconds", "When what was removed was erased from the gallery's files last."
+        )
+        if erasure is not None:
+            since = erasure.pending_since
+            pending.add_metric([], 0.0 if since is None else max(0.0, time.time() - since))
+        if erasure is not None and erasure.erased_at is not None:
+            last.add_metric([], erasure.erased_at)
+        yield from (pending, last)
 
     async def close(self) -> None:
         """Stop counting."""
@@ -57,6 +84,8 @@ class GallerySize(Collector):
     async def _update(self) -> None:
         try:
             self._faces = await self._count()
+            if self._ask_erasure is not None:
+                self._erasure = await self._ask_erasure()
             self._counted_at = self._clock()
         except Exception as error:  # noqa: BLE001 - the metrics of all else are told nevertheless
             log.debug("The gallery's faces can't be counted (%s).", type(error).__name__)

@@ -32,7 +32,7 @@ async def opened_gallery(
 
     `open_with_model` opens the store and says which model its faces were made with; what it raises passes through.
     """
-    store = open_store(settings)
+    store = open_store(settings, serves=True)
     try:
         files = await open_with_model(settings, store)
         engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)

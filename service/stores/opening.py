@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from service.stores.qdrant.nodes import Connect
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that the settings ask for, not yet opened. Raises InvalidSettings."""
+INDEX_FROM = 10_000
+"""Faces without an index from which a service builds one: fewer are compared one by one in a millisecond or two."""
+
+
+def open_store(settings: Settings, *, serves: bool = False) -> Store:
+    """The store that the settings ask for, not yet opened. Raises InvalidSettings.
+
+    One that `serves` for long erases removed faces from an embedded gallery's files, and builds its index, by itself.
+    """
     cipher = cipher_of(settings.encryption_key)
-    store = _open_kept(settings, _check(cipher))
+    store = _open_kept(settings, _check(cipher), serves=serves)
     if cipher is None:
         return store
     from service.stores.encryption.store import EncryptedStore
@@ -26,12 +33,15 @@ def open_store(settings: Settings) -> Store:
     return EncryptedStore(store, cipher)
 
 
-def _open_kept(settings: Settings, key_check: str | None) -> Store:
+def _open_kept(settings: Settings, key_check: str | None, *, serves: bool = False) -> Store:
     # Imported here, so that each store does without the other's packages.
     if settings.qdrant_url is None:
         from service.stores.edge.store import EdgeStore
 
-        return EdgeStore(settings.data / "gallery", key_check=key_check)
+        folder = settings.data / "gallery"
+        if not serves:
+            return EdgeStore(folder, key_check=key_check)
+        return EdgeStore(folder, key_check=key_check, purge_s=settings.purge_s, index_from=INDEX_FROM)
 
     from service.stores.qdrant.store import QdrantStore
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from service.stores.listing import Key
 from service.stores.people import PersonKey
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 
 class Added(Enum):
@@ -171,13 +171,17 @@ class Store(Protocol):
     async def figures(self) -> Figures:
         """Faces exactly, remarks exactly or within some percent, what the index covers about; quick at any size."""
 
+    async def erasure(self) -> Erasure | None:
+        """What is known of the bytes of removed faces; None where the engine doesn't tell."""
+
     async def probe_write(self) -> None:
         """Raise StoreUnavailable where it is known that nothing could be registered now; nothing stays written."""
 
-    async def optimize(self) -> None:
+    async def optimize(self, *, purge: bool = False) -> None:
         """Make searching fast after many faces were added, where the engine doesn't do so by itself.
 
-        That may take minutes, during which other calls wait or fail.
+        With `purge` nothing of removed faces is left on disk, either. That may take minutes, during which other calls
+        wait or fail.
         """
 
     async def close(self) -> None:

@@ -29,6 +29,8 @@ KINDS = {
     "face_stage_seconds": "histogram",
     "face_gallery_faces": "gauge",
     "face_gallery_moved": "gauge",
+    "face_purge_pending_seconds": "gauge",
+    "face_purge_last_timestamp_seconds": "gauge",
     "face_photos_waiting": "gauge",
     "face_crops_waiting": "gauge",
     "face_batch_size": "histogram",

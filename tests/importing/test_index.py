@@ -511,11 +511,11 @@ async def test_stats_say_what_a_gallery_holds(
 
 async def test_optimize_says_what_it_does(settings: Settings, album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before the gallery is there, and on a small one, whose searches compare all faces anyway."""
-    assert await optimize.run(settings, argparse.Namespace()) == 0
+    assert await optimize.run(settings, argparse.Namespace(purge=False)) == 0
     assert capsys.readouterr().out == f"There is no gallery in {settings.data} yet.\n"
     await run(settings, album)
     capsys.readouterr()
-    assert await optimize.run(settings, argparse.Namespace()) == 0
+    assert await optimize.run(settings, argparse.Namespace(purge=False)) == 0
     before, after = capsys.readouterr().out.splitlines()
     assert before == "Building the index over 4 faces; this takes less than a minute or two."
     assert after.startswith("The index isn't needed yet, for so few faces")

@@ -29,6 +29,9 @@ FIRST_START_LIMIT_S = 1800.0
 STOP_LIMIT_S = 20.0
 """Time that the process gets to flush and seal the gallery before it is killed."""
 
+Rules = tuple[int, int]
+"""The fields of upkeep.UpkeepRules, which only the process may import."""
+
 CLOSED = "The gallery is closed."
 
 Answer = TypeVar("Answer")
@@ -58,9 +61,9 @@ class EdgeProcess:
         """Done once the process is gone."""
 
     @classmethod
-    async def start(cls, folder: Path, opening: str) -> EdgeProcess:
+    async def start(cls, folder: Path, opening: str, rules: Rules) -> EdgeProcess:
         """Start one and wait until it has opened the gallery."""
-        run = command("service.stores.edge.process", str(folder), opening)
+        run = command("service.stores.edge.process", str(folder), opening, *map(str, rules))
         self = cls(await asyncio.create_subprocess_exec(*run, stdin=PIPE, stdout=PIPE), folder)
         limit_s = FIRST_START_LIMIT_S if opening == "first" else START_LIMIT_S
         try:

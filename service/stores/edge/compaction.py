@@ -26,41 +26,54 @@ _FACE_BYTES = 4096
 """Of each face beside its picture: the embedding, and its places in the indexes."""
 
 
+DRAFT = "shard.new"
+"""The folder of a shard that is still being made, beside `shard`."""
+
+
 def copy_shard(edge: qdrant.EdgeShard, folder: Path, create: Callable[[Path], qdrant.EdgeShard]) -> None:
     """Bring the faces into a new shard, `shard.new` in the folder. Raises StoreUnavailable where there is no room.
 
     The sentence says how much must be freed.
     """
+    shutil.rmtree(folder / DRAFT, ignore_errors=True)
+    require_room(edge, folder)
+    if faces := edge.count(qdrant.CountRequest(exact=True)):
+        _copy(edge, create(folder / DRAFT), faces)
+
+
+def require_room(edge: qdrant.EdgeShard, folder: Path, spare_bytes: int = 0) -> None:
+    """Raise StoreUnavailable where the disk has no room for the faces that are left, and some to spare.
+
+    The sentence says how much must be freed.
+    """
     faces = edge.count(qdrant.CountRequest(exact=True))
     wanted = EMPTY_SHARD_BYTES + faces * _bytes_of_a_face(edge) if faces else 0
-    draft = folder / "shard.new"
-    shutil.rmtree(draft, ignore_errors=True)
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free - spare_bytes
     if free < wanted:
         raise StoreUnavailable(
             f"The gallery's disk is too full to give the space of removed faces back: free {(wanted - free >> 20) + 1} "
             "MB on it, and repeat this."
         )
-    if faces:
-        _copy(edge, create(draft), faces)
 
 
-def switch_shards(folder: Path) -> None:
-    """Put `shard.new` in the place of `shard`, both closed; without one, leave no shard at all."""
-    if (folder / "shard.new").exists():
-        for path in ((folder / "shard.new").rglob("*"), [folder / "shard.new"]):
-            for each in path:
-                fsync(each)
+def switch_shards(folder: Path, *, is_on_disk: bool = False) -> None:
+    """Put `shard.new` in the place of `shard`, both closed; without one, leave no shard at all.
+
+    `is_on_disk` says that all bytes of the new one are. What is left is `shard.gone`, which may be deleted.
+    """
+    shutil.rmtree(folder / "shard.gone", ignore_errors=True)
+    if (folder / DRAFT).exists():
+        for each in () if is_on_disk else (*(folder / DRAFT).rglob("*"), folder / DRAFT):
+            fsync(each)
         rename_durably(folder / "shard", folder / "shard.old")
-        rename_durably(folder / "shard.new", folder / "shard")
+        rename_durably(folder / DRAFT, folder / "shard")
         rename_durably(folder / "shard.old", folder / "shard.gone")
     else:
         rename_durably(folder / "shard", folder / "shard.gone")
-    shutil.rmtree(folder / "shard.gone")
 
 
 def finish_switch(folder: Path) -> None:
-    """Finish or undo a `switch_shards` that was cut off."""
+    """Finish or undo a `switch_shards` that was cut off, and delete what a killed process left of a new shard."""
     shutil.rmtree(folder / "shard.gone", ignore_errors=True)
     old = folder / "shard.old"
     if old.exists():
@@ -69,6 +82,7 @@ def finish_switch(folder: Path) -> None:
             shutil.rmtree(folder / "shard.gone")
         else:
             rename_durably(old, folder / "shard")
+    shutil.rmtree(folder / DRAFT, ignore_errors=True)
 
 
 def _bytes_of_a_face(edge: qdrant.EdgeShard) -> int:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as qdrant
 
 from service.errors import GalleryDamaged, GalleryInUse, StoreUnavailable
-from service.files import fsync_files, rename_durably
+from service.files import fsync_files
 from service.stores.edge.compaction import copy_shard, finish_switch, switch_shards
 from service.stores.edge.folder import Place
 from service.stores.edge.ledger import Ledger
+from service.stores.edge.new_shards import configuration, create_in_place, new_shard
 from service.stores.edge.reserve import Reserve
 from service.stores.edge.verification import digests_now
-from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
-from service.stores.people import NAME, NAME_ORDER, PERSON
 
 log = logging.getLogger(__name__)
 
@@ -27,25 +26,6 @@ DISK_RESERVE_BYTES = 128 * 2**20
 
 FLUSH_EVERY = 1000
 """Writes between two flushes under steady load; Edge drops its log of writes only when it is flushed."""
-
-_KEYWORD = qdrant.KeywordIndexParams(enable_hnsw=False)
-_WHOLE_NUMBER = qdrant.IntegerIndexParams(lookup=True, range=True, enable_hnsw=False)
-_TIME = qdrant.DatetimeIndexParams(enable_hnsw=False)
-
-INDEXES: dict[str, qdrant.PayloadSchemaParams] = {
-    GALLERY: qdrant.KeywordIndexParams(is_tenant=True),
-    **dict.fromkeys((*KEYWORDS, NAME), _KEYWORD),
-    **dict.fromkeys((NAME_ORDER, PERSON), _WHOLE_NUMBER),
-    **dict.fromkeys((REGISTERED_AT, EXPIRES_AT), _TIME),
-}
-"""The index of each field that questions are asked of; only galleries are searched through links of their own."""
-
-_HNSW = qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000, payload_m=16)
-"""Links inside each gallery and none between them, as Qdrant advises where each search is in one tenant.
-
-The other two are Qdrant's own: neighbours looked at for each new link, and kilobytes of embeddings below which a
-gallery is searched without links.
-"""
 
 
 class DurableShard:
@@ -61,6 +41,10 @@ class DurableShard:
         """Numbers of each embedding, once it is loaded."""
         self._edge: qdrant.EdgeShard | None = None
         self._ledger: Ledger | None = None
+        self.before_change: Callable[[Sequence[int]], None] | None = None
+        """Told which faces each write is about, before it is made."""
+        self.before_erasure: Callable[[], None] | None = None
+        """Told before something of a face goes."""
         self._unsettled: set[int] = set()
         self._unsynced = True  # a killed predecessor may have left writes that only the page cache holds
         self._unflushed = 0
@@ -77,6 +61,11 @@ class DurableShard:
         """Whether there are writes that only the log of writes holds."""
         return self._unflushed > 0
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it can be asked."""
+        return self._edge is not None
+
     def exists(self) -> bool:
         """Whether there is one to be loaded."""
         return (self._folder / "shard").exists()
@@ -91,10 +80,14 @@ class DurableShard:
         self._place = Place(self._folder)
         finish_switch(self._folder)
         if not path.exists():
-            _create(path, dimension)
+            create_in_place(path, dimension)
+        self._load(dimension)
+
+    def _load(self, dimension: int) -> None:
+        path = self._folder / "shard"
         try:
             # A shard with links across galleries, of an older version, is searched as it is until it is optimized next.
-            self._edge = qdrant.EdgeShard.load(str(path), _config(dimension))
+            self._edge = qdrant.EdgeShard.load(str(path), configuration(dimension))
         except Exception as error:
             if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
                 raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
@@ -110,14 +103,26 @@ class DurableShard:
         """From now on, every write is announced there and settled by `sync`; None: nowhere."""
         self._ledger = ledger
 
-    def update(self, operation: qdrant.UpdateOperation, *, touched: Sequence[int] = (), adds: bool = False) -> None:
+    def update(
+        self,
+        operation: qdrant.UpdateOperation,
+        *,
+        touched: Sequence[int] = (),
+        adds: bool = False,
+        erases: bool | None = None,
+    ) -> None:
         """Write something about faces of these numbers; on disk once `sync` has returned.
 
-        What only `adds` may be unannounced after a power cut: nobody was told of it.
+        What only `adds` may be unannounced after a power cut: nobody was told of it. All else `erases` something that
+        must not stay on disk for long, unless it says that it doesn't.
         """
         if self._place is not None:
             self._place.require()
         self._room.give_up_if_low()
+        if self.before_change is not None:
+            self.before_change(touched)
+        if self.before_erasure is not None and (not adds if erases is None else erases):
+            self.before_erasure()
         if self._ledger is not None and touched:
             self._ledger.announce(touched, durably=not adds)
             self._unsettled.update(touched)
@@ -182,12 +187,25 @@ class DurableShard:
             self._compact()
         self.flush()
 
+    def exchange(self) -> None:
+        """Put `shard.new`, which has the same faces and is on disk, in the place of this one.
+
+        `shard.gone` may be deleted then. What it raises leaves nothing loaded: the process must end, and its successor
+        finish this.
+        """
+        self.sync()
+        self.edge.close()
+        self._edge = None
+        switch_shards(self._folder, is_on_disk=True)
+        self._load(self.dimension)
+        self._unflushed = 0
+
     def _compact(self) -> None:
-        copy_shard(self.edge, self._folder, lambda path: _new(path, self.dimension))
+        copy_shard(self.edge, self._folder, lambda path: new_shard(path, self.dimension))
         self.edge.close()
         self._edge = None
         switch_shards(self._folder)
-        self.load(self.dimension)
+        self.load(self.dimension)  # which deletes the former one
 
     def abandon(self) -> None:
         """Let go of one that is damaged."""
@@ -203,24 +221,3 @@ class DurableShard:
         self._edge.flush()
         self._edge.close()
         return not self._unsettled
-
-
-def _config(dimension: int) -> qdrant.EdgeConfig:
-    vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
-    return qdrant.EdgeConfig(vectors=vectors, hnsw_config=_HNSW)
-
-
-def _create(path: Path, dimension: int) -> None:
-    """Make an empty shard under another name first, so that one that bears its name is complete."""
-    draft = path.with_name("shard.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    _new(draft, dimension).close()
-    rename_durably(draft, path)
-
-
-def _new(path: Path, dimension: int) -> qdrant.EdgeShard:
-    shard = qdrant.EdgeShard.create(str(path), _config(dimension))
-    for name, schema in INDEXES.items():
-        shard.update(qdrant.UpdateOperation.create_field_index(name, schema))
-    shard.flush()
-    return shard

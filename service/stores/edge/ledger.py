@@ -149,6 +149,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         # Nobody else may open it, so no memory is mapped, which on a full disk would end the process.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA secure_delete = ON")  # the numbers of removed faces go from the file, too
         database.executescript(_TABLES)
     except BaseException:
         database.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.errors import StoreUnavailable
 from service.retry import Backoff
-from service.stores.edge.child import CLOSED, Answer, EdgeProcess, now
+from service.stores.edge.child import CLOSED, Answer, EdgeProcess, Rules, now
 from service.stores.edge.requests import Bind, Request
 from service.values import ModelContract
 
@@ -32,9 +32,16 @@ class EdgeLink:
     """
 
     def __init__(
-        self, folder: Path, *, request_limit_s: float, hang_limit_s: float = HANG_LIMIT_S, opening: str = "first"
+        self,
+        folder: Path,
+        *,
+        request_limit_s: float,
+        hang_limit_s: float = HANG_LIMIT_S,
+        opening: str = "first",
+        rules: Rules = (0, 0),
     ) -> None:
         """`opening` is an integrity.Opening: how the gallery is opened the first time."""
+        self._rules = rules
         self._opening = opening
         self._folder = folder.absolute()
         self._limit = request_limit_s
@@ -55,7 +62,7 @@ class EdgeLink:
 
         Raises GalleryInUse or StoreUnavailable.
         """
-        process = await EdgeProcess.start(self._folder, self._opening)
+        process = await EdgeProcess.start(self._folder, self._opening, self._rules)
         self._use(process)
         self._contract, self.key_check = process.contract, process.key_check
         return process.contract
@@ -155,7 +162,7 @@ class EdgeLink:
     async def _restart(self) -> None:
         await asyncio.sleep(max(0.0, self._next_try - now()))
         try:
-            process = await EdgeProcess.start(self._folder, "again")
+            process = await EdgeProcess.start(self._folder, "again", self._rules)
             if self._contract and (self._contract, self.key_check) != (process.contract, process.key_check):
                 await process.stop()
                 raise StoreUnavailable("The gallery's folder was replaced while the service ran; restart the service.")

@@ -69,7 +69,8 @@ class People:
     def _mark(self, which: qdrant.Filter, at: datetime) -> None:
         if found := self._shard.matching(which):
             payload = {SEEN_AT: to_text(at)}
-            self._shard.update(qdrant.UpdateOperation.set_payload([*found], payload), touched=found)
+            # The former date is no secret: people who are seen each day would have the gallery made anew each day.
+            self._shard.update(qdrant.UpdateOperation.set_payload([*found], payload), touched=found, erases=False)
 
     def remove(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""

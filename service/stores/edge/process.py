@@ -1,4 +1,4 @@
-"""The process that owns the embedded gallery, run as `python -m service.stores.edge.process FOLDER OPENING`.
+"""The process that owns an embedded gallery: `python -m service.stores.edge.process FOLDER OPENING PURGE_S INDEX_FROM`.
 
 Qdrant Edge holds the interpreter's lock while it works, so it would stop the service's event loop. Requests (number,
 requests.Request) come in on stdin and are carried out one after another; answers (number, whether it went well, value
@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,8 +44,7 @@ def serve(shard: Shard, frames: FrameReader, send: Callable[[Answer], None]) -> 
     while True:
         if unsynced and (len(unsynced) >= MAX_UNSYNCED or not frames.ready(0)):
             _sync_and_send(shard, unsynced, send)
-        if shard.has_unflushed and not frames.ready(IDLE_S):
-            _attempt(0, "flush", shard.flush)
+        _use_quiet_time(shard, frames)
         frame: tuple[int, Request[Any]] | None = frames.read()
         if frame is None:
             break
@@ -56,6 +56,16 @@ def serve(shard: Shard, frames: FrameReader, send: Callable[[Answer], None]) -> 
             send(answer)
     if unsynced:
         _sync_and_send(shard, unsynced, send)
+
+
+def _use_quiet_time(shard: Shard, frames: FrameReader) -> None:
+    """Flush, and go on with what isn't asked for by anybody, until there is a request."""
+    began = time.monotonic()
+    shard.upkeep.step_if_late()
+    while not frames.ready(min(IDLE_S, shard.upkeep.pause_s)):
+        if shard.has_unflushed and time.monotonic() - began >= IDLE_S:
+            _attempt(0, "flush", shard.flush)
+        shard.upkeep.step()
 
 
 def _attempt(number: int, name: str, work: Callable[[], object]) -> Answer:
@@ -79,7 +89,7 @@ def _sync_and_send(shard: Shard, unsynced: list[Answer], send: Callable[[Answer]
     unsynced.clear()
 
 
-def main(folder: Path, opening: str) -> None:
+def main(folder: Path, opening: str, purge_s: int, index_from: int) -> None:
     """Open the gallery, say so, serve until stdin ends, close."""
     # Ctrl-C and a service manager's stop reach the whole group; when to leave is for the service to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -98,9 +108,10 @@ def main(folder: Path, opening: str) -> None:
 
     from service.stores.edge.integrity import Opening
     from service.stores.edge.shard import Shard
+    from service.stores.edge.upkeep import UpkeepRules
 
     try:
-        shard = Shard(folder, opening=Opening(opening))
+        shard = Shard(folder, opening=Opening(opening), rules=UpkeepRules(purge_s=purge_s, index_from=index_from))
     except (FaceServiceError, OSError) as error:
         reason = error if isinstance(error, FaceServiceError) else StoreUnavailable(f"{folder} can't be used: {error}.")
         send((0, False, reason))
@@ -117,4 +128,4 @@ def main(folder: Path, opening: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -31,18 +31,27 @@ from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.people import People
 from service.stores.edge.registry import listed, read_galleries, write_galleries
 from service.stores.edge.seal import LINKS, break_seal, note_links, write_seal
+from service.stores.edge.upkeep import Upkeep, UpkeepRules
 from service.values import DEFAULT_GALLERY, GalleryEntry, ModelContract
+
+NO_UPKEEP = UpkeepRules()
+"""Programs that are soon done leave all to those that serve."""
 
 
 class Shard:
     """Holds the folder's lock from the constructor until `close`.
 
-    `folder` gets `lock`, `contract.json`, `galleries.json`, `ledger.sqlite`, `seal.json`, `links.json` and `shard/`.
+    `folder` gets `lock`, `contract.json`, `galleries.json`, `ledger.sqlite`, `erasure.json`, `seal.json`, `links.json`
+    and `shard/`.
     Nothing here may be called from two threads.
     """
 
     def __init__(
-        self, folder: Path, disk_reserve_bytes: int = DISK_RESERVE_BYTES, opening: Opening = Opening.FIRST
+        self,
+        folder: Path,
+        disk_reserve_bytes: int = DISK_RESERVE_BYTES,
+        opening: Opening = Opening.FIRST,
+        rules: UpkeepRules = NO_UPKEEP,
     ) -> None:
         """Take the lock, load what is there, and compare it with what was left.
 
@@ -61,6 +70,7 @@ class Shard:
             folder.chmod(0o700)
         self._place = Place(folder)
         self._ledger: Ledger | None = None
+        self.upkeep = Upkeep(folder, self._shard, rules)
         try:
             self._load(opening)
         except GalleryDamaged as error:
@@ -113,6 +123,7 @@ class Shard:
             kept = FolderContract(model=contract, face_id_bits=face_id_bits, fields=LEDGER, key_check=key_check)
             write_contract(self._folder, kept)
             self._shard.load(contract.dimension)
+            self.upkeep.erasure.settle(None)
             self._kept = kept
         require(self._kept.model, contract, elsewhere="point FACE_DATA at a new folder")
         require_key(self._kept.key_check, key_check)
@@ -157,8 +168,14 @@ class Shard:
 
     def optimize(self) -> None:
         """See Store.optimize."""
+        self.upkeep.cancel()
         self._shard.optimize()
         note_links(self._folder)
+
+    def purge(self) -> None:
+        """See Store.optimize, with `purge`."""
+        self._bound()
+        self.upkeep.renew()
 
     def sync(self) -> None:
         """Bring every write so far to the disk."""
@@ -170,6 +187,7 @@ class Shard:
 
     def accept(self, damaged: Sequence[int]) -> int:
         """Forget faces, and take the rest for what was registered; how many those are."""
+        self.upkeep.cancel()
         if self._ledger is not None:
             self._ledger.close()
             self._shard.keep_ledger(None)
@@ -184,6 +202,7 @@ class Shard:
     def close(self, *, seal: bool = True) -> None:
         """Flush, seal the gallery unless it is damaged, and give the folder up."""
         try:
+            self.upkeep.cancel()
             whole = self._shard.close() and seal and not self.findings and self._ledger is not None
             if self._ledger is not None:
                 self._ledger.close()

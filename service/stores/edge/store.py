@@ -12,35 +12,17 @@ import numpy as np
 from service.errors import StoreUnavailable, WrongEncryptionKey
 from service.stores import listing
 from service.stores.contracts import require_key
-from service.stores.edge import inspection, people_requests, removal_requests, requests
+from service.stores.edge import inspection, limits, people_requests, removal_requests, requests, upkeep_requests
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.edge.readers import face_reader, people_reader
 from service.stores.listing import Key
 from service.stores.people import PersonKey, name_of, page
 from service.stores.store import Added, Figures
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 if TYPE_CHECKING:  # galleries in clear do without its package
     from service.stores.encryption.cipher import GalleryCipher
-
-REQUEST_LIMIT_S = 4.5
-"""After this long without an answer a request fails, within the 5 seconds that a probe of readiness takes at most."""
-
-FIGURES_LIMIT_S = 60.0
-"""Counting the remarks of 100,000 faces takes some seconds."""
-
-MANY_FACES_LIMIT_S = 900.0
-"""Removing a gallery takes about 0.1 s for 1,000 faces."""
-
-BIND_LIMIT_S = 4 * 3600.0
-"""Bringing a gallery of an older version up to date takes a while for each face that it has."""
-
-INSPECTED_AT_ONCE = 200
-"""Faces whose pictures are decoded between two answers."""
-
-OPTIMIZE_LIMIT_S = 24 * 3600.0
-"""Building the index took 105 s for 100,000 faces on two cores, and grows a little faster than their number."""
 
 
 class EdgeStore:
@@ -50,16 +32,27 @@ class EdgeStore:
         self,
         folder: Path,
         *,
-        request_limit_s: float = REQUEST_LIMIT_S,
+        request_limit_s: float = limits.REQUEST_LIMIT_S,
         hang_limit_s: float = HANG_LIMIT_S,
         opening: str = "first",
         key_check: str | None = None,
+        purge_s: int = 0,
+        index_from: int = 0,
     ) -> None:
         """A process that answers nothing for `hang_limit_s` is replaced; `key_check` is that of the cipher's key.
 
+        Within `purge_s` seconds of a removal nothing of the face is on disk, and once `index_from` faces aren't indexed
+        an index is built, both while calls are answered; with 0 neither happens by itself.
+
         With "inspecting" as `opening`, a damaged gallery is opened as far as Edge can load it.
         """
-        self._link = EdgeLink(folder, request_limit_s=request_limit_s, hang_limit_s=hang_limit_s, opening=opening)
+        self._link = EdgeLink(
+            folder,
+            request_limit_s=request_limit_s,
+            hang_limit_s=hang_limit_s,
+            opening=opening,
+            rules=(purge_s, index_from),
+        )
         self._face_id_bits: int | None = None
         self._key_check = key_check
 
@@ -76,7 +69,9 @@ class EdgeStore:
 
     async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind."""
-        self._face_id_bits = await self._link.bind(requests.Bind(contract, face_id_bits, self._key_check), BIND_LIMIT_S)
+        self._face_id_bits = await self._link.bind(
+            requests.Bind(contract, face_id_bits, self._key_check), limits.BIND_LIMIT_S
+        )
 
     @property
     def face_id_bits(self) -> int:
@@ -158,19 +153,19 @@ class EdgeStore:
 
     async def remove_many(self, face_ids: Sequence[int], *, gallery: str) -> None:
         """See Store.remove_many."""
-        await self._link.call(removal_requests.RemoveMany(face_ids, gallery), MANY_FACES_LIMIT_S)
+        await self._link.call(removal_requests.RemoveMany(face_ids, gallery), limits.MANY_FACES_LIMIT_S)
 
     async def remove_expired(self, now: datetime) -> int:
         """See Store.remove_expired."""
-        return await self._link.call(requests.RemoveExpired(now), MANY_FACES_LIMIT_S)
+        return await self._link.call(requests.RemoveExpired(now), limits.MANY_FACES_LIMIT_S)
 
     async def mark_seen(self, people: Sequence[tuple[str, str]], at: datetime) -> None:
         """See Store.mark_seen."""
-        await self._link.call(people_requests.MarkSeen(people, at), MANY_FACES_LIMIT_S)
+        await self._link.call(people_requests.MarkSeen(people, at), limits.MANY_FACES_LIMIT_S)
 
     async def remove_unseen(self, before: datetime, now: datetime) -> int:
         """See Store.remove_unseen."""
-        return await self._link.call(people_requests.RemoveUnseen(before, now), MANY_FACES_LIMIT_S)
+        return await self._link.call(people_requests.RemoveUnseen(before, now), limits.MANY_FACES_LIMIT_S)
 
     async def count(self, *, gallery: str | None = None) -> int:
         """See Store.count."""
@@ -189,11 +184,11 @@ class EdgeStore:
 
     async def rename_person(self, remark: str, new: str, *, gallery: str) -> int:
         """See Store.rename_person; raises ValueError for a remark that is not Unicode text (a lone surrogate)."""
-        return await self._link.call(people_requests.RenamePerson(remark, new, gallery), MANY_FACES_LIMIT_S)
+        return await self._link.call(people_requests.RenamePerson(remark, new, gallery), limits.MANY_FACES_LIMIT_S)
 
     async def remove_person(self, remark: str, *, gallery: str) -> int:
         """See Store.remove_person."""
-        return await self._link.call(people_requests.RemovePerson(remark, gallery), MANY_FACES_LIMIT_S)
+        return await self._link.call(people_requests.RemovePerson(remark, gallery), limits.MANY_FACES_LIMIT_S)
 
     async def galleries(self) -> list[GalleryEntry]:
         """See Store.galleries."""
@@ -201,18 +196,18 @@ class EdgeStore:
 
     async def create_gallery(self, name: str, created_at: datetime) -> bool:
         """See Store.create_gallery."""
-        return await self._link.call(people_requests.CreateGallery(name, created_at), MANY_FACES_LIMIT_S)
+        return await self._link.call(people_requests.CreateGallery(name, created_at), limits.MANY_FACES_LIMIT_S)
 
     async def remove_gallery(self, name: str) -> bool:
         """See Store.remove_gallery."""
-        return await self._link.call(people_requests.RemoveGallery(name), MANY_FACES_LIMIT_S)
+        return await self._link.call(people_requests.RemoveGallery(name), limits.MANY_FACES_LIMIT_S)
 
     async def require_current(self) -> None:
         """See Store.require_current; nobody else can have it open."""
 
     async def figures(self) -> Figures:
         """See Store.figures."""
-        return await self._link.call(requests.ReadFigures(), FIGURES_LIMIT_S)
+        return await self._link.call(requests.ReadFigures(), limits.FIGURES_LIMIT_S)
 
     async def probe_write(self) -> None:
         """See Store.probe_write; the folder must still be in its place, and something be written there."""
@@ -220,26 +215,31 @@ class EdgeStore:
 
     async def findings(self) -> Findings:
         """What was found out as the gallery was opened for inspecting."""
-        return await self._link.call(inspection.ReadFindings(), MANY_FACES_LIMIT_S)
+        return await self._link.call(inspection.ReadFindings(), limits.MANY_FACES_LIMIT_S)
 
     async def inspect(self, cipher: GalleryCipher | None = None) -> AsyncIterator[dict[int, str]]:
-        """Look at every face, INSPECTED_AT_ONCE each time: in words, what is wrong with those that are damaged.
+        """Look at every face, limits.INSPECTED_AT_ONCE each time: in words, what is wrong with those that are damaged.
 
         `cipher` decrypts them where they are encrypted.
         """
         after: int | None = 0
         while after is not None:
-            request = inspection.InspectPage(after=after, limit=INSPECTED_AT_ONCE, cipher=cipher)
-            wrong, after = await self._link.call(request, MANY_FACES_LIMIT_S)
+            request = inspection.InspectPage(after=after, limit=limits.INSPECTED_AT_ONCE, cipher=cipher)
+            wrong, after = await self._link.call(request, limits.MANY_FACES_LIMIT_S)
             yield wrong
 
     async def accept(self, damaged: Sequence[int]) -> int:
         """Forget damaged faces, and take the rest as whole; how many those are."""
-        return await self._link.call(inspection.AcceptRest(damaged), BIND_LIMIT_S)
+        return await self._link.call(inspection.AcceptRest(damaged), limits.BIND_LIMIT_S)
 
-    async def optimize(self) -> None:
+    async def optimize(self, *, purge: bool = False) -> None:
         """See Store.optimize; no other call is answered meanwhile."""
-        await self._link.call(requests.Optimize(), limit_s=OPTIMIZE_LIMIT_S)
+        request = upkeep_requests.Purge() if purge else requests.Optimize()
+        await self._link.call(request, limit_s=limits.OPTIMIZE_LIMIT_S)
+
+    async def erasure(self) -> Erasure:
+        """See Store.erasure."""
+        return await self._link.call(upkeep_requests.ReadErasure())
 
     async def close(self) -> None:
         """See Store.close."""

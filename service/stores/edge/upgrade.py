@@ -8,7 +8,8 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
-from service.stores.edge.durable_shard import INDEXES, DurableShard
+from service.stores.edge.durable_shard import DurableShard
+from service.stores.edge.new_shards import INDEXES
 from service.stores.payload import GALLERY, REMARK
 from service.stores.people import PERSON, person_fields
 from service.values import DEFAULT_GALLERY

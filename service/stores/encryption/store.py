@@ -12,7 +12,7 @@ from service.stores.encryption.cipher import GalleryCipher
 from service.stores.listing import Key, key_of
 from service.stores.people import PersonKey, name_of, person_key
 from service.stores.store import Added, Figures, Store
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 log = logging.getLogger(__name__)
 
@@ -205,9 +205,13 @@ class EncryptedStore:
         """See Store.probe_write."""
         await self._kept.probe_write()
 
-    async def optimize(self) -> None:
+    async def erasure(self) -> Erasure | None:
+        """See Store.erasure."""
+        return await self._kept.erasure()
+
+    async def optimize(self, *, purge: bool = False) -> None:
         """See Store.optimize."""
-        await self._kept.optimize()
+        await self._kept.optimize(purge=purge)
 
     async def close(self) -> None:
         """See Store.close."""

@@ -29,7 +29,7 @@ from service.stores.qdrant.nodes import Connect
 from service.stores.qdrant.requests import Requests
 from service.stores.qdrant.versions import OLDEST, read_version
 from service.stores.store import Added, Figures
-from service.values import Embedding, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
+from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
 
 class QdrantStore:
@@ -38,8 +38,8 @@ class QdrantStore:
     Every request can be repeated, which QdrantLink does: reading changes nothing, adding leaves alone what is there
     and knows its own additions, and removing is done once it is done. The alias is looked up when the gallery is
     opened; from then on its collection is asked by its real name, so that a service keeps to the vectors of its own
-    model while another is being put in place. What it writes after that would be lost: so each write looks, when it is
-    done, whether its collection is still in use (writable.py), and fails where it isn't.
+    model while another is put in place. Writes after that would be lost: each looks, when it is done, whether its
+    collection is still in use (writable.py), and fails where it isn't.
     """
 
     def __init__(
@@ -51,8 +51,7 @@ class QdrantStore:
         addresses: PictureAddresses | None = None,
         request_limit_s: float = REQUEST_LIMIT_S,
     ) -> None:
-        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one.
-
+        """`name` is an alias, or the name of a collection; `collection_settings` are those of a new one, and
         `addresses` gives each face that is added one of its picture.
         """
         self._addresses = addresses
@@ -67,27 +66,25 @@ class QdrantStore:
         """See Store.open; also raises StoreUnavailable for a server that is too old."""
         self._link.open()
         self._version = await read_version(self._link)
-        found = await collection.find(self._link, self._name)
-        if found is None or found.contract is None:
+        if (found := await collection.find(self._link, self._name)) is None or found.contract is None:
             return None
         require_key(found.key_check, self._collection_settings.key_check)
         return found.contract
 
     async def bind(self, contract: ModelContract, *, face_id_bits: int = 31) -> None:
         """See Store.bind; a collection of that name without faces and contract is taken as it is."""
+        wanted = self._collection_settings
         if await collection.find(self._link, self._name) is None:
-            await collection.create(
-                self._link, self._name, contract, self._collection_settings, face_id_bits=face_id_bits
-            )
+            await collection.create(self._link, self._name, contract, wanted, face_id_bits=face_id_bits)
         found = await collection.find_made(self._link, self._name)
         await shards.wait_until_active(self._link, found.name)
         if found.contract is None:
-            metadata = collection.new_metadata(contract, face_id_bits, self._collection_settings.key_check)
+            metadata = collection.new_metadata(contract, face_id_bits, wanted.key_check)
             await collection.write_contract(self._link, found, contract, metadata)
             found = await collection.find_made(self._link, self._name)
         else:
             require(found.contract, contract, elsewhere="name another gallery with FACE_QDRANT_COLLECTION")
-            require_key(found.key_check, self._collection_settings.key_check)
+            require_key(found.key_check, wanted.key_check)
         if not found.was_opened and found.name != self._name:
             await collection.make_writable(self._link, found.name, dimension=contract.dimension)
         requests = Requests(self._link, name=self._name, real=found.name, addresses=self._addresses)
@@ -231,10 +228,14 @@ class QdrantStore:
         """See Store.figures."""
         return await reading.figures(self.requests)
 
-    async def probe_write(self) -> None:
-        """See Store.probe_write; a server refuses what it can't write, and is probed by its operator."""
+    async def erasure(self) -> Erasure | None:
+        """See Store.erasure; a server erases by itself, and doesn't tell when."""
+        return None
 
-    async def optimize(self) -> None:
+    async def probe_write(self) -> None:
+        """See Store.probe_write; a server refuses what it can't write, and its operator probes it."""
+
+    async def optimize(self, *, purge: bool = False) -> None:
         """See Store.optimize; Qdrant does it by itself, in the background."""
 
     async def close(self) -> None:

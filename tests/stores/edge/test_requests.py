@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from service.stores.edge import inspection, people_requests, requests
+from service.stores.edge import inspection, people_requests, requests, upkeep_requests
 from service.stores.edge.shard import Shard
 from service.values import DEFAULT_GALLERY, FaceChanges
 from tests.support.stored_faces import CONTRACT, START, embedding, face
@@ -25,6 +25,8 @@ EXAMPLES: list[requests.Request[object]] = [
     requests.Count(gallery=DEFAULT_GALLERY),
     requests.ReadFigures(),
     requests.Optimize(),
+    upkeep_requests.Purge(),
+    upkeep_requests.ReadErasure(),
     requests.Change(1, CHANGES, gallery=DEFAULT_GALLERY),
     requests.RemoveExpired(START),
     people_requests.SightingsFrom(name_order=0, gallery=DEFAULT_GALLERY, part=None, limit=5),
