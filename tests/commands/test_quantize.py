@@ -49,6 +49,7 @@ def test_an_int8_model_agrees_with_float32_and_serves_every_batch(
     assert np.median(precision.cosines(int8, embedder.embed(crops))) >= 0.999
 
 
+@pytest.mark.slow
 def test_a_model_far_from_float32_is_not_kept(
     unmade: ModelFiles, lfw: quantize.FaceSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
