@@ -243,7 +243,7 @@ async def codes_answered(error: type[FaceServiceError]) -> set[int]:
     async def fail(_: web.Request) -> web.Response:
         raise error("It failed.")
 
-    app = web.Application(middlewares=[record_requests(RequestLog(Metrics(), ()), ActiveRequests()), answer_errors])
+    app = web.Application(middlewares=[record_requests(RequestLog(Metrics(), ()), ActiveRequests()), answer_errors()])
     app[UPLOADS] = Uploads(1)
     paths = [path for path in routes.ROUTES if path not in routes.OPEN_PATHS]
     app.add_routes([web.post(path, fail) for path in paths])

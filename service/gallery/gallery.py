@@ -13,6 +13,7 @@ from service.errors import InvalidRequest, UnknownFace
 from service.gallery.choices import SEVERAL
 from service.gallery.duplicates import DuplicateCheck
 from service.gallery.enrollment import Enrollment, observe_candidate, require_faces
+from service.gallery.fair_lists import FairLists
 from service.gallery.identification import Identifier
 from service.gallery.people import People
 from service.gallery.registering import EnrolledFace, Registrar
@@ -55,6 +56,7 @@ class Gallery:
         self.name = name
         self._registering = asyncio.Lock()
         self._changing = asyncio.Lock()
+        self._lists = FairLists()
         self.people = People(store, gallery=name, clock=clock, changing=self._changing)
         self._registrar = Registrar(
             store, gallery=name, clock=clock, require_gallery=require_gallery, changing=self._changing
@@ -203,7 +205,8 @@ class Gallery:
         self, offset: int = 0, limit: int | None = None, *, after: Key | None = None, remark: str | None = None
     ) -> AsyncIterator[StoredFace]:
         """Every known face, those behind a key or of a remark only, oldest first; for the rest see Store.scan."""
-        async for face in self._store.scan(offset, limit, gallery=self.name, after=after, remark=remark):
+        found = self._store.scan(offset, limit, gallery=self.name, after=after, remark=remark)
+        async for face in self._lists.read(found):
             if not face.is_expired(self._clock()):
                 yield face
 

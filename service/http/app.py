@@ -82,7 +82,7 @@ def _bare_app(settings: Settings) -> web.Application:
     metrics, active_requests = Metrics(), ActiveRequests()
     request_log = RequestLog(metrics, settings.trusted_proxies)
     app = web.Application(
-        middlewares=[record_requests(request_log, active_requests), answer_errors],
+        middlewares=[record_requests(request_log, active_requests), answer_errors()],
         # A connection on which no whole head of a request comes is idle, too.
         handler_args={
             "max_line_size": MAX_REQUEST_LINE,

@@ -17,6 +17,9 @@ from service.http.unread_answers import ReaderWatch
 
 _AT_ONCE = 64 * 1024
 """Bytes that are read from a connection before others have their turn."""
+_AMONG_MANY = 16 * 1024
+"""Likewise where more than MANY connections are open: what all of them send at once delays whoever is served."""
+_MANY = 32
 
 
 class BoundedConnection(web.RequestHandler, Connection):
@@ -48,10 +51,17 @@ class BoundedConnection(web.RequestHandler, Connection):
         """A client has come."""
         super().connection_made(transport)
         if isinstance(transport, asyncio.Transport):
-            transport.max_size = _AT_ONCE  # type: ignore[attr-defined]  # asyncio's own, 256 KiB else
+            transport.max_size = _AMONG_MANY  # type: ignore[attr-defined]  # asyncio's own, 256 KiB else
             self._watch = ReaderWatch(transport, self._send_s, self._give_up)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._limits.opened(self._peer, self)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come; the next ones are as many as suits the others."""
+        if self.transport is not None and data:
+            at_once = _AT_ONCE if self._limits.count <= _MANY else _AMONG_MANY
+            self.transport.max_size = at_once  # type: ignore[attr-defined]  # asyncio's own
+        super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""

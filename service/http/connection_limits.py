@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
+from service.http.allowances import Allowances
 from service.http.client_address import parse
 from service.variables import Networks
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 SAY_EVERY_S = 60.0
 """That connections are refused is logged no more often."""
+ROOMS_IN_A_ROW, ROOMS_A_SECOND = 1000, 100
+"""How often others make room for connections of an address. Each one that comes costs a hundred times one that is
+closed as it comes, so who opens them as fast as possible would keep the event loop busy."""
 _IPV6_PREFIX = 64
 """Bits of an IPv6 address that one client can't choose: it may have all addresses below them."""
 
@@ -49,6 +53,7 @@ class ConnectionLimits:
         self._by_address = by_address
         self._trusted = trusted
         self._clock = clock
+        self._rooms = Allowances(per_s=ROOMS_A_SECOND, burst=ROOMS_IN_A_ROW, clock=clock)
         self._sockets: Counter[str] = Counter()
         self._open: dict[str, dict[Connection, None]] = {}  # the oldest first
         self._said_at = -SAY_EVERY_S
@@ -62,12 +67,12 @@ class ConnectionLimits:
         """Count a socket from that address, unless it is one too many; then an idle connection may have made room.
 
         Where the address has too many it is one of its own, where there are too many in all one of whose address has
-        most.
+        most; no more often than ROOMS_A_SECOND.
         """
         address = self._group(peer)
-        if address and self._sockets[address] >= self._by_address and not self._make_room(address):
+        if address and self._sockets[address] >= self._by_address and not self._make_room(address, address):
             return self._refuse("address")
-        if self.count >= self._at_once and not self._make_room(self._greatest()):
+        if self.count >= self._at_once and not self._make_room(self._greatest(), address):
             return self._refuse("all")
         self._sockets[address] += 1
         return True
@@ -93,7 +98,7 @@ class ConnectionLimits:
 
     def out_of_files(self) -> None:
         """The process can't open another file: some idle connections end, so that it can again."""
-        self._make_room(self._greatest())
+        self._make_room(self._greatest(), None)
         self._refuse("files")
 
     def gave_up(self) -> None:
@@ -111,8 +116,13 @@ class ConnectionLimits:
         """The address with most connections."""
         return max(self._open, key=lambda each: len(self._open[each]), default="")
 
-    def _make_room(self, address: str) -> bool:
-        """Whether the connection of the address that has been open longest of the idle ones could be closed."""
+    def _make_room(self, address: str, newcomer: str | None) -> bool:
+        """Whether the connection of the address that has been open longest of the idle ones could be closed.
+
+        `newcomer` is the address for which that is done, if it may not be done at will.
+        """
+        if newcomer is not None and not self._rooms.take(newcomer):
+            return False
         for each in self._open.get(address, ()):
             if each.is_idle:
                 del self._open[address][each]

@@ -25,30 +25,38 @@ def unmade(files: ModelFiles, tmp_path_factory: pytest.TempPathFactory) -> Model
 
 @pytest.fixture(scope="module")
 def lfw(unmade: ModelFiles, shared: Path) -> quantize.FaceSample:
-    return quantize.collect_faces(shared / "faces" / "lfw_mini", unmade, Settings(), most=130)
+    return quantize.collect_faces(shared / "faces" / "lfw_mini", unmade, Settings(), most=50)
 
 
+@pytest.mark.slow
 def test_an_int8_model_agrees_with_float32_and_serves_every_batch(
-    unmade: ModelFiles, lfw: quantize.FaceSample, embedder: OpenVinoEmbedder, capsys: pytest.CaptureFixture[str]
+    unmade: ModelFiles,
+    lfw: quantize.FaceSample,
+    embedder: OpenVinoEmbedder,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quantize.make_int8(unmade, lfw, crops=50, threads=2)
+    monkeypatch.setattr(precision, "_ROUNDS", 1)  # its speed takes minutes to tell, and doesn't matter here
+    monkeypatch.setattr(precision, "BATCHES", (1,))
+    quantize.make_int8(unmade, lfw, crops=20, threads=2)
     printed = capsys.readouterr().out
     assert "| int8 " in printed
-    assert "| 80 faces " in printed, "measured on the faces that were kept back"
-    crops = np.stack(lfw.crops[:41])  # batches of 32, 8 and 1
+    assert "| 30 faces " in printed, "measured on the faces that were kept back"
+    crops = np.stack(lfw.crops[:9])  # batches of 8 and 1
     int8 = open_embedder(unmade, compute="cpu", precision="int8", threads=2).embed(crops)
-    assert int8.shape == (41, 512)
+    assert int8.shape == (9, 512)
     np.testing.assert_allclose(np.linalg.norm(int8, axis=1), 1, rtol=1e-5)
-    assert np.median(precision.cosines(int8, embedder.embed(crops))) >= 0.98
+    assert np.median(precision.cosines(int8, embedder.embed(crops))) >= 0.999
 
 
+@pytest.mark.slow
 def test_a_model_far_from_float32_is_not_kept(
     unmade: ModelFiles, lfw: quantize.FaceSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = replace(unmade, facenet_int8=tmp_path / "int8" / "facenet.xml")
     monkeypatch.setattr(quantize, "LEAST_COSINE", 1.1)
     few = quantize.FaceSample(crops=lfw.crops[:6], people=lfw.people[:6])
-    with pytest.raises(ModelUnavailable, match=r"too far from float32 \(median cosine 0\.9"):
+    with pytest.raises(ModelUnavailable, match=r"too far from float32 \(median cosine "):
         quantize.make_int8(elsewhere, few, crops=50, threads=2)
     assert not elsewhere.facenet_int8.parent.exists()
 

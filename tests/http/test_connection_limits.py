@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from service.http.connection_limits import Connection, ConnectionLimits
+from service.http.connection_limits import ROOMS_A_SECOND, ROOMS_IN_A_ROW, Connection, ConnectionLimits
 from tests.support.clock import Clock
 
 
@@ -126,3 +126,15 @@ def test_nothing_is_left_of_addresses_that_have_gone() -> None:
         ours.closed(f"192.0.2.{number}", connection)
         ours.leave(f"192.0.2.{number}")
     assert (len(ours._sockets), len(ours._open)) == (0, 0)
+
+
+def test_who_opens_connections_all_the_time_has_room_made_only_so_often() -> None:
+    """What costs much is done so often a second; others are served, and so is that address a moment later."""
+    clock = Clock()
+    ours = ConnectionLimits(at_once=10_000, by_address=5, trusted=(), clock=clock)
+    opened = [connect(ours, "192.0.2.1", is_idle=True) for _ in range(ROOMS_IN_A_ROW + 50)]
+    assert sum(each is not None for each in opened) == ROOMS_IN_A_ROW + 5
+    assert ours.closed_by_reason["address"] == 45
+    assert connect(ours, "192.0.2.2", is_idle=True)
+    clock.now += 0.5
+    assert sum(connect(ours, "192.0.2.1", is_idle=True) is not None for _ in range(99)) == ROOMS_A_SECOND // 2

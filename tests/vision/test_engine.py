@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import FaceServiceError, ImageTooLarge, InvalidImage, Overloaded, UnsupportedFormat
+from service.models.selection import ModelFiles
 from service.timings import Timings
 from service.values import Detection, Face
 from service.vision.detector import Detector, crop
@@ -24,6 +25,7 @@ from service.vision.engine import Engine, Observation
 from service.vision.images import FORMATS
 from service.vision.orientation import turned
 from service.vision.preparation import Limits
+from service.vision.sharing import Sharing
 
 LIMITS = Limits(
     max_bytes=10 * 2**20, max_pixels=50_000_000, formats=FORMATS, search_side=2400, rotate=True, max_queue=256
@@ -64,8 +66,9 @@ async def running(
     workers: int = 2,
     limits: Limits = LIMITS,
     on_batch: Callable[[int], None] = lambda _: None,
+    sharing: Sharing | None = None,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, on_batch=on_batch)
+    engine = Engine(detector, embedder, limits, workers=workers, max_batch=8, on_batch=on_batch, sharing=sharing)
     try:
         yield engine
     finally:
@@ -253,20 +256,24 @@ async def test_what_waits_and_each_batch_can_be_watched(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
 async def test_a_door_waits_for_no_more_than_what_has_begun_and_a_batch(
-    detector: Detector, embedder: OpenVinoEmbedder, hundred: list[bytes]
+    files: ModelFiles, hundred: list[bytes], threads: int
 ) -> None:
     """However many photos an importer has waiting: before the door only those are done that were begun when it came,
-    and those that share its batch or are in the one before.
+    and those of the batches that are run meanwhile; also where inferences run side by side.
     """
-    async with running(detector, embedder, workers=2) as engine:
+    sharing = Sharing(threads)
+    detector = Detector(files, threads=threads, min_face=20, min_share=0.04, sharing=sharing)
+    embedder = OpenVinoEmbedder(files.facenet, threads, sharing=sharing)
+    async with running(detector, embedder, workers=2, sharing=sharing) as engine:
         done: list[str] = []
 
         async def observe(photo: bytes, caller: str) -> None:
             await engine.observe(photo, largest, Timings(caller))
             done.append(caller)
 
-        tasks = [asyncio.create_task(observe(each, "importer")) for each in hundred[:64]]
+        tasks = [asyncio.create_task(observe(each, "importer")) for each in hundred[:40]]
         await asyncio.sleep(0)
         tasks.append(asyncio.create_task(observe(hundred[64], "door")))
         await asyncio.gather(*tasks)

@@ -1,7 +1,7 @@
 """Whether an embedded gallery is as it was left: its files against the seal, its faces against the ledger.
 
 A gallery that was closed is sealed, and only its files are compared, before Edge loads them: 100,000 faces take less
-than a second. One that was not closed has no seal; there every face is compared with the ledger, in about 0.2 ms each.
+than a second. One that was not closed has no seal; there every face is compared with the ledger, which takes longer.
 When the gallery's process alone was killed, its files are as good as the page cache, so only the numbers are compared.
 """
 

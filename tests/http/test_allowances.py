@@ -1,0 +1,43 @@
+"""Each address may do something so often in a row, and so often a second from then on."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.http import allowances
+from service.http.allowances import Allowances
+from tests.support.clock import Clock
+
+
+def test_so_often_in_a_row_and_then_so_often_a_second() -> None:
+    """Others have their own."""
+    clock = Clock()
+    ours = Allowances(per_s=2, burst=3, clock=clock)
+    assert [ours.take("192.0.2.1") for _ in range(5)] == [True, True, True, False, False]
+    assert ours.take("192.0.2.2")
+    clock.now += 1
+    assert [ours.take("192.0.2.1") for _ in range(3)] == [True, True, False]
+    clock.now += 1000
+    assert [ours.take("192.0.2.1") for _ in range(4)] == [True, True, True, False]
+
+
+def test_asking_in_vain_costs_nothing() -> None:
+    """Who is refused often has as much back after a second as anybody."""
+    clock = Clock()
+    ours = Allowances(per_s=1, burst=1, clock=clock)
+    assert ours.take("192.0.2.1")
+    for _ in range(20):
+        clock.now += 0.0625
+        last = ours.take("192.0.2.1")
+        if last:
+            break
+    assert last
+    assert not ours.take("192.0.2.1")
+
+
+def test_addresses_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowances, "MAX_KNOWN", 3)
+    ours = Allowances(per_s=0, burst=1, clock=Clock())
+    assert all(ours.take(f"192.0.2.{number}") for number in range(100))
+    assert not ours.take("192.0.2.99")
+    assert len(ours._left) == 3
