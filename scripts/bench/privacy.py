@@ -33,7 +33,7 @@ from service.stores.opening import open_store
 
 KNOWN = 2000
 """Faces of each gallery before it begins."""
-ROUNDS = 60
+ROUNDS = 40
 LISTED = 1000
 LIST_EVERY = 4
 """Rounds."""

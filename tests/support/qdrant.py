@@ -47,10 +47,35 @@ async def real_server(url: str) -> AsyncIterator[tuple[Connect, str]]:
     await client.close()
 
 
+class LocalMode(AsyncQdrantClient):
+    """A Qdrant in this process, which also takes the messages that the store sends past the client's models."""
+
+    @property
+    def grpc_points(self) -> Any:
+        return self
+
+    async def Query(self, request: Any, timeout: float) -> Any:  # noqa: ASYNC109, N802 - as gRPC's stub has it
+        """As a server answers it."""
+        assert timeout > 0
+        return await answer_query(self, request, GrpcToRest.convert_filter(request.filter))
+
+
+async def answer_query(client: AsyncQdrantClient, request: Any, which: models.Filter | None) -> Any:
+    """The answer to a search among some points."""
+    response = await client.query_points(
+        request.collection_name,
+        GrpcToRest.convert_query(request.query),
+        query_filter=which,
+        limit=request.limit,
+        with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
+    )
+    return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
+
+
 @asynccontextmanager
 async def local_mode() -> AsyncIterator[tuple[Connect, str]]:
     """How to connect to a Qdrant in this process, which outlives the stores that close it."""
-    client = AsyncQdrantClient(":memory:")
+    client = LocalMode(":memory:")
     close = client.close
 
     async def keep(**_: Any) -> None:
@@ -163,6 +188,8 @@ class Qdrant:
         """By method: the last request."""
         self.scrolled = 0
         """How many records were answered in pages."""
+        self.limits: list[int] = []
+        """Of each request for records or for counts of values: how many it asked for at most."""
         self.indexes: defaultdict[str, dict[str, models.PayloadSchemaParams]] = defaultdict(dict)
         """By collection: its indexes, by field."""
         self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
@@ -382,6 +409,7 @@ class Qdrant:
 
     async def _scroll(self, request: Any) -> Any:
         self._require_known(request.filter)
+        self.limits.append(request.limit)
         if request.HasField("order_by"):
             self._require_index(request.collection_name, request.order_by.key, "range")
         records, _ = await self._local.scroll(
@@ -397,17 +425,11 @@ class Qdrant:
         return grpc.ScrollResponse(result=[_record(each) for each in records])
 
     async def _query(self, request: Any) -> Any:
-        response = await self._local.query_points(
-            request.collection_name,
-            GrpcToRest.convert_query(request.query),
-            query_filter=self._filter(request),
-            limit=request.limit,
-            with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
-        )
-        return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
+        return await answer_query(self._local, request, self._filter(request))
 
     async def _facet(self, request: Any) -> Any:
         assert request.exact
+        self.limits.append(request.limit)
         self._require_index(request.collection_name, request.key, "lookup")
         which = self._filter(request)
         facets = await self._local.facet(request.collection_name, request.key, which, limit=request.limit)

@@ -16,7 +16,7 @@ from service.stores.payload import GALLERY, REGISTERED_AT, to_face, to_time
 from service.stores.people import PERSON, PeopleCount
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
-from service.stores.qdrant.points import to_floats
+from service.stores.qdrant.nearest import nearest
 from service.stores.qdrant.requests import MOST, Requests
 from service.stores.store import Figures
 from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
@@ -28,17 +28,12 @@ async def search(
     """See Store.search; exact within a remark."""
     if limit < 1:
         return Nearest([], {}, 0)
-    response = await requests.link.call(
-        lambda client: client.query_points(
-            requests.real,
-            query=to_floats(embedding),
-            query_filter=filters.only(gallery, remark=remark),
-            limit=limit,
-            search_params=collection.SEARCH if remark is None else collection.EXACT_SEARCH,
-            with_payload=False,
-        )
+    which = filters.only(gallery, remark=remark)
+    params = collection.SEARCH if remark is None else collection.EXACT_SEARCH
+    hits = await requests.link.call(
+        lambda client: nearest(client, requests.real, embedding, limit, which=which, params=params)
     )
-    gathering = Gathering(response.points, people)
+    gathering = Gathering(hits, people)
     while ids := gathering.wanted():
         # Not `fetch`: a face that is gone by now is none to look for on other copies.
         gathering.add(_faces(gallery, await requests.read(ids, with_payload=True)))

@@ -52,6 +52,22 @@ class TestReading:
         assert "picture" not in server.last["Scroll"].with_payload.include.fields
         assert {each.remark: each.faces for each in found}.get("a", 3000) == 3000
 
+    @pytest.mark.slow
+    async def test_no_request_asks_for_more_than_a_page(self, server: Qdrant, opened: Any) -> None:
+        """And one person more, who tells whether it goes on; so each page takes as long, however many there are."""
+        store = await opened(server.connect)
+        await fill(store, [f"{n * 7919 % 350:03} person" for n in range(350)])
+        found: list[str] = []
+        after: PersonKey | None = None
+        while not found or after is not None:
+            server.calls.clear()
+            server.limits.clear()
+            page, after = await store.people(PAGE, gallery=HERE, after=after)
+            found += [each.remark for each in page]
+            assert max(server.limits) <= PAGE + 1
+            assert sum(server.calls.values()) <= 4
+        assert found == [f"{n:03} person" for n in range(350)]
+
 
 class TestFigures:
     """How large a gallery is."""
