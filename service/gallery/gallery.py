@@ -54,8 +54,7 @@ class Gallery:
         self._rules = rules
         self._clock = clock
         self.name = name
-        self._registering = asyncio.Lock()
-        self._changing = asyncio.Lock()
+        self._registering, self._changing = asyncio.Lock(), asyncio.Lock()
         self._lists = FairLists()
         self.people = People(store, gallery=name, clock=clock, changing=self._changing)
         self._registrar = Registrar(
