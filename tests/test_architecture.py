@@ -88,9 +88,8 @@ def test_errors_know_no_http() -> None:
 
 def test_the_service_itself_does_not_load_edge() -> None:
     """It holds the interpreter's lock, so it belongs into its own process: the shard's rooms import it at once."""
-    rooms = ("compaction", "durable_shard", "faces", "filters", "integrity", "new_shards", "people", "shard", "upgrade")
-    rooms += ("building", "renewal", "upkeep")
-    of_the_shard = {"service.stores.edge.verification"} | {f"service.stores.edge.{each}" for each in rooms}
+    rooms = "building compaction durable_shard faces filters integrity new_shards people renewal shard upgrade upkeep"
+    of_the_shard = {"service.stores.edge.verification"} | {f"service.stores.edge.{each}" for each in rooms.split()}
     for name, path in modules("service"):
         if name not in of_the_shard:
             at_once = {each.name for each in imports(path) if each.at_once}
