@@ -71,9 +71,10 @@ class Draft:
     def flush(self) -> int:
         """Bring everything so far to the disk; how many faces that are."""
         self._edge.flush()
-        for each in (*self._folder.rglob("*"), self._folder):
-            with suppress(FileNotFoundError):  # Edge makes and drops files in a thread of its own
-                fsync(each)
+        for folder, _, names in os.walk(self._folder):
+            for each in (*names, "."):
+                with suppress(FileNotFoundError):  # Edge makes and drops files in a thread of its own
+                    fsync(Path(folder, each))
         return self._edge.count(qdrant.CountRequest(exact=True))
 
     def close(self) -> int:

@@ -51,9 +51,9 @@ def traces(folder: Path, numbers: Iterable[int]) -> set[str]:
 def contents(folder: Path) -> dict[str, bytes]:
     """What stands in each file, but for pages of zeros, of which Edge's files have a hundred megabytes."""
     found = {}
-    for each in folder.rglob("*"):
+    for each in (Path(inner, name) for inner, _, names in os.walk(folder) for name in names):
         try:
-            read = each.read_bytes() if each.is_file() else b""
+            read = each.read_bytes()
         except FileNotFoundError:  # a service goes on beside this
             continue
         pages = np.frombuffer(read + bytes(-len(read) % PAGE), np.uint8).reshape(-1, PAGE)
@@ -249,15 +249,17 @@ def test_an_index_is_built_when_many_faces_have_none(tmp_path: Path) -> None:
         shard.faces.add_many([(face(each + 1), vectors[each] / np.linalg.norm(vectors[each])) for each in batch])
     shard.sync()
     assert shard.faces.figures().indexed == 0
-    longest = 0.0
+    longest, steps = 0.0, 0
     shard.upkeep.step()
     while shard.upkeep.renewal is not None:
         shard.upkeep.step()
+        time.sleep(shard.upkeep.pause_s)
+        if (steps := steps + 1) % 10:
+            continue
         began = time.monotonic()
         found = shard.faces.search(vectors[7], limit=1, people=None, gallery=DEFAULT_GALLERY).neighbours
         longest = max(longest, time.monotonic() - began)
         assert found[0].face_id == 8
-        time.sleep(shard.upkeep.pause_s)
     assert shard.faces.figures().indexed == MANY
     assert longest < 1
     shard.faces.add_many([(face(MANY + 1), embedding(1))])
