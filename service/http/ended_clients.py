@@ -48,7 +48,7 @@ class EndedClient:
         if self._transport.is_closing():
             return True
         connection = self._transport.get_extra_info("socket")
-        left = connection is None or connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+        left = connection is None or bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
         if left:
             self._transport.abort()
         return left

@@ -41,6 +41,8 @@ async def test_few_read_at_a_time_and_each_gets_all() -> None:
         with pytest.raises(ValueError, match="in the middle"):
             [each async for each in lists.read(faces(10, fails=True))]
 
-    found = await asyncio.gather(*(whole() for _ in range(20)), *(in_part() for _ in range(5)), failing(), failing())
-    assert found[:20] == [list(range(1, 11))] * 20
+    others = [asyncio.create_task(each) for each in (*(in_part() for _ in range(5)), failing(), failing())]
+    found = await asyncio.gather(*(whole() for _ in range(20)))
+    await asyncio.gather(*others)
+    assert found == [list(range(1, 11))] * 20
     assert most == AT_ONCE
