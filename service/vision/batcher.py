@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from service.vision.fair_queue import FairQueue, stopping
 
-MAX_BATCH_S = 0.2
-"""What a batch may take, as far as can be foreseen: for so long it keeps from the model who comes meanwhile."""
 _NEWEST = 0.25
 """Weight of the newest batch's time in what an item takes."""
 
@@ -32,7 +31,7 @@ class Batcher(Generic[Item, Result]):
         max_batch: int,
         max_queue: int,
         at_once: Callable[[], int] = lambda: 1,
-        max_batch_s: float = MAX_BATCH_S,
+        max_batch_s: float = math.inf,
     ) -> None:
         """`max_queue` is how many items may wait before `enter` does; `at_once` says how many batches may run now.
 
@@ -106,7 +105,7 @@ class Batcher(Generic[Item, Result]):
         """The next batch of so many that may begin now: a fair share of what waits and is still wanted."""
         share = min(self._max_batch, -(-len(self._queue) // batches))
         if self._item_s:
-            share = max(1, min(share, int(self._max_batch_s / self._item_s)))
+            share = max(1, int(min(share, self._max_batch_s / self._item_s)))
         batch = self._queue.pop_together(share)
         self._room.set()
         return [(item, future) for item, future in batch if not future.done()]

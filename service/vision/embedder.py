@@ -16,9 +16,8 @@ from service.errors import InvalidSettings
 from service.models.int8 import facenet_graph
 from service.models.selection import ModelFiles
 from service.values import CROP_SIDE
-from service.vision.batcher import MAX_BATCH_S
 from service.vision.gpu.embedder import TorchEmbedder
-from service.vision.networks import AnyBatchNetwork
+from service.vision.networks import MAX_BATCH_S, AnyBatchNetwork
 from service.vision.sharing import Sharing
 
 Crops = NDArray[np.uint8]

@@ -19,6 +19,7 @@ from service.vision.decoding.pool import Reason
 from service.vision.detector import FaceDetector
 from service.vision.embedder import Embedder
 from service.vision.loading import Networks, load_networks
+from service.vision.networks import MAX_BATCH_S
 from service.vision.preparation import Choice, Limits, Prepared
 from service.vision.sharing import Sharing
 from service.vision.workers import Workers
@@ -68,7 +69,11 @@ class Engine:
         self._sharing = sharing or Sharing(1)
         self._model_threads = ThreadPoolExecutor(self._sharing.threads, thread_name_prefix="embedder")
         self._batcher: Batcher[Rgb, Embedding] = Batcher(
-            self._embed, max_batch=max_batch, max_queue=limits.max_queue, at_once=lambda: self._sharing.at_once
+            self._embed,
+            max_batch=max_batch,
+            max_queue=limits.max_queue,
+            at_once=lambda: self._sharing.at_once,
+            max_batch_s=MAX_BATCH_S,
         )
         self._on_batch = on_batch
         self._release = release

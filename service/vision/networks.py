@@ -27,6 +27,9 @@ Array = NDArray[Any]
 MAX_BATCH = 8
 """Crops of a batch. Larger ones are no faster."""
 
+MAX_BATCH_S = 0.2
+"""What a batch may take, as far as can be foreseen: for so long it keeps processors from who comes meanwhile."""
+
 _WORTH_PADDING = 1.4
 """How much more a crop costs alone than in a batch of 8 (measured for FaceNet): 6 are better run as 8."""
 
