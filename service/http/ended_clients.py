@@ -10,8 +10,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-GRACE_S = 0.5
-"""An ordinary photo is answered within, so that hardly anybody is asked."""
+GRACE_S = 2.0
+"""Even a busy service answers most photos within, so that hardly anybody is asked: simple clients may not expect it."""
 AGAIN_S = 2.0
 
 _RETURN_S = 0.1
