@@ -131,7 +131,7 @@ class Engine:
         self._workers.start_decoding()
 
     async def warm(self) -> None:
-        """Compile what only a burst of requests needs, beside the requests."""
+        """Compile all that requests may need, alone or in a burst, beside them."""
         await asyncio.to_thread(self._embedder.warm)
         await asyncio.to_thread(self._workers.preparation.detector.warm)
 

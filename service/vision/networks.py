@@ -113,9 +113,10 @@ class CanvasNetwork:
             return _outputs(request, outputs)
 
     def warm(self) -> None:
-        """Compile what only several photos at once need, letting callers in between."""
-        for height, width in CANVASES:
-            self._graph.compile((1, height, width, 3), (1, 1, height - 2, width - 2), shared=True)
+        """Compile all that photos may need, letting callers in between."""
+        for shared in (False, True):
+            for height, width in CANVASES:
+                self._graph.compile((1, height, width, 3), (1, 1, height - 2, width - 2), shared=shared)
 
 
 class BatchNetwork:
@@ -140,9 +141,10 @@ class BatchNetwork:
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def warm(self, shape: tuple[int, ...]) -> None:
-        """Compile for crops of `shape` what only several photos at once need, letting callers in between."""
-        for batch in self._batches:
-            self._graph.compile((batch, *shape), shared=True)
+        """Compile for crops of `shape` all that photos may need, letting callers in between."""
+        for shared in (False, True):
+            for batch in self._batches:
+                self._graph.compile((batch, *shape), shared=shared)
 
     def _batch_for(self, remaining: int) -> int:
         """The largest batch that isn't too empty to be worth it; the smallest at least."""
