@@ -121,7 +121,7 @@ async def _measure(size: int) -> Run:
     with tempfile.TemporaryDirectory(dir=BENCH) as temporary:  # on a disk; /tmp may be memory
         folder = Path(temporary) / "gallery"
         async with opened(folder) as store, watched(stalls):
-            insertions = await _insert(store, vectors, pictures)
+            insertions = await insert(store, vectors, pictures)
             exact = await _search(store, probes, truth)
             optimize_s, building = await _optimize(store)
             indexed = await _search(store, probes, truth)
@@ -157,7 +157,7 @@ def _nearest(vectors: Vectors, probes: Vectors) -> list[set[int]]:
     return [set(row) for row in nearest.tolist()]
 
 
-async def _insert(store: EdgeStore, vectors: Vectors, pictures: Sequence[str]) -> float:
+async def insert(store: EdgeStore, vectors: Vectors, pictures: Sequence[str]) -> float:
     """Write them all, row 0 as face 1; faces a second."""
     endless = itertools.cycle(pictures)
     starts = iter(range(0, len(vectors), BATCH))
@@ -213,9 +213,9 @@ def stored_face(face_id: int, picture: str) -> StoredFace:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[EdgeStore]:
-    """A store of the benchmark's, closed in the end."""
-    store = EdgeStore(folder)
+async def opened(folder: Path, *, index_from: int = 0) -> AsyncIterator[EdgeStore]:
+    """A store of the benchmark's, closed in the end; for `index_from` see EdgeStore."""
+    store = EdgeStore(folder, index_from=index_from)
     await store.open()
     try:
         await store.bind(CONTRACT)
