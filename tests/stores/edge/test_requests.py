@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from service.stores.edge import inspection, people_requests, requests, upkeep_requests
+from service.stores.edge import inspection, people_requests, removal_requests, requests, upkeep_requests
 from service.stores.edge.shard import Shard
 from service.values import DEFAULT_GALLERY, FaceChanges
 from tests.support.stored_faces import CONTRACT, START, embedding, face
@@ -44,11 +44,13 @@ EXAMPLES: list[requests.Request[object]] = [
     inspection.ReadFindings(),
     inspection.InspectPage(after=0, limit=5),
     requests.Remove(1, gallery=DEFAULT_GALLERY),
+    removal_requests.PageIds(gallery=DEFAULT_GALLERY, device_id=None, after=0, limit=5),
+    removal_requests.RemoveMany([1], gallery=DEFAULT_GALLERY),
     inspection.AcceptRest([]),
 ]
 
 WRITES = {
-    *(requests.AddMany, requests.Change, requests.Remove, requests.RemoveExpired),
+    *(requests.AddMany, requests.Change, requests.Remove, requests.RemoveExpired, removal_requests.RemoveMany),
     *(people_requests.RenamePerson, people_requests.RemovePerson),
     *(people_requests.CreateGallery, people_requests.RemoveGallery),
     *(people_requests.MarkSeen, people_requests.RemoveUnseen),
