@@ -23,7 +23,7 @@ async def test_unknown_paths_and_methods(caller: Caller) -> None:
     for path in ("/v1", "/v1/", "/v1/unknown", "/v1/faces/1/unknown", "/v1/people/a/b"):
         await caller.fails(404, "uri_not_found", "GET", path)
     for method, path, allowed in (
-        ("PUT", "/v1/faces", {"GET", "POST"}),
+        ("PUT", "/v1/faces", {"GET", "POST", "DELETE"}),
         ("POST", "/v1/faces/1", {"GET", "PATCH", "DELETE"}),
         ("POST", "/v1/people/a%2Fb", {"GET", "PATCH", "DELETE"}),
         ("GET", "/v1/identify", {"POST"}),
