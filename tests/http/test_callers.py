@@ -124,6 +124,7 @@ def ask(operation: Operation[Any], photo: bytes) -> Ask:
         "embed": ("", IMAGE, photo),
         "changeFace": ("", IN_JSON, b'{"remark": "x"}'),
         "renamePerson": ("", IN_JSON, b'{"remark": "x"}'),
+        "deleteFaces": ("?device=nowhere", {}, b""),
     }.get(operation.name, ("", {}, b""))
     gallery = {"showGallery": DEFAULT_GALLERY, "createGallery": "new"}.get(operation.name, "nowhere")
     target = operation.path.format(face_id=2147483647, remark="nobody", gallery=gallery) + query
