@@ -118,7 +118,7 @@ class TestUploads:
         async with running(tmp_path, {"FACE_MAX_UPLOADS_BYTES": str(64 * MB)}) as service, Door(service) as door:
             await door.register(portraits["obama"], "somebody")
             used: list[float] = []
-            for _ in range(4):
+            for _ in range(5):
                 with ExitStack() as round_:
                     unfinished = await peers(round_, service.port, 20, sent)
                     busy = [each for each in unfinished if b"try again in 1 s" in each.received]
@@ -130,7 +130,7 @@ class TestUploads:
                 await hang_up(unfinished)
                 await door.until("face_upload_bytes", lambda held: held == 0)
                 used.append(memory_mb(service.process.pid))
-            assert used[-1] - used[0] < 30
+            assert used[-1] - used[2] < 30  # in the first rounds networks are still being compiled
 
     async def test_below_v1(self, tmp_path: Path, crowd: ExitStack) -> None:
         """The answer is a problem with HTTP's status and Retry-After."""
