@@ -31,6 +31,7 @@ from tests.support.stored_faces import CONTRACT, START, embedding, face
 pytestmark = pytest.mark.slow
 
 KEY, OTHER = "ab" * 32, "cd" * 32
+INSPECTING = argparse.Namespace(accept=False, forget_pictureless=False)
 FACES = [face(n, remark=f"remark {n % 3}", picture=picture(), metadata={"n": n}) for n in range(1, 6)]
 
 
@@ -156,11 +157,11 @@ async def test_check_decrypts(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     store = open_store(settings)
     await filled(store, FACES)
     await store.close()
-    assert await check.run(settings, argparse.Namespace(accept=False)) == 0
+    assert await check.run(settings, INSPECTING) == 0
     below = EdgeStore(tmp_path / "gallery", key_check=GalleryCipher(key_of(KEY)).key_check)
     await filled(below, [face(7, picture=picture())])
     await below.close()
-    assert await check.run(settings, argparse.Namespace(accept=False)) == 1
+    assert await check.run(settings, INSPECTING) == 1
     assert "face 7 was altered since it was encrypted" in capsys.readouterr().out
     with pytest.raises(WrongEncryptionKey):
-        await check.run(Settings(data=tmp_path), argparse.Namespace(accept=False))
+        await check.run(Settings(data=tmp_path), INSPECTING)
