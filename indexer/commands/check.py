@@ -41,8 +41,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print what is wrong; 0 where nothing is, or where the rest was accepted, else 1.
 
     Works on a gallery that the service refuses to open, unless Qdrant Edge can't load it at all. Raises GalleryInUse
-    while a service has the gallery open, GalleryDamaged, StoreUnavailable, and WrongEncryptionKey for an encrypted gallery
-    whose key isn't set.
+    while a service has the gallery open, GalleryDamaged, StoreUnavailable, and WrongEncryptionKey where the key of an
+    encrypted gallery isn't set.
     """
     if settings.qdrant_url is not None:
         raise InvalidSettings("Only galleries in a folder are checked, and FACE_QDRANT_URL is set; unset it.")
