@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-GRACE_S = 2.0
+GRACE_S = 1.0
 """Even a busy service answers most photos within, so that hardly anybody is asked: simple clients may not expect it."""
 AGAIN_S = 2.0
 
