@@ -322,7 +322,7 @@ class TestServer:
         number = next(iter(known))
         assert (await replica.search(embedding(number), 1, gallery=DEFAULT_GALLERY)).neighbours[0].face_id == number
         for attempt in (replica.add(face(1), embedding(1)), replica.add_many([(face(2), embedding(2))])):
-            with pytest.raises(StoreUnavailable, match="moved to another model; restart the service"):
+            with pytest.raises(StoreUnavailable, match="moved to another model, which the service is taking up"):
                 await attempt
         with pytest.raises(StoreUnavailable, match="repeat the request"):
             await replica.remove(number, gallery=DEFAULT_GALLERY)

@@ -43,7 +43,7 @@ def sharing() -> Sharing:
 
 
 @pytest.fixture(scope="module")
-def shared(files: ModelFiles, sharing: Sharing) -> OpenVinoEmbedder:
+def beside_others(files: ModelFiles, sharing: Sharing) -> OpenVinoEmbedder:
     return OpenVinoEmbedder(files.facenet, threads=2, precision="f32", sharing=sharing)
 
 
@@ -122,13 +122,13 @@ def test_several_threads_get_the_embeddings_of_one(exact: OpenVinoEmbedder, crop
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_a_face_has_the_same_embedding_where_processors_are_shared(
-    shared: OpenVinoEmbedder, sharing: Sharing, exact: OpenVinoEmbedder, crops: NDArray[np.uint8], count: int
+    beside_others: OpenVinoEmbedder, sharing: Sharing, exact: OpenVinoEmbedder, crops: NDArray[np.uint8], count: int
 ) -> None:
     """Each inference has one thread there, and several run side by side."""
     batch = crops[np.arange(count) % 5]
     alone = exact.embed(batch)
     with sharing.photo(), sharing.photo(), ThreadPoolExecutor(4) as threads:
-        for together in threads.map(shared.embed, [batch] * 4):
+        for together in threads.map(beside_others.embed, [batch] * 4):
             np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
