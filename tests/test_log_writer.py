@@ -119,7 +119,7 @@ async def test_a_service_whose_log_nobody_reads_answers_and_stops(tmp_path: Path
             dropped = 0.0
             for _ in range(60):
                 for _ in range(300):
-                    async with session.get("/nowhere") as answer:
+                    async with session.get("/v1/model") as answer:
                         assert answer.status == 200
                 async with session.get("/metrics") as answer:
                     lines = (await answer.text()).splitlines()

@@ -17,5 +17,8 @@ def search_breadth(faces: int) -> int:
 
         ef          100     128     192     256     384     512
         100,000     0.986   0.990   0.998   1.000   1.000   1.000
+        300,000     0.968   0.978   0.992   0.994   0.998   0.999
+
+    At 300,000 a search takes 2.0 ms in the median with 100, 4.3 with 256 and 6.1 with 384, all found in memory.
     """
     return max(LEAST, math.ceil(_TIMES_ROOT * math.sqrt(faces)))
