@@ -112,8 +112,8 @@ async def test_a_service_whose_log_nobody_reads_answers_and_stops(tmp_path: Path
             | {"FACE_LOG_FORMAT": "json"}
         )
     )
+    stderr = running.process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]
     try:
-        stderr = running.process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]
         stderr.pause_reading()
         async with ClientSession(running.url) as session:
             dropped = 0.0
@@ -134,4 +134,5 @@ async def test_a_service_whose_log_nobody_reads_answers_and_stops(tmp_path: Path
         stderr.resume_reading()
         assert await running.ended() == 0
     finally:
+        stderr.resume_reading()  # else nobody would learn that it has ended
         await running.kill()
