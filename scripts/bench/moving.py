@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import numpy as np
 
-from scripts.bench.edge import BATCH, PICTURE_BYTES, stored_face
+from scripts.bench.edge import PICTURE_BYTES
 from scripts.bench.environments import BENCH
+from scripts.bench.filling import fill
 from scripts.bench.serving import service_process
 from service.commands.markdown import table
 from service.models import selection
@@ -89,17 +89,8 @@ async def measure(settings: Settings, faces: int) -> list[Run]:
 
 
 async def _fill(settings: Settings, faces: int) -> None:
-    random = np.random.default_rng(0)
-    picture = base64.b64encode(bytes(PICTURE_BYTES)).decode()
-    store = EdgeStore(settings.data / "gallery")
-    await store.open()
-    await store.bind(selection.prepare(settings, kept=None).contract)
-    for start in range(1, faces + 1, BATCH):
-        numbers = range(start, min(start + BATCH, faces + 1))
-        vectors = random.standard_normal((len(numbers), 512), np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        await store.add_many([(stored_face(n, picture), each) for n, each in zip(numbers, vectors, strict=True)])
-    await store.close()
+    contract = selection.prepare(settings, kept=None).contract
+    await fill(EdgeStore(settings.data / "gallery"), contract, faces, base64.b64encode(bytes(PICTURE_BYTES)).decode())
 
 
 async def _take(session: aiohttp.ClientSession, url: str) -> int:

@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
-import numpy as np
 
-from scripts.bench.edge import BATCH, PICTURE_BYTES, stored_face
+from scripts.bench.edge import PICTURE_BYTES
 from scripts.bench.environments import BENCH
+from scripts.bench.filling import fill
 from scripts.bench.photos import FACES, photos_below
 from scripts.bench.serving import service_process
 from service.commands.markdown import table
@@ -110,17 +110,8 @@ async def _asked(session: aiohttp.ClientSession, url: str, photo: bytes, number:
 
 
 async def _fill(settings: Settings) -> None:
-    random = np.random.default_rng(0)
-    store = open_store(settings)
-    await store.open()
-    await store.bind(selection.prepare(settings, kept=None).contract)
-    picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
-    for start in range(1, KNOWN + 1, BATCH):
-        numbers = range(start, min(start + BATCH, KNOWN + 1))
-        vectors = random.standard_normal((len(numbers), 512), np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        await store.add_many([(stored_face(n, picture), each) for n, each in zip(numbers, vectors, strict=True)])
-    await store.close()
+    contract = selection.prepare(settings, kept=None).contract
+    await fill(open_store(settings), contract, KNOWN, base64.b64encode(os.urandom(PICTURE_BYTES)).decode())
 
 
 if __name__ == "__main__":
