@@ -9,8 +9,8 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from aiohttp import ClientSession
@@ -22,33 +22,48 @@ from tests.support.processes import launch, listening, until
 SMALL_PIPE_BYTES = 4096
 
 
+class Pipe(NamedTuple):
+    """The end that is read, the end that is written, and who writes there."""
+
+    read: int
+    write: int
+    writers: list[LogWriter]
+
+    def writer(self, **options: int) -> LogWriter:
+        """One more."""
+        self.writers.append(LogWriter(self.write, **options))
+        return self.writers[-1]
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """The end that is read and the end that is written, with room for some lines only."""
+def pipe() -> Iterator[Pipe]:
+    """A pipe with room for some lines only; its writers have ended when the next test opens another by its numbers."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, SMALL_PIPE_BYTES)
-    yield read, write
-    for each in (read, write):
-        with suppress(OSError):
-            os.close(each)
+    pipe = Pipe(read, write, [])
+    yield pipe
+    os.close(read)  # what is still written fails from now on
+    for writer in pipe.writers:
+        writer.close()
+    os.close(write)
 
 
 def record(message: str) -> logging.LogRecord:
     return logging.LogRecord("x", logging.INFO, __file__, 1, message, None, None)
 
 
-def test_lines_come_in_order(pipe: tuple[int, int]) -> None:
-    writer = LogWriter(pipe[1])
+def test_lines_come_in_order(pipe: Pipe) -> None:
+    writer = pipe.writer()
     for number in range(50):
         writer.emit(record(f"line {number}"))
     writer.flush()
-    assert os.read(pipe[0], 10_000).decode().splitlines() == [f"line {number}" for number in range(50)]
+    assert os.read(pipe.read, 10_000).decode().splitlines() == [f"line {number}" for number in range(50)]
     writer.close()
 
 
-def test_nobody_waits_for_a_log_that_is_not_read(pipe: tuple[int, int]) -> None:
+def test_nobody_waits_for_a_log_that_is_not_read(pipe: Pipe) -> None:
     """What doesn't fit is dropped and counted, and a line says so once the log is read again."""
-    writer = LogWriter(pipe[1], max_lines=100)
+    writer = pipe.writer(max_lines=100)
     begin = time.monotonic()
     for number in range(2000):
         writer.emit(record(f"line {number} {'x' * 100}"))
@@ -58,13 +73,13 @@ def test_nobody_waits_for_a_log_that_is_not_read(pipe: tuple[int, int]) -> None:
     assert next(iter(DroppedLines(writer).collect())).samples[0].value == lost
     text = ""
     while sum(map(int, re.findall(r"because the log was not read: (\d+)\.\n", text))) < lost:
-        text += os.read(pipe[0], 10_000).decode()
+        text += os.read(pipe.read, 10_000).decode()
     assert text.startswith("line 0 ")
     writer.close()
 
 
-def test_a_close_does_not_wait_for_ever(pipe: tuple[int, int]) -> None:
-    writer = LogWriter(pipe[1])
+def test_a_close_does_not_wait_for_ever(pipe: Pipe) -> None:
+    writer = pipe.writer()
     for _ in range(200):
         writer.emit(record("x" * 100))
     begin = time.monotonic()
@@ -74,31 +89,33 @@ def test_a_close_does_not_wait_for_ever(pipe: tuple[int, int]) -> None:
     assert writer.dropped == 1
 
 
-def test_long_lines_fill_no_memory(pipe: tuple[int, int]) -> None:
+def test_long_lines_fill_no_memory(pipe: Pipe) -> None:
     """Lines that wait are bounded in bytes too."""
-    writer = LogWriter(pipe[1])
+    writer = pipe.writer()
     for _ in range(100):
         writer.emit(record("x" * 2**20))
     assert writer.dropped > 80
 
 
-def test_a_closed_pipe_ends_nothing(pipe: tuple[int, int]) -> None:
+def test_a_closed_pipe_ends_nothing() -> None:
     """Lines to nobody are counted, and the next ones are tried."""
-    os.close(pipe[0])
-    writer = LogWriter(pipe[1])
+    read, write = os.pipe()
+    os.close(read)
+    writer = LogWriter(write)
     for _ in range(3):
         writer.emit(record("lost"))
     writer.flush()
     assert writer.dropped == 3
     writer.close()
+    os.close(write)
 
 
-def test_odd_texts_are_written(pipe: tuple[int, int]) -> None:
+def test_odd_texts_are_written(pipe: Pipe) -> None:
     """Half of a surrogate pair, as an odd remark or path may have, is escaped."""
-    writer = LogWriter(pipe[1])
+    writer = pipe.writer()
     writer.emit(record("a\ud800b"))
     writer.flush()
-    assert os.read(pipe[0], 100) == b"a\\ud800b\n"
+    assert os.read(pipe.read, 100) == b"a\\ud800b\n"
     writer.close()
 
 
