@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from scripts.fuzz.heic_seeds import heic_seeds
+
 SIDE = 96
 
 
 def photo_seeds() -> dict[str, bytes]:
-    """The photos by a name each; only formats that Pillow can write here."""
+    """The photos by a name each; only formats that Pillow can write here, and HEIC where it is read."""
     drawn = _drawn()
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
@@ -37,7 +39,7 @@ def photo_seeds() -> dict[str, bytes]:
     }
     if features.check("avif"):
         variants["avif"] = ("AVIF", drawn, {"speed": 10})
-    return {name: _saved(*variant) for name, variant in variants.items()}
+    return {name: _saved(*variant) for name, variant in variants.items()} | heic_seeds()
 
 
 def _drawn() -> Image.Image:

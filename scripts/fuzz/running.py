@@ -17,6 +17,15 @@ _START_S = 90.0
 _STOP_S = 60.0
 
 
+_EVERYTHING = {
+    "FACE_COMPREFACE": "yes",
+    "FACE_PUBLIC_URL": "http://127.0.0.1:5055",
+    "FACE_PICTURE_KEY": "0123456789" * 4,
+    "FACE_RETENTION_DAYS": "30",
+}
+"""Settings with which all is there that may be asked for, unless the environment has others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fuzzed:
     """A running service: where it listens, and what it has written."""
@@ -43,9 +52,10 @@ async def fuzzed_service(folder: Path, environ: Mapping[str, str]) -> AsyncItera
     """
     log_file = folder / "log"
     ours = {"FACE_HOST": "127.0.0.1", "FACE_PORT": "0", "FACE_DATA": str(folder / "data")}
+    ours |= {"FACE_AUDIT": str(folder / "events")}
     with log_file.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service"), env={**environ, **ours}, stderr=stderr
+            *(sys.executable, "-m", "service"), env={**_EVERYTHING, **environ, **ours}, stderr=stderr
         )
     try:
         yield Fuzzed(process, await _port(process, log_file), log_file)
