@@ -23,6 +23,8 @@ from scripts.fuzz.sending import Finding, Sender
 FOUND = Path(".fuzz")
 _SETTLED = 0.25
 """Share of the cases after which memory is measured first: by then every decoder has been loaded."""
+_SETTLED_CASES = 3000
+"""As many at least: before, networks are still compiled for sizes of photos that didn't come yet."""
 _GROWTH_MB = 60.0
 """Megabytes that a run may add after that: the faces and the log's counters that it makes."""
 
@@ -33,13 +35,13 @@ async def fuzz(*, seed: int, photos: int, requests: int, clients: int, only: tup
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(numbered), unit=" cases") as bar:
         async with fuzzed_service(Path(folder), os.environ) as service:
             sender = Sender(service, Cases(seed), clients, bar.update)
-            first = int(len(numbered) * _SETTLED)
+            first = max(int(len(numbered) * _SETTLED), min(_SETTLED_CASES, len(numbered)))
             await sender.send(numbered[:first])
             settled_mb = service.memory_mb()
             await sender.send(numbered[first:])
             grown_mb = service.memory_mb() - settled_mb
         said = complaint_about_log(service.log)
-    print(f"{len(numbered)} cases; memory {settled_mb:.0f} MB after a quarter, {grown_mb:+.0f} MB since.")
+    print(f"{len(numbered)} cases; memory {settled_mb:.0f} MB after {first}, {grown_mb:+.0f} MB since.")
     complaints = [_kept(each) for each in sender.findings] + ([f"The log has {said}"] if said else [])
     if grown_mb > _GROWTH_MB and not only:
         complaints.append(f"The service has grown by {grown_mb:.0f} MB; {_GROWTH_MB:.0f} are allowed.")
