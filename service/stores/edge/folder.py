@@ -53,10 +53,23 @@ class Place:
     def require(self) -> None:
         """Raise StoreUnavailable where the folder is gone, or another one is in its place."""
         if _identity(self._folder) != self._was:
-            raise StoreUnavailable(
-                f"The gallery's folder {self._folder} was deleted or moved while the service ran; put it back, and "
-                "restart the service."
-            )
+            raise _gone(self._folder)
+
+
+def require_folder(folder: Path) -> None:
+    """Raise StoreUnavailable where a gallery that was open a moment ago has no folder any more.
+
+    A new one in its place would be taken for the gallery, by whoever puts the old one back and by the next start.
+    """
+    if not is_there(folder):
+        raise _gone(folder)
+
+
+def _gone(folder: Path) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The gallery's folder {folder} was deleted or moved while the service ran; put it back, and restart the "
+        "service."
+    )
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -24,6 +24,7 @@ from service.stores.edge.folder import (
     acquire,
     finish_replacement,
     read_contract,
+    require_folder,
     write_contract,
 )
 from service.stores.edge.integrity import Opening
@@ -63,6 +64,8 @@ class Shard:
         self._shard = DurableShard(folder, disk_reserve_bytes)
         self.faces = Faces(self._shard)
         self.people = People(self._shard, self.faces)
+        if opening is Opening.AGAIN:
+            require_folder(folder)
         finish_replacement(folder)
         make_private_folder(folder)
         self._lock = acquire(folder)

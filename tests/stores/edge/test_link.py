@@ -111,6 +111,18 @@ class TestKilledProcess:
         await recovers(edge.count)
         assert process_of(edge) == number
 
+    async def test_a_folder_that_is_gone_is_not_made_anew_in_its_place(self, edge: EdgeStore, folder: Path) -> None:
+        """The gallery's process dies while its folder is away: put back, it holds what it held."""
+        await fill(edge, [face(1)])
+        away = folder.rename(folder.with_name("away"))
+        os.kill(process_of(edge), signal.SIGKILL)
+        await asyncio.sleep(0.1)
+        await fails(edge.count(), "deleted or moved")
+        assert not folder.exists()
+        away.rename(folder)
+        await recovers(edge.count)
+        assert await numbers(edge.scan(gallery=DEFAULT_GALLERY)) == [1]
+
     @pytest.mark.slow
     async def test_a_process_that_dies_at_once_is_not_started_over_and_over(self, edge: EdgeStore) -> None:
         """Its successor starts at once; those that die soon after their start are followed after growing pauses."""
