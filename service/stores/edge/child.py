@@ -16,6 +16,7 @@ from service.child_modules import command
 from service.errors import StoreUnavailable
 from service.stores.edge.frames import HEADER, pack
 from service.stores.edge.requests import Request
+from service.stores.edge.reserve import is_full
 from service.values import ModelContract
 
 log = logging.getLogger(__name__)
@@ -172,6 +173,11 @@ class EdgeProcess:
             return CLOSED
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"left with status {status}"
         log.error("The gallery's process %d %s", self._process.pid, how)
+        if not self._greeted and self._folder.exists() and is_full(self._folder):
+            return (
+                f"The gallery's process {how} while it opened {self._folder}, most likely because the disk there is "
+                "full; free some space."
+            )
         if not self._greeted:
             return (
                 f"The gallery's process {how} while it opened {self._folder}, most likely because a file there is cut "

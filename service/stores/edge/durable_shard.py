@@ -16,7 +16,7 @@ from service.stores.edge.compaction import copy_shard, finish_switch, switch_sha
 from service.stores.edge.folder import Place
 from service.stores.edge.ledger import Ledger
 from service.stores.edge.new_shards import configuration, create_in_place, new_shard
-from service.stores.edge.reserve import Reserve
+from service.stores.edge.reserve import Reserve, is_full
 from service.stores.edge.verification import digests_now
 
 log = logging.getLogger(__name__)
@@ -70,10 +70,15 @@ class DurableShard:
         """Whether there is one to be loaded."""
         return (self._folder / "shard").exists()
 
+    def make_room(self) -> None:
+        """Give up the reserve where hardly any room is left beside it."""
+        self._room.give_up_if_low()
+
     def load(self, dimension: int) -> None:
         """Load the shard, or make it where there is none, or a service was killed before it could.
 
-        Raises GalleryInUse where another program has it, GalleryDamaged where it can't be loaded.
+        Raises GalleryInUse where another program has it, StoreUnavailable where the disk is full, GalleryDamaged where
+        it can't be loaded otherwise.
         """
         path = self._folder / "shard"
         self.dimension = dimension
@@ -91,13 +96,22 @@ class DurableShard:
         except Exception as error:
             if "WouldBlock" in str(error):  # Edge's own lock, held by a program that knows nothing of ours
                 raise GalleryInUse(f"The shard {path} is open in another program; stop that one.") from error
+            self._require_no_full_disk(error)
             log.exception("Qdrant Edge can't load %s", path)
             raise GalleryDamaged(f"Qdrant Edge can't load {path}: {error!s:.200}") from error
         except BaseException as panic:
             if isinstance(panic, (KeyboardInterrupt, SystemExit)):
                 raise
+            self._require_no_full_disk(panic)
             # Edge's panics are no Exceptions. This one comes before anything was answered, so it can be told.
             raise GalleryDamaged(f"Qdrant Edge can't load {path}: {panic!s:.200}") from panic
+
+    def _require_no_full_disk(self, error: BaseException) -> None:
+        """Raise StoreUnavailable where a shard can't be loaded for want of room, which is no damage."""
+        if "No space left" in str(error) or is_full(self._folder):
+            raise StoreUnavailable(
+                f"The gallery in {self._folder} can't be opened, because its disk is full; free some space."
+            ) from error
 
     def keep_ledger(self, ledger: Ledger | None) -> None:
         """From now on, every write is announced there and settled by `sync`; None: nowhere."""

@@ -16,6 +16,11 @@ LOW_BYTES = 24 * 2**20
 """A disk with less left is full."""
 
 
+def is_full(folder: Path) -> bool:
+    """Whether hardly any room is left on a folder's disk."""
+    return shutil.disk_usage(folder).free < LOW_BYTES
+
+
 class Reserve:
     """A file that only takes room, made where there is plenty."""
 
@@ -32,7 +37,7 @@ class Reserve:
 
     def is_low(self) -> bool:
         """Whether hardly any room is left beside the file."""
-        return shutil.disk_usage(self._path.parent).free < LOW_BYTES
+        return is_full(self._path.parent)
 
     def keep(self) -> None:
         """Make the file where it isn't there, and there is room for it."""

@@ -74,6 +74,8 @@ class Shard:
         self._place = Place(folder)
         self._ledger: Ledger | None = None
         self.upkeep = Upkeep(folder, self._shard, rules)
+        if opening is not Opening.INSPECTING:
+            self._shard.make_room()  # opening needs some: for a file of the log of writes, and the ledger's
         try:
             self._load(opening)
         except GalleryDamaged as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from service.stores.edge.compaction import finish_switch
 from service.stores.edge.shard import Shard
 from service.stores.edge.store import EdgeStore
 from service.values import DEFAULT_GALLERY
+from tests.stores.edge.test_link import process_of
+from tests.support.availability import fails, recovers
 from tests.support.disks import mount, small_disk, take_the_rest
 from tests.support.stored_faces import CONTRACT, embedding, face
 
@@ -102,6 +106,25 @@ class TestFullDisk:
         (disk / "another").unlink()
         await store.probe_write()
         await store.close()
+
+    async def test_a_process_that_dies_on_a_full_disk_is_started_again(self, disk: Path) -> None:
+        """With the room that is kept for that; where it is taken too, a start says so, and thinks of no damage."""
+        store = EdgeStore(disk / "gallery")
+        await store.open()
+        await store.bind(CONTRACT)
+        await store.add(face(1), embedding(1))
+        taken = take_the_rest(disk)
+        os.kill(process_of(store), signal.SIGKILL)
+        await recovers(store.count)
+        assert await store.count() == 1
+        await store.kill()
+        take_the_rest(disk)
+        again = EdgeStore(disk / "gallery")
+        await fails(again.open(), "full.*; free some space")
+        taken.unlink()
+        await again.open()
+        assert await again.count() == 1
+        await again.close()
 
     async def test_a_disk_that_became_read_only(self, disk: Path) -> None:
         """As disks do that fail: nothing is answered as done, and readiness knows."""
