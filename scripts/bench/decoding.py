@@ -1,11 +1,12 @@
 """What it costs to have photos decoded in another process, against decoding them in the service's own.
 
-Run alone as `python -m scripts.bench.decoding [lfw_mini photos ...]`. One engine takes every photo in turns of whole
+Run alone as `python -m scripts.bench.decoding --sets lfw_mini photos`. One engine takes every photo in turns of whole
 blocks: decoded here without a look at it, as the service does it, and with every photo decoded elsewhere.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
@@ -26,7 +27,6 @@ from service.timings import Timings
 from service.vision.engine import Engine, open_engine
 from service.vision.preparation import Preparation
 
-ROUNDS = 3
 SAMPLE = 60
 REST_S = 1.0
 """As in timing.py: thread pools spin for a while after their last work."""
@@ -54,18 +54,18 @@ WAYS: Mapping[str, type[Preparation]] = {
 }
 
 
-def decoding_section(settings: Settings, sets: Sequence[PhotoSet]) -> str:
+def decoding_section(settings: Settings, sets: Sequence[PhotoSet], rounds: int) -> str:
     """The report's section, in Markdown; the first of WAYS is what the others are compared with."""
-    return asyncio.run(_section(settings, sets))
+    return asyncio.run(_section(settings, sets, rounds))
 
 
-async def _section(settings: Settings, sets: Sequence[PhotoSet]) -> str:
+async def _section(settings: Settings, sets: Sequence[PhotoSet], rounds: int) -> str:
     engine = await open_engine(settings, selection.prepare(settings, kept=None))
     await engine.warm()
     rows = []
     for photos in sets:
         contents = [path.read_bytes() for path in photos.paths]
-        measured = await _in_blocks(engine, contents)
+        measured = await _in_blocks(engine, contents, rounds)
         first, *_ = measured.values()
         rows += [[photos.name, name, *_cells(times, first)] for name, times in measured.items()]
     await engine.close()
@@ -73,19 +73,19 @@ async def _section(settings: Settings, sets: Sequence[PhotoSet]) -> str:
     return "\n".join([
         "## Decoding in other processes",
         "",
-        f"One photo after another, {ROUNDS} blocks each in turns, on one engine that embeds the largest face; means",
+        f"One photo after another, {rounds} blocks each in turns, on one engine that embeds the largest face; means",
         "over the photos, each with the least time of its blocks.",
         "",
         table(head, rows),
     ])  # fmt: skip
 
 
-async def _in_blocks(engine: Engine, contents: Sequence[bytes]) -> dict[str, dict[str, list[list[float]]]]:
+async def _in_blocks(engine: Engine, contents: Sequence[bytes], rounds: int) -> dict[str, dict[str, list[list[float]]]]:
     """By way and stage: milliseconds of each photo, for each block."""
     blocks: dict[str, dict[str, list[list[float]]]] = {name: defaultdict(list) for name in WAYS}
     limits = engine._workers.preparation.limits  # noqa: SLF001 - the one place where an engine is taken apart
     detector = engine._workers.preparation.detector  # noqa: SLF001
-    for turn in range(-1, ROUNDS):  # the first compiles what these photos need
+    for turn in range(-1, rounds):  # the first compiles what these photos need
         for name, way in WAYS.items():
             engine._workers.preparation = way(detector, limits)  # noqa: SLF001
             await asyncio.sleep(REST_S)
@@ -115,8 +115,15 @@ def _cells(times: Mapping[str, list[list[float]]], first: Mapping[str, list[list
     return [*cells, f"{np.median(pairs) - 1:+.1%}"]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--sets", nargs="+", default=["lfw_mini", "photos"], help="photo sets (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="blocks of each way (%(default)s)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        asked = sys.argv[1:] or ["lfw_mini", "photos"]
-        found = [each for each in photo_sets(FACES, SAMPLE, Path(temporary)) if each.name in asked]
-        print(decoding_section(Settings.from_env(os.environ), found))
+        sets = [each for each in photo_sets(FACES, SAMPLE, Path(temporary)) if each.name in options.sets]
+        print(decoding_section(Settings.from_env(os.environ), sets, options.rounds))
+
+
+if __name__ == "__main__":
+    main()

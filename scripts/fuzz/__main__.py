@@ -23,7 +23,7 @@ from scripts.fuzz.sending import Finding, Sender
 FOUND = Path(".fuzz")
 _SETTLED = 0.25
 """Share of the cases after which memory is measured first: by then every decoder has been loaded."""
-_SETTLED_CASES = 3000
+_SETTLED_CASES = 6000
 """As many at least: before, networks are still compiled for sizes of photos that didn't come yet."""
 _GROWTH_MB = 60.0
 """Megabytes that a run may add after that: the faces and the log's counters that it makes."""
