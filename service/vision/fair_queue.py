@@ -19,7 +19,7 @@ MAX_LATE = 16
 """How many callers may join a round that has begun: more would keep those from their turns who wait for the next."""
 
 
-REFUSALS_IN_A_ROW, REFUSALS_A_SECOND, LONGEST_REFUSAL_S = 100, 50, 5.0
+REFUSALS_IN_A_ROW, REFUSALS_A_SECOND, LONGEST_REFUSAL_S = 100, 50, 2.0
 """Those beyond wait. A refusal takes the event loop a millisecond, in which no worker gets Python's lock; some hundred
 clients who try again as soon as they are refused would leave no time for the photos that were accepted."""
 
