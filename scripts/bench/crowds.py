@@ -14,19 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.bench.load_clients import load
+from scripts.bench.load_clients import ADDRESS, DEVICE, load
+from scripts.device_client import signed_headers
 
 MULTIPART = "Content-Type: multipart/form-data; boundary=x"
 PHOTO_HEAD = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n'
 LARGE = 9 * 2**20
-ADDRESS = "127.0.0.1"
+SECRET = "0123456789abcdef" * 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
     """`sent` is what a connection sends, piece by piece, with `pause_s` between the pieces.
 
-    With `again` each connection begins anew as soon as it is answered or closed, else it stays as it is.
+    With `again` each connection begins anew as soon as it is answered or closed, else it stays as it is. A crowd that
+    is `signed` meets a service that asks for signatures.
     """
 
     sent: Callable[[], Iterator[bytes]]
@@ -34,6 +36,9 @@ class Crowd:
     pause_s: float = 0.0
     again: bool = True
     reads: bool = True
+    signed: bool = False
+    until_closed: bool = False
+    """Whether answers are passed over, and only the connection's end is the end."""
 
 
 def _post(path: str, *headers: str, length: int) -> bytes:
@@ -82,6 +87,23 @@ def _small_chunks() -> Iterator[bytes]:
         yield b"1\r\nx\r\n" * 10_000
 
 
+def _too_large() -> Iterator[bytes]:
+    yield _post("/recognition_face", MULTIPART, length=100 * 2**20) + PHOTO_HEAD
+    while True:
+        yield b"\xff\xd8\xff" + bytes(2**16 - 3)
+
+
+def _endless_requests() -> Iterator[bytes]:
+    while True:
+        yield _get("/nowhere") * 100
+
+
+def _wrong_signatures() -> Iterator[bytes]:
+    signed = signed_headers(DEVICE, "f" * 64, "GET", "/get_registration_face")
+    headers = (f"{name}: {value}" for name, value in signed.items())
+    yield _get("/get_registration_face", *headers)
+
+
 _SIGNATURE = ("X-Device-Id: nobody", "X-Timestamp: 1", "X-Nonce: " + "n" * 32, "X-Signature: " + "0" * 64)
 
 CROWDS = {
@@ -103,7 +125,10 @@ CROWDS = {
     "chunks of one byte": Crowd(sent=_small_chunks, connections=8),
     "Expect: bogus": Crowd(sent=lambda: iter([_get("/recognition_face", "Expect: bogus")]), connections=8),
     "CONNECT": Crowd(sent=lambda: iter([b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"]), connections=8),
+    "bodies that are too large": Crowd(sent=_too_large, connections=8),
     "paths that there aren't": Crowd(sent=lambda: iter([_get("/nowhere")]), connections=8),
+    "paths that there aren't, without waiting": Crowd(sent=_endless_requests, connections=8, until_closed=True),
+    "wrong signatures": Crowd(sent=_wrong_signatures, connections=8, signed=True),
 }
 
 
@@ -135,7 +160,8 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind
     """Until the service closes the connection, or has answered."""
     if not kind.reads:
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
-    answered = asyncio.create_task(reader.read(2**16) if kind.again else reader.read())
+    one_answer = kind.again and not kind.until_closed
+    answered = asyncio.create_task(reader.read(2**16) if one_answer else _read_all(reader))
     try:
         for piece in kind.sent():
             writer.write(piece)
@@ -147,6 +173,11 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind
         await answered
     finally:
         answered.cancel()
+
+
+async def _read_all(reader: asyncio.StreamReader) -> None:
+    while await reader.read(2**16):
+        pass
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from service.models.selection import ModelFiles
 from service.settings import Settings
 from service.values import Quality, Rgb
 from service.vision.brightening import brightened
-from service.vision.detector import crop
+from service.vision.cropping import crop
 from service.vision.loading import load_networks
 from service.vision.quality import measure
 

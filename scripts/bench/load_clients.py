@@ -1,6 +1,7 @@
 """Clients that register or recognise as fast as they are answered, each on a connection of its own, in one process.
 
-Run as `python -m scripts.bench.load_clients URL OPERATION CLIENTS SECONDS ADDRESS < paths`; prints one JSON object.
+Run as `python -m scripts.bench.load_clients URL OPERATION CLIENTS SECONDS ADDRESS [SECRET] < paths`; prints one
+JSON object. With a secret the device `load` signs.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scripts.device_client import signed_headers
+
+DEVICE, ADDRESS = "load", "127.0.0.1"
 BOUNDARY = "load"
 PATHS = {"register": "/registration_face?remark=load{number}", "recognise": "/recognition_face"}
 BUSY_S = 0.25
@@ -35,7 +39,13 @@ class Counts:
         """Numbers for people."""
         took = sorted(self.took)
         at = {f"p{share}_ms": _quantile(took, share) for share in (50, 95, 99)}
-        return {"per_second": len(took) / self.seconds, **at, "refused": self.refused, "broken": self.broken}
+        return {
+            "answered": len(took),
+            "per_second": len(took) / self.seconds,
+            **at,
+            "refused": self.refused,
+            "broken": self.broken,
+        }
 
 
 class Connection:
@@ -72,23 +82,30 @@ class Connection:
             self._streams = None
 
 
-def photo_request(operation: str, photo: bytes, number: int) -> tuple[str, bytes]:
+def photo_request(operation: str, photo: bytes, number: int, secret: str = "") -> tuple[str, bytes]:
     """A head and a body; every photo differs, so that each registration is a new face."""
+    photo += f"{number:09}".encode()
     part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="1.jpg"\r\n\r\n'.encode()
-    body = part + photo + f"{number:09}\r\n--{BOUNDARY}--\r\n".encode()
+    body = part + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
     path = PATHS[operation].format(number=number)
-    return f"POST {path} HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}", body
+    head = f"POST {path} HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}"
+    if secret:
+        plain, _, query = path.partition("?")
+        signed = signed_headers(DEVICE, secret, "POST", plain, query, photo)
+        head += "".join(f"\r\n{name}: {value}" for name, value in signed.items())
+    return head, body
 
 
 async def load(  # noqa: PLR0917 - all of them are the run's
-    url: str, operation: str, photos: list[bytes], clients: int, seconds: float, address: str
+    url: str, operation: str, photos: list[bytes], clients: int, seconds: float, address: str, secret: str = ""
 ) -> Counts:
     """What the clients met."""
     counts, numbers = Counts(), itertools.count(time.time_ns() % 10**8)
     began = time.perf_counter()
     until = began + seconds
     endless = itertools.cycle(photos)
-    await asyncio.gather(*(_client(url, operation, endless, numbers, until, address, counts) for _ in range(clients)))
+    each = (url, operation, endless, numbers, until, address, secret, counts)
+    await asyncio.gather(*(_client(*each) for _ in range(clients)))
     counts.seconds = time.perf_counter() - began
     return counts
 
@@ -100,11 +117,12 @@ async def _client(  # noqa: PLR0917 - all of them are the run's
     numbers: Iterator[int],
     until: float,
     address: str,
+    secret: str,
     counts: Counts,
 ) -> None:
     connection = Connection(url, address)
     while time.perf_counter() < until:
-        head, body = photo_request(operation, next(photos), next(numbers))
+        head, body = photo_request(operation, next(photos), next(numbers), secret)
         began = time.perf_counter()
         try:
             answer = await connection.ask(head, body)
@@ -124,11 +142,32 @@ def _quantile(ordered: list[float], share: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * share // 100)] if ordered else float("nan")
 
 
+async def run_clients(  # noqa: PLR0917 - all of them are the run's
+    url: str,
+    operation: str,
+    photos: Sequence[Path],
+    clients: int,
+    seconds: float,
+    address: str = ADDRESS,
+    secret: str = "",
+) -> dict[str, float]:
+    """The same in a process of its own; the report."""
+    command = ("-m", "scripts.bench.load_clients", url, operation, str(clients), str(seconds), address)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *command, *([secret] if secret else [])),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate("\n".join(map(str, photos)).encode())
+    report: dict[str, float] = json.loads(said)
+    return report
+
+
 def main() -> None:
-    url, operation, clients, seconds, address = sys.argv[1:]
+    url, operation, clients, seconds, address, *secret = sys.argv[1:]
     photos = [Path(line.strip()).read_bytes() for line in sys.stdin]
     with suppress(KeyboardInterrupt):
-        counts = asyncio.run(load(url, operation, photos, int(clients), float(seconds), address))
+        counts = asyncio.run(load(url, operation, photos, int(clients), float(seconds), address, *secret))
         print(json.dumps(counts.report()))
 
 

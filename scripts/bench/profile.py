@@ -12,7 +12,8 @@ import numpy as np
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.embedder import open_embedder
 from service.vision.images import accept
 from service.vision.preparation import Limits

@@ -1,4 +1,4 @@
-"""What an address may do so often in a row and so often a second; those beyond it are treated less kindly."""
+"""What somebody may do so often in a row and so often a second; those beyond it are treated less kindly."""
 
 from __future__ import annotations
 
@@ -27,3 +27,34 @@ class Allowances:
             del self._left[next(iter(self._left))]
         self._left[address] = (left - 1 if left >= 1 else left, now)
         return left >= 1
+
+
+class Debts:
+    """What each one has done beyond so much in a row, of which `per_s` is forgiven in a second."""
+
+    def __init__(
+        self, *, per_s: float, in_a_row: float, longest_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nobody waits longer than `longest_s`: more is forgiven at once."""
+        self._per_s = per_s
+        self._in_a_row = in_a_row
+        self._most = in_a_row + longest_s * per_s
+        self._clock = clock
+        self._owed: dict[str, tuple[float, float]] = {}  # how much it was, and when
+
+    def add(self, whose: str, amount: float = 1.0) -> float:
+        """Somebody does that much more, or a negative amount less; how many seconds it should wait for that."""
+        owed = min(max(0.0, self._left(whose) + amount), self._most)
+        self._owed.pop(whose, None)
+        if len(self._owed) >= MAX_KNOWN:
+            del self._owed[next(iter(self._owed))]
+        self._owed[whose] = (owed, self._clock())
+        return max(0.0, owed - self._in_a_row) / self._per_s
+
+    def wait_s(self, whose: str) -> float:
+        """How long it should wait before it does more."""
+        return max(0.0, self._left(whose) - self._in_a_row) / self._per_s
+
+    def _left(self, whose: str) -> float:
+        owed, then = self._owed.get(whose, (0.0, 0.0))
+        return max(0.0, owed - (self._clock() - then) * self._per_s)

@@ -10,9 +10,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
+from service.http.cheap_answers import is_cheap
 from service.http.connection_limits import Connection, ConnectionLimits
 from service.http.ended_clients import EndedClient
-from service.http.keys import ANSWER_BEGUN
+from service.http.keys import ANSWER_BEGUN, TIMINGS
+from service.http.pacing import BYTES_A_READ
 from service.http.unread_answers import ReaderWatch
 
 _AT_ONCE = 64 * 1024
@@ -25,7 +27,21 @@ _MANY = 32
 class BoundedConnection(web.RequestHandler, Connection):
     """aiohttp's connection within limits."""
 
-    __slots__ = ("_ended_client", "_limits", "_peer", "_send_s", "_watch", "_when_lost", "ended_because")
+    __slots__ = (
+        *(
+            "_answered",
+            "_ended_client",
+            "_group",
+            "_hold",
+            "_limits",
+            "_peer",
+            "_received",
+            "_send_s",
+            "_watch",
+            "_when_lost",
+        ),
+        "ended_because",
+    )
 
     def __init__(self, server: web.Server, limits: ConnectionLimits, send_s: float, **options: Any) -> None:
         """`send_s` is the time in seconds in which the client must take some of its answer; see ReaderWatch."""
@@ -33,6 +49,8 @@ class BoundedConnection(web.RequestHandler, Connection):
         self._limits, self._send_s, self._peer = limits, send_s, ""
         self._watch: ReaderWatch | None = None
         self._ended_client: EndedClient | None = None
+        self._hold: asyncio.TimerHandle | None = None
+        self._answered, self._received, self._group = False, 0, ""
         self._when_lost: Callable[[], None] | None = None
         self.ended_because = ""
         """In a sentence, where the service ended the connection within an answer."""
@@ -54,6 +72,7 @@ class BoundedConnection(web.RequestHandler, Connection):
             transport.max_size = _AMONG_MANY  # type: ignore[attr-defined]  # asyncio's own, 256 KiB else
             self._watch = ReaderWatch(transport, self._send_s, self._give_up)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._group = self._limits.group(self._peer)
         self._limits.opened(self._peer, self)
 
     def data_received(self, data: bytes) -> None:
@@ -61,11 +80,14 @@ class BoundedConnection(web.RequestHandler, Connection):
         if self.transport is not None and data:
             at_once = _AT_ONCE if self._limits.count <= _MANY else _AMONG_MANY
             self.transport.max_size = at_once  # type: ignore[attr-defined]  # asyncio's own
+            self._hold_if_too_much(len(data))
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
-        self._limits.closed(self._peer, self)
+        self._limits.closed(self._peer, self, answered=self._answered)
+        if self._hold is not None:
+            self._hold.cancel()
         if self._watch is not None:
             self._watch.end()
         if self._ended_client is not None:
@@ -110,11 +132,39 @@ class BoundedConnection(web.RequestHandler, Connection):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """As aiohttp; but no further request is answered before the client has taken this answer."""
+        """As aiohttp; but no further request is answered before the client has taken this answer.
+
+        One that nobody needs so often waits.
+        """
+        if not is_cheap(request, resp):
+            self._limits.worth(self._group, self._received)
+            self._received = 0
+        elif (pause_s := self._limits.pause_s(self._client_of(request))) > 0:
+            await asyncio.sleep(pause_s)
+        self._answered = self.transport is not None
         finished = await super().finish_response(request, resp, start_time)
         if self.writing_paused:
             await self._drain_helper()
         return finished
+
+    def _client_of(self, request: web.BaseRequest) -> str:
+        timings = request.get(TIMINGS)
+        return self._peer if timings is None else timings.caller
+
+    def _hold_if_too_much(self, received: int) -> None:
+        """Read no more for a while where the client's address sends more than its share."""
+        self._received += received + BYTES_A_READ
+        hold_s = self._limits.hold_s(self._group, received + BYTES_A_READ)
+        if hold_s <= 0 or not isinstance(self.transport, asyncio.Transport):
+            return
+        self.transport.pause_reading()
+        if self._hold is None:
+            self._hold = asyncio.get_running_loop().call_later(hold_s, self._read_on)
+
+    def _read_on(self) -> None:
+        self._hold = None
+        if isinstance(self.transport, asyncio.Transport) and not (self._reading_paused or self._buffer_paused):
+            self.transport.resume_reading()
 
     def _give_up(self) -> None:
         self.ended_because = f"The client took next to nothing of its answer for {self._send_s:g} s."

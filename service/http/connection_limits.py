@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from service.http.allowances import Allowances
 from service.http.client_address import parse
+from service.http.pacing import Pacing
 from service.variables import Networks
 
 log = logging.getLogger(__name__)
@@ -47,14 +48,16 @@ class ConnectionLimits:
     ) -> None:
         """`trusted` addresses speak for many clients, and may have `at_once`."""
         self.closed_by_reason: Counter[str] = Counter(dict.fromkeys((*_SENTENCES, "idle", "unread"), 0))
-        """Connections closed as they came (`all`, `address`, `files`), to make room (`idle`), or because nobody took
-        the answer (`unread`)."""
+        """Connections closed as they came (`all`, `address`, `vain`, `files`), to make room (`idle`), or because nobody
+        took the answer (`unread`)."""
         self._at_once = at_once
         self._by_address = by_address
         self._trusted = trusted
         self._clock = clock
         self._rooms = Allowances(per_s=ROOMS_A_SECOND, burst=ROOMS_IN_A_ROW, clock=clock)
+        self._pacing = Pacing(clock)
         self._sockets: Counter[str] = Counter()
+        self._excused: Counter[str] = Counter()
         self._open: dict[str, dict[Connection, None]] = {}  # the oldest first
         self._said_at = -SAY_EVERY_S
 
@@ -69,7 +72,9 @@ class ConnectionLimits:
         Where the address has too many it is one of its own, where there are too many in all one of whose address has
         most; no more often than ROOMS_A_SECOND.
         """
-        address = self._group(peer)
+        address = self.group(peer)
+        if address and not self._pacing.may_connect(address):
+            return self._refuse("vain")
         if address and self._sockets[address] >= self._by_address and not self._make_room(address, address):
             return self._refuse("address")
         if self.count >= self._at_once and not self._make_room(self._greatest(), address):
@@ -78,23 +83,50 @@ class ConnectionLimits:
         return True
 
     def leave(self, peer: str) -> None:
-        """A socket that was counted is closed."""
-        address = self._group(peer)
+        """A socket that was counted is closed, whether HTTP had begun on it or not."""
+        address = self.group(peer)
         self._sockets[address] -= 1
+        if self._excused[address]:
+            self._excused[address] -= 1
+        elif address:
+            self._pacing.lost(address)
         if not self._sockets[address]:
-            del self._sockets[address]
+            del self._sockets[address], self._excused[address]
 
     def opened(self, peer: str, connection: Connection) -> None:
         """HTTP may begin on a socket that was admitted."""
-        self._open.setdefault(self._group(peer), {})[connection] = None
+        self._open.setdefault(self.group(peer), {})[connection] = None
 
-    def closed(self, peer: str, connection: Connection) -> None:
-        """It has ended."""
-        address = self._group(peer)
+    def closed(self, peer: str, connection: Connection, *, answered: bool = True) -> None:
+        """It has ended, with an answer at least or with none."""
+        address = self.group(peer)
         connections = self._open.get(address, {})
+        if answered or connection not in connections:
+            self._excuse(address)
         connections.pop(connection, None)
         if not connections:
             self._open.pop(address, None)
+
+    def _excuse(self, address: str) -> None:
+        """A connection wasn't in vain, or made room for another; its socket is closed just after, of TLS before."""
+        if address in self._sockets:
+            self._excused[address] += 1
+        elif address:
+            self._pacing.lost(address, -1)
+
+    def pause_s(self, client: str) -> float:
+        """Seconds that an answer to a client should wait which is worth nothing; `client` is an address or a name."""
+        whose = self.group(client) if parse(client) is not None else client
+        return self._pacing.answered(whose) if whose else 0.0
+
+    def hold_s(self, group: str, count: int) -> float:
+        """Seconds in which no more should be read from a connection of an address, which has brought so many bytes."""
+        return self._pacing.received(group, count) if group and len(self._open) > 1 else 0.0
+
+    def worth(self, group: str, count: int) -> None:
+        """So many bytes of an address' connection were a request that something was done for."""
+        if group:
+            self._pacing.worth(group, count)
 
     def out_of_files(self) -> None:
         """The process can't open another file: some idle connections end, so that it can again."""
@@ -131,7 +163,7 @@ class ConnectionLimits:
                 return True
         return False
 
-    def _group(self, peer: str) -> str:
+    def group(self, peer: str) -> str:
         """What is counted together; empty for addresses that are not limited."""
         address = parse(peer)
         if address is None or any(address in network for network in self._trusted):
@@ -146,6 +178,7 @@ def _network_of(address: IPv4Address | IPv6Address) -> str:
 
 
 _SENTENCES = {
+    "vain": "Connections are refused: of those of an address too many end before they are answered.",
     "all": "Connections are refused: there are as many as FACE_MAX_CONNECTIONS, or the limit of open files, allows.",
     "address": "Connections are refused: an address has as many as FACE_MAX_ADDRESS_CONNECTIONS allows.",
     "files": "Connections are refused: the process has as many open files as it may; raise its limit (LimitNOFILE).",

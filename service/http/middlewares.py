@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +12,6 @@ from aiohttp.typedefs import Handler, Middleware
 from service.errors import FaceServiceError
 from service.http import routes
 from service.http.active_requests import ActiveRequests
-from service.http.allowances import Allowances
 from service.http.bounded_connections import BoundedConnection
 from service.http.compreface.failures import failure as compreface_failure
 from service.http.device_api import failure
@@ -23,11 +21,6 @@ from service.http.rest_api.problems import problem
 from service.timings import Timings
 
 log = logging.getLogger("service.request")
-
-
-UNKNOWN_IN_A_ROW, UNKNOWN_A_SECOND, UNKNOWN_PAUSE_S = 100, 20, 0.2
-"""How many requests for what there isn't are answered at once; each further one of an address waits, which costs less
-than to be asked again."""
 
 
 def record_requests(request_log: RequestLog, active_requests: ActiveRequests) -> Middleware:
@@ -65,10 +58,8 @@ def _told_of_leaving(request: web.Request) -> AbstractContextManager[None]:
 def answer_errors() -> Middleware:
     """Turn exceptions into envelopes, below /v1 into problems, and into failures as CompreFace has them on its paths.
 
-    What is unforeseen is logged with its traceback and answered without detail. Who asks again and again for what there
-    isn't is answered slowly.
+    What is unforeseen is logged with its traceback and answered without detail.
     """
-    unknown = Allowances(per_s=UNKNOWN_A_SECOND, burst=UNKNOWN_IN_A_ROW)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,9 +68,6 @@ def answer_errors() -> Middleware:
         except Exception as error:  # noqa: BLE001 - each has an answer
             answer = _answer(error, request)
             _forget_frames(error)
-            is_unknown = isinstance(error, web.HTTPNotFound | web.HTTPMethodNotAllowed)
-        if is_unknown and not unknown.take(request[TIMINGS].caller):
-            await asyncio.sleep(UNKNOWN_PAUSE_S)
         return answer
 
     return middleware

@@ -1,4 +1,4 @@
-"""MTCNN: finds the faces of a photo, with their landmarks, and cuts the crops that FaceNet wants.
+"""MTCNN: finds the faces of a photo, with their landmarks.
 
 Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", 2016, with
 facenet-pytorch's weights and arithmetic. Three networks in turn: PNet proposes windows all over the scaled copies of
@@ -13,10 +13,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.models.selection import ModelFiles
-from service.values import CROP_SIDE, Box, Detection, Rgb
+from service.values import Box, Detection, Rgb
 from service.vision.area_scaling import MAX_SIDE, IntegralImage, integral_image, mean_colours, source_areas
 from service.vision.box_math import (
     Floats,
@@ -35,8 +34,6 @@ LEVEL_OVERLAP, PNET_OVERLAP, RNET_OVERLAP, ONET_OVERLAP = 0.5, 0.7, 0.7, 0.7
 """How far two boxes may overlap: of one level, of all levels, after RNet and after ONet; facenet-pytorch's too."""
 RNET_SIDE, ONET_SIDE = 24, 48
 """Pixels of the squares that the networks take."""
-CROP_MARGIN = 14
-"""Pixels of the crop that lie outside the box, left and right together; facts: 99.30 % on LFW with it."""
 
 
 class FaceDetector(Protocol):
@@ -171,16 +168,3 @@ def _crop_and_scale(boxes: Floats, integral: IntegralImage, side: int) -> tuple[
     inside = (high > low).all(axis=1)
     areas = source_areas(np.concatenate([low, high], axis=1)[inside], height=side, width=side)
     return boxes[inside], mean_colours(integral, areas)
-
-
-def crop(photo: Image.Image, box: Box) -> Rgb:
-    """The face with its margin as FaceNet wants it, uint8 (160, 160, 3): facenet-pytorch's `extract_face`.
-
-    The margin is cut off at the photo's edges and the rest stretched to the square, as it was in training.
-    """
-    margin_x = CROP_MARGIN * box.width / (CROP_SIDE - CROP_MARGIN) / 2
-    margin_y = CROP_MARGIN * box.height / (CROP_SIDE - CROP_MARGIN) / 2
-    left, top = int(max(box.left - margin_x, 0)), int(max(box.top - margin_y, 0))
-    right, bottom = int(min(box.right + margin_x, photo.width)), int(min(box.bottom + margin_y, photo.height))
-    area = (left, top, max(right, left), max(bottom, top))  # black, should the networks move a box off the photo
-    return np.asarray(photo.crop(area).resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BILINEAR))

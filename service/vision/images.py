@@ -7,7 +7,8 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
+from service.values import Box, Rgb
+from service.vision.cropping import CLOCKWISE, crop
 from service.vision.file_kinds import is_photo, refusal
 from service.vision.messages import silence
 from service.vision.pixel_costs import require_affordable
@@ -108,6 +111,13 @@ class Photo:
         """
         return _repaired_if_damaged(self.content, lambda content: _decode(content, self.formats, reduction))
 
+    def crops(self, boxes: Sequence[Box], reduction: int, rotation: int) -> list[Rgb]:
+        """The faces in these boxes of the picture that `decode` gives; raises what that raises.
+
+        They are in its pixels once it has been turned clockwise by `rotation` degrees, which the whole one never is.
+        """
+        return _repaired_if_damaged(self.content, lambda each: _crops(each, self.formats, reduction, boxes, rotation))
+
 
 def accept(photo: bytes, *, max_bytes: int, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Photo:
     """Check a photo against the limits by its header.
@@ -169,20 +179,42 @@ def _open(photo: bytes, formats: tuple[str, ...]) -> Image.Image:
 
 def _decode(content: bytes, formats: tuple[str, ...], reduction: int) -> Image.Image:
     """As Photo.decode does, of bytes that need no repair."""
+    with _damage_told():
+        picture, turn = _lying(content, formats, reduction)
+        return picture if turn is None else picture.transpose(turn)
+
+
+def _crops(content: bytes, formats: tuple[str, ...], reduction: int, boxes: Sequence[Box], rotation: int) -> list[Rgb]:
+    """As Photo.crops does, likewise."""
+    with _damage_told():
+        picture, turn = _lying(content, formats, reduction)
+        turns = [each for each in (turn, CLOCKWISE.get(rotation)) if each is not None]
+        return [crop(picture, box, turns) for box in boxes]
+
+
+def _lying(content: bytes, formats: tuple[str, ...], reduction: int) -> tuple[Image.Image, Image.Transpose | None]:
+    """The picture in mode RGB as it lies in the file, and what turns it upright; raises whatever readers raise."""
     picture = _open(content, formats)
     size = picture.size
+    if reduction > 1:
+        picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
+    deep = deep_colours(picture)
+    picture.load()
+    turn = _UPRIGHT.get(_orientation(picture))
+    if deep:
+        picture = with_low_bytes(picture, _open(content, formats))
+    picture = to_8_bits(picture)
+    remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
+    if remaining > 1:
+        picture = picture.reduce(remaining)
+    return picture if picture.mode == "RGB" else picture.convert("RGB"), turn  # convert always copies
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """What readers raise within the block, in our own words."""
     try:
-        if reduction > 1:
-            picture.draft(picture.mode, (max(size[0] // reduction, 1), max(size[1] // reduction, 1)))
-        deep = deep_colours(picture)
-        picture.load()
-        turn = _UPRIGHT.get(_orientation(picture))
-        if deep:
-            picture = with_low_bytes(picture, _open(content, formats))
-        picture = to_8_bits(picture)
-        remaining = reduction // round(max(size) / max(picture.size))  # what no decoder did
-        picture = (picture.reduce(remaining) if remaining > 1 else picture).convert("RGB")
-        return picture if turn is None else picture.transpose(turn)
+        yield
     except MemoryError:
         raise ImageTooLarge("The image does not fit into memory; send a smaller one.") from None
     except _BOMB:

@@ -12,13 +12,14 @@ from service.errors import UnsupportedFormat
 from service.processors import model_threads
 from service.settings import Settings
 from service.timings import Timings
-from service.values import CROP_SIDE, Detection, Quality, Rgb
+from service.values import CROP_SIDE, Box, Detection, Quality, Rgb
 from service.vision.brightening import brightened
 from service.vision.containers.check import is_ordinary, may_be_photo
-from service.vision.detector import FaceDetector, crop
+from service.vision.cropping import crop, stacked, unstacked
+from service.vision.detector import FaceDetector
 from service.vision.file_kinds import refusal
 from service.vision.images import Photo, accept, readable_formats, require_bytes, to_base64, to_jpeg, upright_size
-from service.vision.orientation import search, turned
+from service.vision.orientation import search
 from service.vision.quality import brightness, measure
 
 MAX_DECODING_PROCESSES = 2
@@ -80,10 +81,15 @@ class Prepared(NamedTuple):
 
 
 class Undecoded(NamedTuple):
-    """How a photo is wanted that isn't decoded here: reduced to a longer side, or by a known `reduction`."""
+    """How a photo is wanted that isn't decoded here: reduced to a longer side, or by a known `reduction`.
+
+    With `boxes` only the crops of those faces are wanted, stacked; see Photo.crops.
+    """
 
     side: int
     reduction: int = 0
+    boxes: tuple[Box, ...] = ()
+    rotation: int = 0
 
 
 class Elsewhere(NamedTuple):
@@ -113,7 +119,11 @@ class Preparation:
             while True:
                 accepted = self._accept(photo)
                 reduction = wanted.reduction or accepted.reduction_to(wanted.side)
-                wanted = steps.send(Elsewhere(accepted.size, reduction, accepted.decode(reduction)))
+                if wanted.boxes:
+                    picture = stacked(accepted.crops(wanted.boxes, reduction, wanted.rotation))
+                else:
+                    picture = accepted.decode(reduction)
+                wanted = steps.send(Elsewhere(accepted.size, reduction, picture))
         except StopIteration as done:
             return cast("Prepared", done.value)
 
@@ -136,14 +146,15 @@ class Preparation:
             found = choose(detections, upright.size)
         with timings.measure("crop"):
             chosen = [each.scaled(reduction) for each in found] if reduction > 1 else found
-            sharp, sharp_reduction = upright, _reduction_for_crops(chosen, reduction)
-            if sharp_reduction < reduction:
-                if accepted is not None:
-                    decoded = accepted.decode(sharp_reduction)
-                else:
-                    _, _, decoded = yield Undecoded(search_side, sharp_reduction)
-                sharp = turned(decoded, rotation)
-            crops = [crop(sharp, each.box.scaled(1 / sharp_reduction)) for each in chosen]
+            sharp = _reduction_for_crops(chosen, reduction)
+            boxes = tuple(each.box.scaled(1 / sharp) for each in chosen)
+            if sharp == reduction:
+                crops = [crop(upright, each) for each in boxes]
+            elif accepted is not None:
+                crops = accepted.crops(boxes, sharp, rotation)
+            else:
+                _, _, of_faces = yield Undecoded(search_side, sharp, boxes, rotation)
+                crops = unstacked(of_faces)
             others = [each.scaled(reduction) for each in detections if each not in found]
             qualities = [measure(pixels, face, others) for pixels, face in zip(crops, chosen, strict=True)]
             crops = [brightened(each) for each in crops]

@@ -57,9 +57,8 @@ class Workers:
         steps = self.preparation.steps(photo, choose, timings, picture_side)
         done = await self._in_thread(_first, steps)
         while isinstance(done, Undecoded):
-            order = Order(
-                len(photo), self._limits.formats, self._limits.max_pixels, done.side, reduction=done.reduction
-            )
+            limits = self._limits
+            order = Order(len(photo), limits.formats, limits.max_pixels, *done)
             async with turn.lent():
                 decoded = await self._decoding.decode(photo, order)
             done = await self._in_thread(_next, steps, decoded)

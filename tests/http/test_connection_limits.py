@@ -125,7 +125,7 @@ def test_nothing_is_left_of_addresses_that_have_gone() -> None:
         assert connection
         ours.closed(f"192.0.2.{number}", connection)
         ours.leave(f"192.0.2.{number}")
-    assert (len(ours._sockets), len(ours._open)) == (0, 0)
+    assert (len(ours._sockets), len(ours._open), len(ours._excused)) == (0, 0, 0)
 
 
 def test_who_opens_connections_all_the_time_has_room_made_only_so_often() -> None:

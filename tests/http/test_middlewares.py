@@ -6,12 +6,10 @@ import asyncio
 import logging
 import socket
 import struct
-import time
 
 import pytest
 from aiohttp import ClientPayloadError
 
-from service.http import middlewares
 from service.logs import TextFormatter
 from tests.http.conftest import break_lists_off
 from tests.support.device import BOUNDARY, Client, Device, form, register_path
@@ -36,22 +34,6 @@ async def test_the_answer_bears_the_lines_id(
             ids.append(response.headers["X-Request-Id"])
     assert ids == [line["request_id"] for line in of_requests(logged)[-5:]]
     assert len(set(ids)) == 5
-
-
-async def test_who_asks_for_what_there_is_not_all_the_time_is_answered_slowly(device: Device) -> None:
-    """The first hundred at once; the answers stay the same, and other requests have no pause."""
-
-    async def took_s(path: str) -> float:
-        began = time.monotonic()
-        async with device.http.get(path) as response:
-            assert (await response.json())["code"] == (1000 if path == "/unknown" else 0)
-        return time.monotonic() - began
-
-    took = [await took_s("/unknown") for _ in range(middlewares.UNKNOWN_IN_A_ROW)]
-    assert sorted(took)[len(took) // 2] < middlewares.UNKNOWN_PAUSE_S / 2
-    slowed = sorted(await asyncio.gather(*(took_s("/unknown") for _ in range(40))))
-    assert slowed[-1] >= middlewares.UNKNOWN_PAUSE_S
-    assert await took_s("/get_registration_face?limit=0") < middlewares.UNKNOWN_PAUSE_S
 
 
 async def test_an_answer_that_breaks_off_says_why(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.models.runtimes import import_facenet
-from service.vision.detector import CROP_MARGIN
+from service.vision.cropping import CROP_MARGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from service.models.selection import ModelFiles
 from service.values import Box, Detection, Rgb
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.images import decode
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from service.models import selection
 from service.models.selection import ModelFiles
 from service.settings import Settings
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.embedder import MirroredEmbedder, OpenVinoEmbedder, open_embedder
 from service.vision.gpu.embedder import TorchEmbedder
 from service.vision.sharing import Sharing

@@ -19,7 +19,8 @@ from service.errors import FaceServiceError, ImageTooLarge, InvalidImage, Overlo
 from service.models.selection import ModelFiles
 from service.timings import Timings
 from service.values import Detection, Face
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.embedder import Crops, Embedder, OpenVinoEmbedder
 from service.vision.engine import Engine, Observation
 from service.vision.images import FORMATS

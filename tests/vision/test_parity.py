@@ -11,7 +11,8 @@ from PIL import Image
 
 from service.models.selection import ModelFiles
 from service.values import Box, Detection
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.embedder import OpenVinoEmbedder
 from service.vision.images import decode
 from tests.support import facenet

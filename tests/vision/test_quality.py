@@ -25,7 +25,8 @@ from service.errors import (
     MultipleFaces,
 )
 from service.values import Box, Detection, Face, Landmarks, Quality, Rgb
-from service.vision.detector import Detector, crop
+from service.vision.cropping import crop
+from service.vision.detector import Detector
 from service.vision.quality import (
     ENROLL,
     ENROLL_STRICT,

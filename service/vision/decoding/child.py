@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from service.child_modules import command
+from service.values import CROP_SIDE
 from service.vision.decoding.frames import HEADER, MAX_ANSWER, READY, Answer, Order, pack, read_answer
 
 START_LIMIT_S = 60.0
@@ -140,7 +141,9 @@ class DecodingChild:
 
     async def _fetch(self, answer: Answer, order: Order) -> Decoded:
         width, height = answer.picture
-        if not 0 < width * height <= max(order.max_pixels, 1) or min(width, height) < 0:
+        if order.boxes and (width, height) != (CROP_SIDE, CROP_SIDE * len(order.boxes)):
+            raise ValueError("these are not the crops that were asked for")
+        if (not order.boxes and not 0 < width * height <= max(order.max_pixels, 1)) or min(width, height) < 0:
             raise ValueError("the picture is larger than the photo")
         descriptor = shared_memory(width * height * 3)
         try:

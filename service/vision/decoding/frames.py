@@ -22,7 +22,9 @@ READY = b"+"
 class Order(NamedTuple):
     """What is wanted of a photo of `length` bytes: decoded at a `reduction`, or at the one that fits `side`.
 
-    `side` is the longer side that is wanted at most, in pixels; 0 where `reduction` is given.
+    `side` is the longer side that is wanted at most, in pixels; 0 where `reduction` is given. With `boxes` (left, top,
+    right, bottom each, in pixels of the decoded photo turned clockwise by `rotation` degrees) only the crops of those
+    faces are wanted, stacked.
     """
 
     length: int
@@ -30,6 +32,8 @@ class Order(NamedTuple):
     max_pixels: int
     side: int
     reduction: int = 0
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    rotation: int = 0
 
 
 class Answer(NamedTuple):
@@ -50,8 +54,8 @@ def pack(said: Order | Answer) -> bytes:
 
 def read_order(text: bytes) -> Order:
     """What `pack` made of it."""
-    length, formats, max_pixels, side, reduction = json.loads(text)
-    return Order(length, tuple(formats), max_pixels, side, reduction)
+    length, formats, max_pixels, side, reduction, boxes, rotation = json.loads(text)
+    return Order(length, tuple(formats), max_pixels, side, reduction, tuple(map(tuple, boxes)), rotation)
 
 
 def read_answer(text: bytes) -> Answer:

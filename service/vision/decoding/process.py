@@ -20,10 +20,11 @@ from PIL import Image
 
 from service.errors import FaceServiceError, ImageTooLarge
 from service.memory import return_memory
+from service.values import Box
+from service.vision.cropping import stacked
 from service.vision.decoding.confinement import MemoryLimit, allow_processor_time, confine, die_with
 from service.vision.decoding.frames import HEADER, READY, Answer, Order, pack, read_order
 from service.vision.images import accept, readable_formats
-from service.vision.pixel_costs import LARGE_PIXELS
 
 BYTES_A_PIXEL = 12
 """Three times what Pillow needs for a pixel of a usual photo: of the reader's, the converted and the turned picture."""
@@ -31,6 +32,9 @@ SPARE_MEMORY = 96 * 2**20
 """What readers need for a photo of any size."""
 CONTENT_TIMES = 4
 """How often a photo's bytes may be held."""
+
+ALONE_PIXELS = 12_500_000
+"""Beyond, photos are decoded one at a time, so that what they take doesn't add up; phones' usual ones have 12.2."""
 
 DESCRIPTORS = 16
 ROWS_BYTES = 2**20
@@ -64,10 +68,13 @@ def _attempt(content: bytes, order: Order, memory: MemoryLimit, large: int) -> t
         photo = accept(content, max_bytes=order.length, max_pixels=order.max_pixels, formats=order.formats)
         reduction = order.reduction or photo.reduction_to(order.side)
         pixels = photo.size[0] * photo.size[1]
-        if pixels > LARGE_PIXELS:
+        if pixels > ALONE_PIXELS:
             fcntl.lockf(large, fcntl.LOCK_EX)
         memory.allow(SPARE_MEMORY + CONTENT_TIMES * order.length + BYTES_A_PIXEL * pixels)
-        picture = photo.decode(reduction)
+        if order.boxes:
+            picture = stacked(photo.crops([Box(*each) for each in order.boxes], reduction, order.rotation))
+        else:
+            picture = photo.decode(reduction)
     except FaceServiceError as error:
         return Answer(error=type(error).__name__, sentence=str(error)), None
     except MemoryError:

@@ -17,10 +17,13 @@ import pytest
 from PIL import Image
 
 from service.errors import DecodingStopped, FaceServiceError, ImageTooLarge, InvalidImage, Overloaded, UnsupportedFormat
+from service.values import Box
+from service.vision.cropping import crop, unstacked
 from service.vision.decoding.child import DecodingChild
 from service.vision.decoding.frames import HEADER, Order
 from service.vision.decoding.pool import DecodingPool, Reason
 from service.vision.images import accept, readable_formats
+from service.vision.orientation import turned
 from tests.support import bombs
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -40,6 +43,20 @@ def order(photo: bytes, side: int = 2400, reduction: int = 0, max_pixels: int = 
 
 async def read(pool: DecodingPool, photo: bytes, **wanted: int) -> Image.Image:
     return (await pool.decode(photo, order(photo, **wanted))).picture()
+
+
+@pytest.mark.parametrize("orientation", [1, 5, 8])
+async def test_faces_are_cut_out_where_the_photo_is(
+    pool: DecodingPool, portrait: Image.Image, orientation: int
+) -> None:
+    """Nothing else travels, and they are those of the whole photo, upright and turned."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = encode(portrait, "PNG", exif=exif)
+    boxes = (Box(30.5, 20.25, 90.0, 110.5), Box(-5.0, 3.0, 64.0, 200.0))
+    decoded = await pool.decode(photo, order(photo, reduction=2)._replace(boxes=boxes, rotation=90))
+    whole = turned(accept(photo, max_bytes=len(photo), max_pixels=MAX_PIXELS).decode(2), 90)
+    assert np.array_equal(unstacked(decoded.picture()), [crop(whole, each) for each in boxes])
 
 
 def sleeper() -> bytes:
