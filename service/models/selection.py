@@ -25,7 +25,7 @@ from service.models.downloads import (
     packaged_file,
     torch_checkpoint,
 )
-from service.models.folder import intact, ready, sha256, subfolder
+from service.models.folder import Manifest, intact, ready, sha256, subfolder
 from service.models.mtcnn_weights import require_mtcnn
 from service.models.runtimes import require_converter
 from service.settings import Settings
@@ -64,6 +64,23 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
         mtcnn = _ready(models, conversion.MTCNN_FILES, _make_mtcnn, model="mtcnn", digest=MTCNN_DIGEST)
     except OSError as error:
         raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={models} ({error}).") from error
+    return _files(chosen, facenet, mtcnn)
+
+
+def at_hand(settings: Settings, kept: ModelContract | None) -> ModelFiles | None:
+    """What `prepare` has ready without fetching or converting anything; None where it must. Raises ModelUnavailable."""
+    chosen, *_ = _candidates(settings, kept, VGGFACE2)
+    wanted = [
+        (conversion.FACENET_FILES, chosen.model, chosen.digest),
+        (conversion.MTCNN_FILES, "mtcnn", MTCNN_DIGEST),
+    ]
+    if not all(_intact(settings.model_dir, names, model=model, digest=digest) for names, model, digest in wanted):
+        return None
+    facenet, mtcnn = (subfolder(settings.model_dir, model=model, digest=digest) for _, model, digest in wanted)
+    return _files(chosen, facenet, mtcnn)
+
+
+def _files(chosen: _Candidate, facenet: Path, mtcnn: Path) -> ModelFiles:
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
     return ModelFiles(
         contract=ModelContract(
@@ -80,9 +97,7 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
 
 def is_at_hand(settings: Settings, contract: ModelContract) -> bool:
     """Whether FACE_MODEL_DIR has the converted files of a contract's model, so that nothing is fetched or converted."""
-    place = subfolder(settings.model_dir, model=contract.model, digest=contract.digest)
-    wanted = {"model": contract.model, "digest": contract.digest, "version": conversion.CONVERSION}
-    return intact(place, wanted, conversion.FACENET_FILES)
+    return _intact(settings.model_dir, conversion.FACENET_FILES, model=contract.model, digest=contract.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +144,15 @@ def _facenet_ready(models: Path, chosen: _Candidate) -> Path:
 
 
 def _ready(models: Path, names: tuple[str, ...], make: Callable[[Path], None], *, model: str, digest: str) -> Path:
-    wanted = {"model": model, "digest": digest, "version": conversion.CONVERSION}
-    return ready(subfolder(models, model=model, digest=digest), wanted, names, make)
+    return ready(subfolder(models, model=model, digest=digest), _manifest(model, digest), names, make)
+
+
+def _intact(models: Path, names: tuple[str, ...], *, model: str, digest: str) -> bool:
+    return intact(subfolder(models, model=model, digest=digest), _manifest(model, digest), names)
+
+
+def _manifest(model: str, digest: str) -> Manifest:
+    return {"model": model, "digest": digest, "version": conversion.CONVERSION}
 
 
 def _users_own(path: Path, model_setting: str) -> _Candidate:
