@@ -14,6 +14,7 @@ from service.settings import Settings
 from service.stores.opening import likely_contract, open_store
 from service.stores.store import Store
 from service.values import ModelContract
+from service.vision.embedder import uses_gpu
 from service.vision.loading import Networks, load_networks
 
 
@@ -51,9 +52,11 @@ async def load_at_once(settings: Settings) -> Loaded:
 
     What isn't at hand, and what turns out to be needed instead, is made ready when the store is open.
     """
-    store = open_store(settings, serves=True)
-    compiling = asyncio.create_task(asyncio.to_thread(_compile_likely, settings))
+    # Handed to its thread at once: the first thing that loads a store is imports.
+    compiling = asyncio.get_running_loop().run_in_executor(None, _compile_likely, settings)
+    store: Store | None = None
     try:
+        store = open_store(settings, serves=True)
         kept = await store.open()
         likely = await compiling
         if likely is not None and likely.kept != kept:
@@ -67,7 +70,8 @@ async def load_at_once(settings: Settings) -> Loaded:
         await asyncio.wait([compiling])
         if not compiling.cancelled() and (unused := compiling.result()) is not None:
             unused.networks.release()
-        await store.close()
+        if store is not None:
+            await store.close()
         raise
 
 
@@ -84,7 +88,7 @@ def _compile_likely(settings: Settings) -> _Likely | None:
     """None where something must be fetched or converted first, or isn't right: who opens the store will be told."""
     try:
         kept = likely_contract(settings)
-        files = selection.at_hand(settings, kept)
+        files = selection.at_hand(settings, kept, weights=uses_gpu(settings.compute))
         if files is None:
             return None
         networks = load_networks(settings, files)

@@ -10,7 +10,7 @@ The models folder (FACE_MODEL_DIR) holds the converted files, which folder and c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +67,22 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
     return _files(chosen, facenet, mtcnn)
 
 
-def at_hand(settings: Settings, kept: ModelContract | None) -> ModelFiles | None:
-    """What `prepare` has ready without fetching or converting anything; None where it must. Raises ModelUnavailable."""
+def at_hand(settings: Settings, kept: ModelContract | None, *, weights: bool) -> ModelFiles | None:
+    """What `prepare` has ready without fetching or converting anything; None where it must.
+
+    `weights` is whether those of torch are used, half of all bytes; else only the graphs are sure to be as they were
+    made. Raises ModelUnavailable.
+    """
+    models = settings.model_dir
     chosen, *_ = _candidates(settings, kept, VGGFACE2)
-    wanted = [
-        (conversion.FACENET_FILES, chosen.model, chosen.digest),
-        (conversion.MTCNN_FILES, "mtcnn", MTCNN_DIGEST),
-    ]
-    if not all(_intact(settings.model_dir, names, model=model, digest=digest) for names, model, digest in wanted):
+    used = [each for each in conversion.FACENET_FILES if weights or not each.endswith(".safetensors")]
+    if not (
+        _intact(models, conversion.FACENET_FILES, model=chosen.model, digest=chosen.digest, used=used)
+        and _intact(models, conversion.MTCNN_FILES, model="mtcnn", digest=MTCNN_DIGEST)
+    ):
         return None
-    facenet, mtcnn = (subfolder(settings.model_dir, model=model, digest=digest) for _, model, digest in wanted)
-    return _files(chosen, facenet, mtcnn)
+    facenet = subfolder(models, model=chosen.model, digest=chosen.digest)
+    return _files(chosen, facenet, subfolder(models, model="mtcnn", digest=MTCNN_DIGEST))
 
 
 def _files(chosen: _Candidate, facenet: Path, mtcnn: Path) -> ModelFiles:
@@ -147,8 +152,10 @@ def _ready(models: Path, names: tuple[str, ...], make: Callable[[Path], None], *
     return ready(subfolder(models, model=model, digest=digest), _manifest(model, digest), names, make)
 
 
-def _intact(models: Path, names: tuple[str, ...], *, model: str, digest: str) -> bool:
-    return intact(subfolder(models, model=model, digest=digest), _manifest(model, digest), names)
+def _intact(
+    models: Path, names: tuple[str, ...], *, model: str, digest: str, used: Sequence[str] | None = None
+) -> bool:
+    return intact(subfolder(models, model=model, digest=digest), _manifest(model, digest), names, used=used)
 
 
 def _manifest(model: str, digest: str) -> Manifest:

@@ -57,7 +57,7 @@ async def test_a_gallery_that_turns_out_otherwise_gets_its_own_networks(
     """As one that took another's place at that moment; what was compiled for nothing is released."""
     other = ModelContract(model="other", digest="0" * 64, preprocessing=1, dimension=512)
     monkeypatch.setattr(loading, "likely_contract", lambda _: other)
-    monkeypatch.setattr(selection, "at_hand", lambda *_: files)
+    monkeypatch.setattr(selection, "at_hand", lambda *_, weights: files)
     loaded = await load_at_once(settings)
     await loaded.store.close()
     assert (loaded.files, loads.loaded, loads.released) == (files, 2, 1)
@@ -86,6 +86,21 @@ async def test_what_was_compiled_for_a_gallery_that_is_in_use_is_released(settin
 def test_a_model_that_must_be_converted_first_is_not_at_hand(settings: Settings, tmp_path: Path) -> None:
     """Nor one of which a file is damaged; nothing is made."""
     elsewhere = replace(settings, model_dir=tmp_path / "models")
-    assert selection.at_hand(elsewhere, None) is None
+    assert selection.at_hand(elsewhere, None, weights=False) is None
     assert not elsewhere.model_dir.exists()
-    assert selection.at_hand(settings, None) == selection.prepare(settings, None)
+    files = selection.prepare(settings, None)
+    for each in (files.facenet.parent, files.pnet.parent):
+        copied = elsewhere.model_dir / each.name
+        copied.mkdir(parents=True)
+        for file in each.iterdir():
+            (copied / file.name).symlink_to(file)
+    for weights in (False, True):
+        found = selection.at_hand(elsewhere, None, weights=weights)
+        assert found is not None
+        assert found.contract == files.contract
+    for name, with_weights_only in (("facenet.safetensors", True), ("facenet.bin", False)):
+        damaged = elsewhere.model_dir / files.facenet.parent.name / name
+        damaged.unlink()
+        damaged.write_bytes(b"damaged")
+        assert selection.at_hand(elsewhere, None, weights=True) is None
+        assert (selection.at_hand(elsewhere, None, weights=False) is not None) == with_weights_only
