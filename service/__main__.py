@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _serve() -> int:
     """Run the service until it is told to stop."""
-    gc.disable()  # hardly anything of what is imported is garbage; serving.serve turns it on
+    gc.disable()  # hardly anything of what is imported is garbage; starting.run turns it on
     try:
         settings = Settings.from_env(os.environ)
     except FaceServiceError as error:

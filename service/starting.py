@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import platform
+import signal
 from importlib import import_module
 
 from service import __version__
@@ -30,6 +32,8 @@ def run(settings: Settings) -> int:
     )
     try:
         asyncio.run(_serve(settings, log_writer))
+    except asyncio.CancelledError:
+        return 0
     except FaceServiceError as error:
         log_writer.say(f"The service can't start: {error}")
         return 1
@@ -40,6 +44,11 @@ def run(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, log_writer: LogWriter) -> None:
+    """Raises CancelledError where it is told to stop before it serves; from then on, serving.serve listens for that."""
+    starting = asyncio.current_task()
+    assert starting  # noqa: S101 - asyncio.run made it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, starting.cancel)
     loading = asyncio.create_task(load_at_once(settings))
     taken = False
 
@@ -55,6 +64,8 @@ async def _serve(settings: Settings, log_writer: LogWriter) -> None:
             lambda: [import_module(f"service.http.{each}") for each in ("app", "serving", "log_metrics")]
         )
         app = application.create_app(settings, log_metrics.DroppedLines(log_writer), load=take)
+        gc.enable()
+        await asyncio.sleep(0)  # where it was told to stop meanwhile, this raises
         await serving.serve(app, settings.host, settings.port)
     finally:
         if not taken:

@@ -50,7 +50,6 @@ async def _start(runner: web.AppRunner, host: str, port: int) -> None:
     await runner.setup()
     # What is there now stays, all but a hundredth. Looking through it for garbage stops all requests for 0.1 s.
     gc.freeze()
-    gc.enable()
     certificate = runner.app[CERTIFICATE]
     for each in await listen(host, port, runner.app[CONNECTION_LIMITS]):
         context = None if certificate is None else certificate.context

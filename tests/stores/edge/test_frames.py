@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
-from service.stores.edge.frames import HEADER, FrameReader, pack
+from service.stores.edge.frames import HEADER, PIPE_BYTES, FrameReader, pack, widen
 from service.values import Nearest, Neighbour, StoredFace
 from tests.support.stored_faces import face as stored_face
 
@@ -27,6 +29,19 @@ def test_frames_come_back_as_they_were_sent() -> None:
         assert frames.ready(0)
         assert [frames.read() for _ in range(4)] == [1, "two", [3.0], None]
         os.close(reading)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux widens pipes")
+def test_a_pipe_holds_a_page_of_faces(tmp_path: Path) -> None:
+    """What is no pipe stays as it is."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    widen(writing)
+    assert os.write(writing, bytes(PIPE_BYTES)) == PIPE_BYTES
+    for each in (reading, writing):
+        os.close(each)
+    with (tmp_path / "file").open("wb") as file:
+        widen(file.fileno())
 
 
 AT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=9, minutes=30)))
