@@ -7,10 +7,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 
 MAX_LINES = 10_000
 """Lines that wait at most; what comes beyond is dropped, and counted."""
@@ -119,16 +115,3 @@ class LogWriter(logging.Handler):
         except OSError:
             return False
         return True
-
-
-class DroppedLines(Collector):
-    """The counter face_log_lines_dropped_total."""
-
-    def __init__(self, writer: LogWriter) -> None:
-        self._writer = writer
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """How many there were, for prometheus_client."""
-        counter = CounterMetricFamily("face_log_lines_dropped", "Log lines that were dropped, as nobody read the log.")
-        counter.add_metric([], self._writer.dropped)
-        yield counter

@@ -27,13 +27,14 @@ from service.http.connection_limits import ConnectionLimits
 from service.http.crowd_metrics import CrowdMetrics
 from service.http.gallery_size import GallerySize
 from service.http.keys import UPLOADS
+from service.http.log_metrics import DroppedLines
 from service.http.metrics import Metrics
 from service.http.middlewares import answer_errors, record_requests
 from service.http.request_log import RequestLog
 from service.http.rest_api.openapi import codes_of
 from service.http.rest_api.problems import HTTP_CODES, STATUSES, status_of
 from service.http.uploads import Uploads
-from service.log_writer import DroppedLines, LogWriter
+from service.log_writer import LogWriter
 from service.settings import Settings
 from service.values import Erasure
 from tests.support.code_texts import ANY, slugs_of_errors, texts

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import pytest
 from aiohttp import ClientSession
 
-from service.log_writer import DroppedLines, LogWriter
+from service.http.log_metrics import DroppedLines
+from service.log_writer import LogWriter
 from tests.conftest import MODELS
 from tests.support.processes import launch, listening, until
 

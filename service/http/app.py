@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from prometheus_client.registry import Collector
@@ -13,11 +14,11 @@ from service.devices.keys import KeyRegistry
 from service.devices.registry import DeviceRegistry
 from service.devices.replay import make_replay_memory
 from service.devices.secret_uses import SecretUses, open_record
+from service.gallery.loading import Load, load_at_once
 from service.http.active_requests import ActiveRequests
 from service.http.admission import check_admission
 from service.http.audit import open_trail, write_down
 from service.http.authentication import admit_anybody, authenticate, needed_by
-from service.http.compreface.table import compreface_routes
 from service.http.connection_limits import ConnectionLimits
 from service.http.console.pages import console_routes
 from service.http.cors import allow_origins
@@ -55,10 +56,10 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *collectors: Collector) -> web.Application:
+def create_app(settings: Settings, *collectors: Collector, load: Load | None = None) -> web.Application:
     """The application, for connections.Runner; models and gallery are opened and warmed before its socket is.
 
-    `collectors` count what the metrics tell beside the application's own.
+    `collectors` count what the metrics tell beside the application's own. `load` has loaded the gallery ahead, or does.
 
     Raises InvalidDevices, InvalidKeys or InvalidSettings at once where nobody could be let in. Its start-up raises
     ModelUnavailable, ContractMismatch, StoreUnavailable or NoncesUnavailable. Each says what to do.
@@ -73,7 +74,7 @@ def create_app(settings: Settings, *collectors: Collector) -> web.Application:
     certificate = app[CERTIFICATE] = open_certificate(settings.tls_cert, settings.tls_key)
     _ask_who_is_there(app, settings, limits, reloads=[] if certificate is None else [certificate.reload])
     app.middlewares.append(write_down(needed_by))
-    app.cleanup_ctx.extend((open_trail(settings), open_gallery_of(settings)))
+    app.cleanup_ctx.extend((open_trail(settings), open_gallery_of(settings, load or partial(load_at_once, settings))))
     return app
 
 
@@ -105,6 +106,8 @@ def _add_routes(app: web.Application, settings: Settings, limits: FormLimits) ->
     app.add_routes(rest_routes(limits))
     app.add_routes(operator_routes())
     if settings.compreface:
+        from service.http.compreface.table import compreface_routes  # takes 0.1 s, and few need it
+
         app.add_routes(compreface_routes(limits))
     if settings.console:
         app.add_routes(console_routes())

@@ -17,8 +17,7 @@ from service.devices.operations import OperationWord
 from service.errors import OperationDenied, Unauthenticated, UnknownDevice, UnknownKey
 from service.http import routes
 from service.http.callers import ANYBODY, Caller, count_for
-from service.http.compreface.table import NEEDS as COMPREFACE_NEEDS
-from service.http.keys import CALLER, NAMED_CALLER
+from service.http.keys import CALLER, COMPREFACE, NAMED_CALLER
 from service.http.rest_api.table import NEEDS
 from service.http.signed_requests import SignatureCheck
 
@@ -112,7 +111,12 @@ def _known(request: web.Request, keys: KeyRegistry, presented: str) -> Caller:
 def needed_by(request: web.Request) -> OperationWord | None:
     """What a caller must be allowed to do for a request; None where it isn't in the tables."""
     asked = request.method, routes.path_of(request)
-    return routes.operation(request) or NEEDS.get(asked) or COMPREFACE_NEEDS.get(asked)
+    needed = routes.operation(request) or NEEDS.get(asked)
+    if needed is not None or not request.app[COMPREFACE]:
+        return needed
+    from service.http.compreface import table  # only where it is switched on, for it takes time to import
+
+    return table.NEEDS.get(asked)
 
 
 def _permitted(request: web.Request, caller: Caller) -> OperationWord | None:

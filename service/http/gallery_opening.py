@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from service import __version__
-from service.gallery.opening import open_gallery
+from service.gallery.loading import Load
 from service.gallery.retention import retained
 from service.http.current import Current, Opened
 from service.http.gallery_size import GallerySize
@@ -28,8 +28,8 @@ from service.values import Erasure
 log = logging.getLogger(__name__)
 
 
-def open_gallery_of(settings: Settings) -> Lifetime:
-    """What opens the gallery and the engine when the application starts, and closes them when it ends."""
+def open_gallery_of(settings: Settings, load: Load) -> Lifetime:
+    """What opens the gallery that `load` loads, and its engine, when the application starts; closes them at its end."""
 
     async def gallery(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
@@ -38,7 +38,7 @@ def open_gallery_of(settings: Settings) -> Lifetime:
             metrics = app[METRICS]
             follower = MoveFollower(settings, metrics, app[ACTIVE_REQUESTS].wait_for_begun)
             closing.push_async_callback(follower.close)
-            opened = await follower.open(opened_gallery(settings, metrics, open_gallery))
+            opened = await follower.open(opened_gallery(settings, metrics, load))
             current = app[CURRENT] = Current(opened)
             app[OVERVIEW] = _overview(settings, current, app[REQUEST_LOG])
             size = _show(metrics, settings, current)

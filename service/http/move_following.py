@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 
 from service import __version__
 from service.errors import FaceServiceError, NotReady
+from service.gallery.loading import load
 from service.gallery.opening import open_moved_gallery
 from service.gallery.retention import Retention
 from service.http.current import Current, Opened
@@ -67,7 +69,9 @@ class MoveFollower:
         while True:
             closing = AsyncExitStack()
             try:
-                gallery = opened_gallery(self._settings, self._metrics, open_moved_gallery)
+                gallery = opened_gallery(
+                    self._settings, self._metrics, partial(load, self._settings, open_moved_gallery)
+                )
                 opened = await closing.enter_async_context(gallery)
                 try:
                     await opened.engine.warm()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from service.gallery.expiry import remove_expired_faces
 from service.gallery.galleries import Galleries
+from service.gallery.loading import Load
 from service.gallery.photos import PhotoReader
 from service.http.current import Opened
 from service.http.health import Health
@@ -15,29 +16,25 @@ from service.http.lifetime import beside
 from service.http.metrics import Metrics
 from service.http.move_watch import MoveWatch
 from service.http.overview import warned_of
-from service.models.selection import ModelFiles
 from service.moving.transfer import Transfer
 from service.settings import Settings
-from service.stores.opening import open_store
 from service.stores.store import Store
 from service.values import ModelContract
-from service.vision.engine import Engine, open_engine
+from service.vision.engine import Engine, engine_of
 
 
 @asynccontextmanager
-async def opened_gallery(
-    settings: Settings, metrics: Metrics, open_with_model: Callable[[Settings, Store], Awaitable[ModelFiles]]
-) -> AsyncIterator[Opened]:
+async def opened_gallery(settings: Settings, metrics: Metrics, load: Load) -> AsyncIterator[Opened]:
     """A gallery and its engine that have answered once, and whose faces go when their time is up, while it is open.
 
-    `open_with_model` opens the store and says which model its faces were made with; what it raises passes through.
+    What `load` raises passes through.
     """
-    store = open_store(settings, serves=True)
+    loaded = await load()
+    store = loaded.store
     try:
-        files = await open_with_model(settings, store)
-        engine = await open_engine(settings, files, metrics.record_batch, metrics.record_stopped_decoding)
+        engine = engine_of(settings, loaded.networks, metrics.record_batch, metrics.record_stopped_decoding)
         try:
-            opened = _put_together(settings, engine, store, files.contract)
+            opened = _put_together(settings, engine, store, loaded.files.contract)
             try:
                 await opened.health.probe()
                 async with beside(remove_expired_faces(store, lambda: datetime.now(UTC))):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from service.errors import ModelUnavailable
 from service.models.runtimes import import_facenet, import_openvino
-from service.models.tensorflow_graph import facenet_arrays
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +35,8 @@ _MIDDLE, _SPREAD = 127.5, 128.0  # pixels become (x - 127.5) / 128 before every 
 def state_dict_of_graph(graph: bytes) -> StateDict:
     """The state_dict in a frozen TensorFlow graph of FaceNet, float32."""
     import torch
+
+    from service.models.tensorflow_graph import facenet_arrays
 
     return {name: torch.from_numpy(array) for name, array in facenet_arrays(graph).items()}
 

@@ -50,14 +50,15 @@ def remake(place: Path, wanted: Manifest, names: Sequence[str], make: Callable[[
         _make(place, wanted, names, make)
 
 
-def intact(place: Path, wanted: Manifest, names: Sequence[str]) -> bool:
-    """Whether `place` holds the wanted files as they were made."""
+def intact(place: Path, wanted: Manifest, names: Sequence[str], *, used: Sequence[str] | None = None) -> bool:
+    """Whether `place` holds the wanted files `names`, and those that are `used` (None: all) as they were made."""
     try:
         manifest = json.loads((place / _MANIFEST).read_text())
         files = manifest.pop("files")
         if manifest != wanted or set(files) != set(names):
             return False
         with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
+            names = names if used is None else used
             return list(threads.map(_measure, [place / name for name in names])) == [files[name] for name in names]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -10,7 +10,7 @@ The models folder (FACE_MODEL_DIR) holds the converted files, which folder and c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from service.models.downloads import (
     packaged_file,
     torch_checkpoint,
 )
-from service.models.folder import intact, ready, sha256, subfolder
+from service.models.folder import Manifest, intact, ready, sha256, subfolder
 from service.models.mtcnn_weights import require_mtcnn
 from service.models.runtimes import require_converter
 from service.settings import Settings
@@ -64,6 +64,28 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
         mtcnn = _ready(models, conversion.MTCNN_FILES, _make_mtcnn, model="mtcnn", digest=MTCNN_DIGEST)
     except OSError as error:
         raise ModelUnavailable(f"Model files can't be kept in FACE_MODEL_DIR={models} ({error}).") from error
+    return _files(chosen, facenet, mtcnn)
+
+
+def at_hand(settings: Settings, kept: ModelContract | None, *, weights: bool) -> ModelFiles | None:
+    """What `prepare` has ready without fetching or converting anything; None where it must.
+
+    `weights` is whether those of torch are used, half of all bytes; else only the graphs are sure to be as they were
+    made. Raises ModelUnavailable.
+    """
+    models = settings.model_dir
+    chosen, *_ = _candidates(settings, kept, VGGFACE2)
+    used = [each for each in conversion.FACENET_FILES if weights or not each.endswith(".safetensors")]
+    if not (
+        _intact(models, conversion.FACENET_FILES, model=chosen.model, digest=chosen.digest, used=used)
+        and _intact(models, conversion.MTCNN_FILES, model="mtcnn", digest=MTCNN_DIGEST)
+    ):
+        return None
+    facenet = subfolder(models, model=chosen.model, digest=chosen.digest)
+    return _files(chosen, facenet, subfolder(models, model="mtcnn", digest=MTCNN_DIGEST))
+
+
+def _files(chosen: _Candidate, facenet: Path, mtcnn: Path) -> ModelFiles:
     log.info("Model %s (sha256 %s), %s.", chosen.model, chosen.digest[:16], chosen.reason)
     return ModelFiles(
         contract=ModelContract(
@@ -80,9 +102,7 @@ def prepare(settings: Settings, kept: ModelContract | None, *, vggface2: Publish
 
 def is_at_hand(settings: Settings, contract: ModelContract) -> bool:
     """Whether FACE_MODEL_DIR has the converted files of a contract's model, so that nothing is fetched or converted."""
-    place = subfolder(settings.model_dir, model=contract.model, digest=contract.digest)
-    wanted = {"model": contract.model, "digest": contract.digest, "version": conversion.CONVERSION}
-    return intact(place, wanted, conversion.FACENET_FILES)
+    return _intact(settings.model_dir, conversion.FACENET_FILES, model=contract.model, digest=contract.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +149,17 @@ def _facenet_ready(models: Path, chosen: _Candidate) -> Path:
 
 
 def _ready(models: Path, names: tuple[str, ...], make: Callable[[Path], None], *, model: str, digest: str) -> Path:
-    wanted = {"model": model, "digest": digest, "version": conversion.CONVERSION}
-    return ready(subfolder(models, model=model, digest=digest), wanted, names, make)
+    return ready(subfolder(models, model=model, digest=digest), _manifest(model, digest), names, make)
+
+
+def _intact(
+    models: Path, names: tuple[str, ...], *, model: str, digest: str, used: Sequence[str] | None = None
+) -> bool:
+    return intact(subfolder(models, model=model, digest=digest), _manifest(model, digest), names, used=used)
+
+
+def _manifest(model: str, digest: str) -> Manifest:
+    return {"model": model, "digest": digest, "version": conversion.CONVERSION}
 
 
 def _users_own(path: Path, model_setting: str) -> _Candidate:

@@ -8,6 +8,7 @@ from service.errors import InvalidSettings
 from service.picture_addresses import PictureAddresses
 from service.settings import Settings
 from service.stores.store import Migration, Store
+from service.values import ModelContract
 
 if TYPE_CHECKING:
     from service.stores.encryption.cipher import GalleryCipher
@@ -61,6 +62,19 @@ def may_be_there(settings: Settings) -> bool:
     from service.stores.edge.folder import is_there
 
     return is_there(settings.data / "gallery")
+
+
+def likely_contract(settings: Settings) -> ModelContract | None:
+    """The contract that opening the store will find, as far as can be told without it; None where it can't.
+
+    Raises StoreUnavailable for a gallery that has none but should.
+    """
+    if settings.qdrant_url is not None:
+        return None
+    from service.stores.edge.folder import read_contract
+
+    kept = read_contract(settings.data / "gallery")
+    return None if kept is None else kept.model
 
 
 def open_migration(settings: Settings) -> Migration:

@@ -73,6 +73,12 @@ class Detector:
         self._onet.warm((ONET_SIDE, ONET_SIDE, 3))
         self._pnet.warm()
 
+    def compile_for_first(self) -> None:
+        """Compile what most photos need: a canvas of theirs, and the batches of some dozens of windows."""
+        self.detect(np.zeros((480, 640, 3), np.uint8))
+        self._rnet(np.zeros((36, RNET_SIDE, RNET_SIDE, 3), np.float32), "scores")
+        self._onet(np.zeros((9, ONET_SIDE, ONET_SIDE, 3), np.float32), "scores")
+
     def detect(self, photo: Rgb) -> list[Detection]:
         """See FaceDetector.detect."""
         height, width = photo.shape[:2]

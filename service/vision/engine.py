@@ -126,14 +126,11 @@ class Engine:
         """Crops that wait for a batch; at FACE_MAX_QUEUE no more photos are begun."""
         return self._batcher.waiting
 
-    def start_decoding(self) -> None:
-        """Have a process for unusual photos started, so that the first of them needn't wait for that."""
-        self._workers.start_decoding()
-
     async def warm(self) -> None:
-        """Compile all that requests may need, alone or in a burst, beside them."""
+        """Compile all that requests may need, alone or in a burst, beside them; start a process for unusual photos."""
         await asyncio.to_thread(self._embedder.warm)
         await asyncio.to_thread(self._workers.preparation.detector.warm)
+        self._workers.start_decoding()
 
     async def close(self) -> None:
         """Fail what waits, and let the threads finish what they do."""
@@ -184,7 +181,7 @@ def engine_of(
     if decoding_processes is not None:
         limits = replace(limits, decoding_processes=decoding_processes)
     gathering = 2 * networks.photos_at_once if networks.photos_at_once > 1 else 0
-    engine = Engine(
+    return Engine(
         networks.detector,
         networks.embedder,
         limits,
@@ -196,5 +193,3 @@ def engine_of(
         gpu_memory_bytes=networks.gpu_memory_bytes,
         sharing=networks.sharing,
     )
-    engine.start_decoding()
-    return engine

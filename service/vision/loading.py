@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
+from service.values import CROP_SIDE
 from service.vision.detector import Detector, FaceDetector
 from service.vision.embedder import Embedder, MirroredEmbedder, open_embedder, uses_gpu
 from service.vision.gpu.link import GpuDetector, GpuEmbedder, GpuLink
@@ -26,6 +30,7 @@ class Networks(NamedTuple):
 
     `release` is called when the engine is closed; `gpu_memory_bytes` says what is held of a GPU's memory, None where
     none is used. `sharing` is what the networks ask how to use the processors; None where they use none.
+    `compile_for_first` compiles what the first photo needs, which would take it a second.
     """
 
     detector: FaceDetector
@@ -35,10 +40,11 @@ class Networks(NamedTuple):
     release: Callable[[], None] = lambda: None
     gpu_memory_bytes: Callable[[], int] | None = None
     sharing: Sharing | None = None
+    compile_for_first: Callable[[], None] = lambda: None
 
 
 def load_networks(settings: Settings, files: ModelFiles) -> Networks:
-    """Compile what the settings ask for, which takes seconds.
+    """Load what the settings ask for; what a photo needs is compiled when the first one comes, or before.
 
     Raises InvalidSettings or ModelUnavailable where there is no such device or model.
     """
@@ -57,7 +63,14 @@ def load_networks(settings: Settings, files: ModelFiles) -> Networks:
     detector = Detector(
         files, threads=threads, min_face=settings.min_face, min_share=settings.min_share, sharing=sharing
     )
-    return Networks(detector, embedder, sharing=sharing)
+
+    def compile_for_first() -> None:
+        with ThreadPoolExecutor(1) as beside:
+            compiled = beside.submit(embedder.embed, np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))
+            detector.compile_for_first()
+            compiled.result()
+
+    return Networks(detector, embedder, sharing=sharing, compile_for_first=compile_for_first)
 
 
 def _in_gpu_process(settings: Settings, files: ModelFiles) -> Networks:

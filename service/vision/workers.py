@@ -41,7 +41,7 @@ class Workers:
 
     def start_decoding(self) -> None:
         """Have a process for unusual photos started, so that the first of them needn't wait for that."""
-        self._decoding.start()
+        self._decoding.start_first()
 
     def turn(self, caller: str) -> AbstractAsyncContextManager[Turn]:
         """Wait until it is this caller's turn; see Turns."""

@@ -25,7 +25,7 @@ Score = Annotated[float, Field(le=2, description="How sure it is that both are o
 class Answer(BaseModel):
     """Base of all; an answer has exactly the members of its model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Problem(Answer):

@@ -31,7 +31,7 @@ Base64 = Annotated[bytes, PlainValidator(_decoded), WithJsonSchema(_BASE64)]
 class Body(BaseModel):
     """Base of all JSON bodies."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class PhotoBody(Body):

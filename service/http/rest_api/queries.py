@@ -31,7 +31,7 @@ _CURSOR, _PEOPLE_CURSOR = re.compile(r"[0-9]{1,17}-[0-9]{1,16}"), re.compile(r"[
 class Query(BaseModel):
     """Base of all queries: a parameter that an operation doesn't have is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class NoQuery(Query):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -40,15 +42,16 @@ _POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'"}
 
 def rest_routes(limits: FormLimits) -> list[web.RouteDef]:
     """Each method and path with its handler."""
-    described = document(OPERATIONS)
-    as_json, as_page = json.dumps(described, ensure_ascii=False), page(described)
+    # Made when somebody asks for it: that takes a tenth of a second, which a start needn't wait for.
+    described = cache(lambda: document(OPERATIONS))
+    as_json, as_page = cache(lambda: json.dumps(described(), ensure_ascii=False)), cache(lambda: page(described()))
     style = files("service.http.rest_api").joinpath("style.css").read_text("utf-8")
 
     async def show_document(_: web.Request) -> web.Response:
-        return web.Response(text=as_json, content_type="application/json")
+        return web.Response(text=await asyncio.to_thread(as_json), content_type="application/json")
 
     async def show_page(_: web.Request) -> web.Response:
-        return web.Response(text=as_page, content_type="text/html", headers=_POLICY)
+        return web.Response(text=await asyncio.to_thread(as_page), content_type="text/html", headers=_POLICY)
 
     async def show_style(_: web.Request) -> web.Response:
         return web.Response(text=style, content_type="text/css")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from service.child_modules import command
 from service.errors import StoreUnavailable
-from service.stores.edge.frames import HEADER, pack
+from service.stores.edge.frames import HEADER, PIPE_BYTES, pack
 from service.stores.edge.requests import Request
 from service.stores.edge.reserve import is_full
 from service.values import ModelContract
@@ -65,7 +65,7 @@ class EdgeProcess:
     async def start(cls, folder: Path, opening: str, rules: Rules) -> EdgeProcess:
         """Start one and wait until it has opened the gallery."""
         run = command("service.stores.edge.process", str(folder), opening, *map(str, rules))
-        self = cls(await asyncio.create_subprocess_exec(*run, stdin=PIPE, stdout=PIPE), folder)
+        self = cls(await asyncio.create_subprocess_exec(*run, stdin=PIPE, stdout=PIPE, limit=PIPE_BYTES), folder)
         limit_s = FIRST_START_LIMIT_S if opening == "first" else START_LIMIT_S
         try:
             async with asyncio.timeout(limit_s):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from service.errors import UnreadableFace
 from service.stores.edge.findings import Findings
@@ -91,6 +90,8 @@ def _wrong_embedding(vector: Any, dimension: int) -> str | None:
 
 
 def _wrong_picture(picture: str) -> str | None:
+    from PIL import Image  # a gallery is opened without it
+
     try:
         with Image.open(io.BytesIO(base64.b64decode(picture, validate=True))) as opened:
             opened.load()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.errors import FaceServiceError, StoreUnavailable
 from service.log_writer import LogWriter
-from service.stores.edge.frames import FrameReader, pack
+from service.stores.edge.frames import FrameReader, pack, widen
 from service.stores.edge.requests import Request
 
 if TYPE_CHECKING:  # `main` imports it once signals and descriptors are in order
@@ -97,6 +97,8 @@ def main(folder: Path, opening: str, purge_s: int, index_from: int) -> None:
     os.umask(0o077)  # Edge makes its files as the umask has it, and faces are nobody else's business
     # Through a thread, as the service's own: a log that nobody reads must not hold up the gallery.
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", handlers=[LogWriter()])
+    for pipe in (0, 1):
+        widen(pipe)
     # Whatever a library prints must not land among the frames.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

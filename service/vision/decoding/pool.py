@@ -52,6 +52,11 @@ class DecodingPool:
         """Of the processes that are ready or decode."""
         return [child.pid for child in (*self._idle, *self._busy)]
 
+    def start_first(self) -> None:
+        """Have a process started where there is none yet."""
+        if not (self._closed or self._idle or self._busy or self._starting or self._awaited):
+            self.start()
+
     def start(self) -> None:
         """Have one more process started, beside everything else."""
         self._starting.append(

@@ -281,6 +281,20 @@ async def test_closing_while_the_first_process_starts_leaves_none() -> None:
     assert pool.pids == []
 
 
+async def test_the_first_process_is_started_where_there_is_none_yet(pool: DecodingPool) -> None:
+    """Asked again, while it starts or afterwards, or once the pool is closed, there is no second one."""
+    pool.start_first()
+    pool.start_first()
+    await read(pool, bombs.jpeg(64, 64))
+    [first] = pool.pids
+    pool.start_first()
+    await read(pool, bombs.jpeg(64, 64))
+    assert pool.pids == [first]
+    await pool.close()
+    pool.start_first()
+    assert pool.pids == []
+
+
 SAID = {
     "no JSON": (b"{" * 5, ValueError),
     "something else": (b'{"picture": [1, 1]}', ValueError),
