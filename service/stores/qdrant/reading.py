@@ -11,8 +11,8 @@ from qdrant_client import models
 
 from service.stores import listing
 from service.stores.gathering import Gathering
-from service.stores.listing import Key, key_of
-from service.stores.payload import GALLERY, REGISTERED_AT, to_face, to_time
+from service.stores.listing import Key, Stamp
+from service.stores.payload import GALLERY, STAMPED, to_face, to_stamp
 from service.stores.people import PERSON, PeopleCount
 from service.stores.qdrant import collection, filters
 from service.stores.qdrant.link import BULK_LIMIT_S
@@ -69,17 +69,17 @@ async def scan_embedded(requests: Requests, after: int) -> AsyncIterator[tuple[S
         after = records[-1].id
 
 
-async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
+async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Stamp]:
     """See Store.scan_keys."""
     while records := await requests.scroll(
         BULK_LIMIT_S,
         offset=after + 1,
         limit=listing.KEYS_AT_ONCE,
-        with_payload=[REGISTERED_AT],
+        with_payload=[*STAMPED],
         consistency=MOST,  # a face that is missing in a comparison would be lost
     ):
         for record in records:
-            yield key_of(record.id, to_time(record.payload))
+            yield to_stamp(record.id, record.payload)
         after = records[-1].id
 
 
