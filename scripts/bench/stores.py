@@ -41,6 +41,8 @@ PROBES = 20
 ROUNDS = 15
 PAGE = 100
 CHUNK = 64
+IDLE_SHARE = 0.1
+"""Of a processor: a service that takes less has nothing to do."""
 WRITES = frozenset({"Upsert", "Delete", "SetPayload", "UpdateBatch", "Create", "Update", "UpdateAliases"})
 """What is carried out each time, and makes all that was answered before worthless."""
 
@@ -119,11 +121,26 @@ async def _measure(settings: Settings, faces: int) -> tuple[list[list[str]], lis
         stores = [open_store(each) for each in both]
         for store in stores:
             await fill(store, contract, faces, picture)
-        inside = await _inside([open_store(each) for each in both], contract, probes, picture)
-        async with service_process(settings) as (_, folder), service_process(shared) as (_, server):
+        async with service_process(settings) as (one, folder), service_process(shared) as (other, server):
+            for pid in (one, other):
+                await _idle(pid)
             over_http = await _over_http((folder, server), probes)
+        inside = await _inside([open_store(each) for each in both], contract, probes, picture)
         over_http.append(["an empty request to the server alone", "", f"{await _empty(port):.2f} ms", ""])
     return over_http, inside
+
+
+async def _idle(pid: int) -> None:
+    """Wait until a service has warmed its models, which it does beside requests."""
+    took = -1.0
+    while (now := _processor_s(pid)) - took > IDLE_SHARE:
+        took = now
+        await asyncio.sleep(1)
+
+
+def _processor_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _over_http(urls: Sequence[str], probes: Vectors) -> list[list[str]]:
