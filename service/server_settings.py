@@ -79,8 +79,9 @@ class ServerSettings(AddressSettings):
     public_url: Annotated[str | None, Allowed("`https://faces.example` or `http://HOST:5055`")] = Field(
         default=None,
         pattern=r"\Ahttps?://(?:(?![?#@])[!-~])+\Z",
-        description="Where browsers reach this service; with it, each face that is registered on a Qdrant server has "
-        "an address of its picture, which Qdrant's dashboard shows (docs/docker.md).",
+        description="Where browsers reach this service; with it, `/v1` answers `include=photo` with addresses of "
+        "pictures that expire (docs/rest-api.md), and each face that is registered on a Qdrant server has one that "
+        "Qdrant's dashboard shows (docs/docker.md).",
     )
     picture_key: Annotated[str | None, Allowed("32 or more printable ASCII characters, or several with commas")] = (
         Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -122,6 +122,7 @@ class StoredFace:
     `face_id` is positive and below 2^53, unique over all galleries of a store; `picture` is the base64 of a JPEG;
     `sha256` the hex digest of the photo's bytes as they came; `registered_at` is aware, in UTC, to the microsecond, and
     so is `expires_at`, from which time on the face counts as gone. `metadata` is a small JSON object of the client's.
+    `change` is a number that was drawn when the face was changed last, 0 where it never was; it is no part of the face.
     """
 
     face_id: int
@@ -136,6 +137,7 @@ class StoredFace:
     gallery: str = DEFAULT_GALLERY
     metadata: Mapping[str, Any] | None = None
     expires_at: datetime | None = None
+    change: int = field(default=0, compare=False)
 
     def is_expired(self, now: datetime) -> bool:
         """Whether its time is up at an aware `now`."""
@@ -144,11 +146,15 @@ class StoredFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceChanges:
-    """What is to become of a face's own fields: the remark, the metadata and the end of its time, as they shall be."""
+    """What is to become of a face's own fields: the remark, the metadata and the end of its time, as they shall be.
+
+    `change` is the number of a change that is brought along from another store; None: one is drawn.
+    """
 
     remark: str
     metadata: Mapping[str, Any] | None
     expires_at: datetime | None
+    change: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

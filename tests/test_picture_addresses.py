@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from yarl import URL
 
 from service.errors import InvalidSettings
 from service.picture_addresses import PictureAddresses
@@ -66,3 +67,51 @@ def test_without_settings_there_are_none() -> None:
 
 def test_keys_are_not_shown() -> None:
     assert "pictures" not in repr(addresses(NEW))
+
+
+class TestPassing:
+    """Addresses that expire."""
+
+    NOW = 1_795_687_205.7
+
+    def at(self, moment: float, keys: str = NEW) -> PictureAddresses:
+        return PictureAddresses(public_url="https://faces.example", keys=tuple(keys.split(",")), clock=lambda: moment)
+
+    def parts(self, made: PictureAddresses, face_id: int, gallery: str = "staff") -> dict[str, str]:
+        return dict(URL(made.passing(face_id, gallery=gallery).url).query)
+
+    def test_it_holds_ten_minutes_and_is_the_same_for_one(self) -> None:
+        """So a browser that asks again has it."""
+        for moment in (self.NOW, self.NOW + 59.9, self.NOW + 3600):
+            url, expires = self.at(moment).passing(7, gallery="staff")
+            assert URL(url).query["expires"] == str(expires)
+            assert 600 <= expires - int(moment) < 660
+            assert not self.at(expires - 0.1).is_over(str(expires))
+            assert self.at(expires).is_over(str(expires))
+        assert len({self.at(1_795_687_201 + second).passing(7, gallery="staff") for second in range(60)}) == 1
+
+    def test_each_part_is_signed(self) -> None:
+        """Neither the face nor its gallery nor the end can be changed, and it is no address without end."""
+        made = self.at(self.NOW)
+        parts = self.parts(made, 7)
+        signed, expires = parts["signature"], parts["expires"]
+        assert made.is_passing(7, signed, gallery="staff", expires=expires)
+        for face_id, gallery, end in (
+            (8, "staff", expires),
+            (7, "default", expires),
+            (7, "", expires),
+            (7, f"staff\n{expires}", ""),
+            (7, "staff", str(int(expires) + 60)),
+            (7, "staff", f"0{expires}"),
+            (7, "staff", f"{expires}\n"),
+            (7, "\ud800", "\udfff"),
+        ):
+            assert not made.is_passing(face_id, signed, gallery=gallery, expires=end)
+        assert not made.is_signed(7, signed)
+        assert not made.is_passing(7, signature(made, 7), gallery="staff", expires=expires)
+
+    def test_a_former_key_still_opens(self) -> None:
+        parts = self.parts(self.at(self.NOW, OLD), 7)
+        for keys, opens in ((f"{NEW},{OLD}", True), (NEW, False)):
+            made = self.at(self.NOW, keys)
+            assert made.is_passing(7, parts["signature"], gallery="staff", expires=parts["expires"]) is opens

@@ -33,6 +33,7 @@ from service.http.keys import (
     CONNECTION_LIMITS,
     CORS_ORIGINS,
     METRICS,
+    PICTURE_ADDRESSES,
     REMARK_CHARSET,
     REQUEST_LOG,
     SEND_S,
@@ -111,7 +112,8 @@ def _add_routes(app: web.Application, settings: Settings, limits: FormLimits) ->
         app.add_routes(compreface_routes(limits))
     if settings.console:
         app.add_routes(console_routes())
-    if (addresses := PictureAddresses.of(settings)) is not None:
+    addresses = app[PICTURE_ADDRESSES] = PictureAddresses.of(settings)
+    if addresses is not None:
         app.add_routes(signed_picture_routes(addresses))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the parts import their keys from here
     from service.http.request_log import Outcome, RequestLog
     from service.http.tls import Certificate
     from service.http.uploads import Upload, Uploads
+    from service.picture_addresses import PictureAddresses
     from service.timings import Timings
     from service.variables import Origins
 
@@ -39,6 +40,8 @@ SEND_S = web.AppKey("send_s", float)
 UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads")
 CERTIFICATE: web.AppKey[Certificate | None] = web.AppKey("certificate")
 """None where connections aren't encrypted."""
+PICTURE_ADDRESSES: web.AppKey[PictureAddresses | None] = web.AppKey("picture_addresses")
+"""None where pictures have no addresses of their own."""
 COMPREFACE = web.AppKey("compreface", bool)
 """Whether the service speaks CompreFace's API, too."""
 CORS_ORIGINS: web.AppKey[Origins] = web.AppKey("cors_origins")

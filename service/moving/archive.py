@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from service.gallery.metadata import usable_metadata
 from service.stores.contracts import from_mapping, to_mapping
-from service.stores.payload import to_face, to_payload
+from service.stores.payload import CHANGE, to_face, to_payload
 from service.values import MAX_FACE_ID, Box, Embedding, ModelContract, StoredFace
 
 FORMAT = "face-gallery"
@@ -77,7 +77,10 @@ def read_header(line: bytes) -> Header:
 def face_line(face: StoredFace, embedding: Embedding) -> bytes:
     """A face with all that the gallery keeps of it. Nine digits bring a float32 back as it was."""
     vector = ",".join([f"{number:.9g}" for number in embedding.tolist()])
-    return _line({"face_id": face.face_id} | to_payload(face))[:-2] + f', "vector": [{vector}]}}\n'.encode()
+    return (
+        _line({"face_id": face.face_id} | to_payload(replace(face, change=0)))[:-2]
+        + f', "vector": [{vector}]}}\n'.encode()
+    )
 
 
 def read_face(line: bytes, dimension: int) -> tuple[StoredFace, Embedding]:
@@ -86,7 +89,7 @@ def read_face(line: bytes, dimension: int) -> tuple[StoredFace, Embedding]:
     if fields is None:
         raise ValueError("no JSON object")
     try:
-        face = to_face(fields["face_id"], fields)
+        face = to_face(fields["face_id"], {**fields, CHANGE: 0})  # of another store's changes
         with np.errstate(over="ignore"):  # what is too large for a float32 is infinite, and refused below
             vector = np.array(fields["vector"], np.float32)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:

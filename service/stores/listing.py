@@ -22,6 +22,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Key = tuple[int, int]
 """A face's place in the list: (registered_at in microseconds since 1970, face_id)."""
 
+Stamp = tuple[int, int, int]
+"""A face's key, and the number of its last change, 0 for none: what differs in two galleries, or from one time to the
+next, was registered anew or changed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceReader:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from service.stores.listing import Stamp, key_of
 from service.stores.people import person_fields
 from service.stores.store import Added
 from service.values import DEFAULT_GALLERY, Box, FaceChanges, StoredFace
@@ -16,8 +18,15 @@ REMARK = "remark"
 GALLERY = "gallery"
 """The field that keeps galleries apart: Qdrant's tenant."""
 
-IDENTITY = (GALLERY, REMARK, "sha256")
-"""The fields in which a face that is added again agrees with the one that is there."""
+_REGISTRATION, _BOX = (GALLERY, REMARK, "sha256"), "box"
+
+IDENTITY = (*_REGISTRATION, _BOX)
+"""The fields in which a face that is added again agrees with the one that is there; the boxes about, by SAME_PLACE."""
+
+SAME_PLACE = 0.5
+"""Of two boxes of a photo, by how much they lie over each other where both are of one face: the share of what both
+cover that each covers. Other settings of the detector move a box by a few hundredths of its side; two faces of a photo
+hardly touch."""
 
 DEVICE_ID = "device_id"
 """The field of the device that registered the face, None where none did."""
@@ -30,6 +39,13 @@ SEEN_AT = "seen_at"
 
 REGISTERED_AT, EXPIRES_AT = "registered_at", "expires_at"
 """The fields that are indexed as times; lists are ordered by the first."""
+
+CHANGE = "change"
+"""A number that was drawn when the face was changed last, where it was: by it a move to another collection sees what
+was changed while it ran."""
+
+STAMPED = (REGISTERED_AT, CHANGE)
+"""The fields that `to_stamp` needs."""
 
 # Named points read better in Qdrant's dashboard than five bare pairs.
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -48,10 +64,11 @@ def to_payload(face: StoredFace) -> dict[str, Any]:
         "metadata": None if face.metadata is None else dict(face.metadata),
         EXPIRES_AT: None if face.expires_at is None else to_text(face.expires_at),
         "detection_score": face.detection_score,
-        "box": face.box._asdict(),
+        _BOX: face.box._asdict(),
         "landmarks": {name: list(point) for name, point in zip(_LANDMARKS, face.landmarks, strict=True)},
         "sha256": face.sha256,
         **person_fields(face.remark, gallery=face.gallery),
+        **({CHANGE: face.change} if face.change else {}),
         "picture": face.picture,  # last: it fills pages
     }
 
@@ -62,7 +79,7 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         face_id=face_id,
         remark=payload["remark"],
         picture=payload["picture"],
-        box=Box(**payload["box"]),
+        box=Box(**payload[_BOX]),
         landmarks=tuple((x, y) for x, y in (payload["landmarks"][name] for name in _LANDMARKS)),
         detection_score=payload["detection_score"],
         sha256=payload["sha256"],
@@ -71,6 +88,7 @@ def to_face(face_id: int, payload: Mapping[str, Any]) -> StoredFace:
         gallery=payload.get(GALLERY, DEFAULT_GALLERY),
         metadata=payload.get("metadata"),
         expires_at=datetime.fromisoformat(payload[EXPIRES_AT]) if payload.get(EXPIRES_AT) else None,
+        change=payload.get(CHANGE) or 0,
     )
 
 
@@ -81,12 +99,18 @@ def to_changes(changes: FaceChanges, *, gallery: str) -> dict[str, Any]:
         "metadata": None if changes.metadata is None else dict(changes.metadata),
         EXPIRES_AT: None if changes.expires_at is None else to_text(changes.expires_at),
         **person_fields(changes.remark, gallery=gallery),
+        CHANGE: _drawn() if changes.change is None else changes.change,
     }
 
 
 def to_renaming(remark: str, *, gallery: str) -> dict[str, Any]:
     """The fields of a payload that differ under another remark; raises what to_payload raises."""
-    return {REMARK: encodable(remark), **person_fields(remark, gallery=gallery)}
+    return {REMARK: encodable(remark), **person_fields(remark, gallery=gallery), CHANGE: _drawn()}
+
+
+def to_stamp(face_id: int, payload: Mapping[str, Any]) -> Stamp:
+    """What tells whether a face has changed; it needs STAMPED of the payload."""
+    return *key_of(face_id, to_time(payload)), payload.get(CHANGE) or 0
 
 
 def to_time(payload: Mapping[str, Any]) -> datetime:
@@ -99,12 +123,27 @@ def outcome(payload: Mapping[str, Any], owner: Mapping[str, Any] | None) -> Adde
     if owner is None:
         return Added.NEW
     owner = {GALLERY: DEFAULT_GALLERY, **owner}  # a service of an older version, which still runs, may have added it
-    return Added.KNOWN if all(owner[key] == payload[key] for key in IDENTITY) else Added.TAKEN
+    same = all(owner[key] == payload[key] for key in _REGISTRATION)
+    # Of a group photo another face may have been registered under the remark: the largest, then the one in front.
+    return Added.KNOWN if same and _is_same_place(owner[_BOX], payload[_BOX]) else Added.TAKEN
+
+
+def _is_same_place(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    both = max(0.0, min(one["right"], other["right"]) - max(one["left"], other["left"])) * max(
+        0.0, min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
+    )
+    areas = [(each["right"] - each["left"]) * (each["bottom"] - each["top"]) for each in (one, other)]
+    return one == other or both >= SAME_PLACE * (sum(areas) - both) > 0
 
 
 def to_text(time: datetime) -> str:
     """ISO 8601 in UTC, always with microseconds, so that the texts sort as the times do."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _drawn() -> int:
+    """A number that no other change has, small enough for everybody who reads JSON."""
+    return 1 + secrets.randbelow(2**53 - 1)
 
 
 def encodable(remark: str) -> str:

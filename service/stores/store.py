@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from service.stores.listing import Key
+from service.stores.listing import Key, Stamp
 from service.stores.people import PersonKey
 from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
 
@@ -97,8 +97,10 @@ class Store(Protocol):
     def scan_embedded(self, after: int = 0) -> AsyncIterator[tuple[StoredFace, Embedding]]:
         """Every face of all galleries with its embedding, by rising face_id from past `after`: for moving them."""
 
-    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
-        """The key of every face of all galleries, by rising face_id from past `after`: for comparing stores."""
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Stamp]:
+        """The key of every face of all galleries, by rising face_id from past `after`, and which change was its last:
+        for comparing stores.
+        """
 
     async def fetch(self, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, StoredFace]:
         """Those of some faces that are in a gallery (None: in any), by face_id; 64 to 256 at best."""

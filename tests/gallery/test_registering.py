@@ -62,6 +62,20 @@ async def test_a_known_face_takes_over_what_comes_again(desk: Desk) -> None:
     assert await desk.store.count(gallery="visitors") == 1
 
 
+async def test_another_face_of_a_group_photo_is_registered_too(desk: Desk) -> None:
+    """With `faces=largest` first, say, and then the one that the settings mean: nobody is told as known who isn't."""
+    largest = enrollment().candidate
+    other = Face(Detection(Box(20, 0, 27, 7), ((22.0, 3.0),) * 5, 0.99), embedding(2), GOOD)
+    front = replace(largest, faces=(other,))
+    first, second = await desk.register(), await desk.register(candidate=front)
+    assert (first.box, second.box) == (Box(0, 0, 9, 9), Box(20, 0, 27, 7))
+    assert await desk.register() == first
+    assert await desk.register(candidate=front) == second
+    assert desk.outcomes == [Added.NEW, Added.NEW, Added.KNOWN, Added.KNOWN]
+    found = (await desk.store.search(embedding(2), 1, gallery="visitors")).neighbours[0]
+    assert (found.face_id, round(found.similarity, 4)) == (second.face_id, 1.0)
+
+
 async def test_a_person_stays_renamed_who_is_registered_again_meanwhile(store: Store) -> None:
     """What comes again is written beside the remark that the face has by then."""
     changing = asyncio.Lock()

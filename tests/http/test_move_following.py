@@ -121,6 +121,7 @@ async def test_the_new_model_is_taken_up_without_a_gap(
         device = moved.device
         await device.register(portraits["obama"], "before")
         assert await moved.model() == "casia-webface"
+        assert (await moved.readiness())[1]["qdrant"] == moved.server.url
         answers: list[dict[str, Any]] = []
         registered: list[str] = []
         done = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from service.stores.qdrant.collection import CollectionSettings
 from service.stores.qdrant.migration import QdrantMigration
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Store
-from service.values import StoredFace
+from service.values import FaceChanges, StoredFace
 from tests.commands.test_check import picture
 from tests.support import qdrant
 from tests.support.qdrant import LOCAL_MODE_WARNINGS
@@ -149,6 +150,34 @@ async def test_a_collection_gets_a_key_another_one_and_none() -> None:
         await to(first, None)
         await to(second, first)
         await to(None, second)
+
+
+@pytest.mark.filterwarnings(*LOCAL_MODE_WARNINGS)
+async def test_what_is_changed_meanwhile_comes_along() -> None:
+    """Names and metadata that were changed while a collection got its key, though no text of the two is the same."""
+    cipher = GalleryCipher(key_of(KEY))
+    async with qdrant.local_mode() as (connect, name):
+        running = QdrantStore(connect, name)
+        await filled(running, FACES)
+        settings = CollectionSettings(key_check=cipher.key_check)
+        begun = EncryptedMigration(QdrantMigration(connect, name, collection_settings=settings), old=None, new=cipher)
+        await begun.open()
+        brought = await begun.begin(CONTRACT)
+        await brought.add_many([(each, embedding(each.face_id)) for each in FACES])
+        assert await running.rename_person("remark 1", "Zoë", gallery="default") == 2
+        changes = FaceChanges(remark="remark 2", metadata={"badge": 7}, expires_at=None)
+        assert await running.change(2, changes, gallery="default")
+        expected = [
+            replace(each, remark="Zoë" if each.remark == "remark 1" else each.remark,
+                    metadata={"badge": 7} if each.face_id == 2 else each.metadata)
+            for each in FACES
+        ]  # fmt: skip
+        assert await rekey(begun, drop_old=True, quiet_s=0.1) == 0
+        await begun.close()
+        await running.close()
+        assert await everything(EncryptedStore(QdrantStore(connect, name, collection_settings=settings), cipher)) == (
+            expected
+        )
 
 
 async def test_check_decrypts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ from service.stores.qdrant.collection import CollectionSettings, real_name
 from service.stores.qdrant.migration import QdrantMigration
 from service.stores.qdrant.store import QdrantStore
 from service.stores.store import Store
-from service.values import DEFAULT_GALLERY, Embedding, ModelContract, StoredFace
+from service.values import DEFAULT_GALLERY, Embedding, FaceChanges, ModelContract, StoredFace
 from tests.conftest import MODELS, Start
 from tests.moving.conftest import LEAST, kept_picture
 from tests.support.device import Device
@@ -368,6 +368,47 @@ class TestServer:
         await after.close()
 
     @pytest.mark.slow
+    async def test_what_is_changed_meanwhile_comes_along(
+        self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
+    ) -> None:
+        """A remark, metadata and the end of a time, of faces that were brought along already; and again at the end.
+
+        What is changed in the new gallery isn't undone by what comes late in the old one.
+        """
+        photo, vector = next(iter(known.values()))
+        first, second, third, fourth = copies(photo, (1, 2, 3, 4))
+        replica = await make(QdrantStore(server.connect, "faces"), [first, second, third, fourth])
+        migration = QdrantMigration(server.connect, "faces", collection_settings=CollectionSettings())
+        await migration.open()
+        new = await migration.begin(files.contract)
+        await new.add_many([(each, vector) for each in (first, second, third, fourth)])
+        badge = FaceChanges(remark=first.remark, metadata={"badge": 1}, expires_at=first.registered_at)
+        assert await replica.change(1, badge, gallery=DEFAULT_GALLERY)
+        assert await replica.rename_person("copy 2", "Zoë", gallery=DEFAULT_GALLERY) == 1
+        await migration.close()
+        moving = asyncio.create_task(self.move(server, settings, quiet_s=3))
+        after = QdrantStore(server.connect, "faces")
+        async with asyncio.timeout(60):
+            while await after.open() != files.contract:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.05)
+        await after.bind(files.contract)
+        changed = {1: replace(first, metadata={"badge": 1}, expires_at=first.registered_at)}
+        changed[2] = replace(second, remark="Zoë")
+        found = await after.fetch([1, 2, 3, 4], gallery=DEFAULT_GALLERY)
+        assert found == {**changed, 3: third, 4: fourth}
+        assert await after.rename_person("copy 3", "here", gallery=DEFAULT_GALLERY) == 1
+        for remark in ("copy 3", "copy 4"):  # refused, and carried out
+            with pytest.raises(StoreUnavailable, match="has moved"):
+                await replica.rename_person(remark, "late", gallery=DEFAULT_GALLERY)
+        assert await moving == 0
+        found = await after.fetch([1, 2, 3, 4], gallery=DEFAULT_GALLERY)
+        assert found == {**changed, 3: replace(third, remark="here"), 4: replace(fourth, remark="late")}
+        assert [each.face_id async for each in after.scan(gallery=DEFAULT_GALLERY, remark="late")] == [4]
+        assert min(float(vector @ other) for _, other in (await contents(after)).values()) > LEAST
+        await replica.close()
+        await after.close()
+
+    @pytest.mark.slow
     async def test_a_face_registered_anew_meanwhile(
         self, server: Qdrant, settings: Settings, files: ModelFiles, known: dict[int, tuple[StoredFace, Embedding]]
     ) -> None:
@@ -402,12 +443,12 @@ class TestServer:
 def test_pairs_are_by_number() -> None:
     """Each face of either side once, beside its own."""
 
-    async def listed(*numbers: int) -> AsyncIterator[tuple[int, int]]:
+    async def listed(*numbers: int) -> AsyncIterator[tuple[int, int, int]]:
         for number in numbers:
-            yield (number * 10, number)
+            yield (number * 10, number, 0)
 
     async def paired() -> list[tuple[int, int]]:
         both = pairs(listed(1, 3, 4, 9), listed(2, 3, 9, 10, 11))
-        return [((ours or (0, 0))[1], (theirs or (0, 0))[1]) async for ours, theirs in both]
+        return [((ours or (0, 0, 0))[1], (theirs or (0, 0, 0))[1]) async for ours, theirs in both]
 
     assert asyncio.run(paired()) == [(1, 0), (0, 2), (3, 3), (4, 0), (9, 9), (0, 10), (0, 11)]

@@ -170,6 +170,25 @@ class TestChanges:
         assert await store.fetch([1], gallery=HERE) == {1: face(1, remark="Zoë")}
         assert await store.change(99, changes, gallery=HERE) is False
 
+    async def test_each_change_is_seen_by_who_compares(self, store: Store) -> None:
+        """By a number that no other change has; a change that is brought along from another store keeps its own."""
+
+        async def seen() -> list[int]:
+            return [change async for _, _, change in store.scan_keys()]
+
+        await fill(store, [face(1), face(2, remark="person 2")])
+        assert await seen() == [0, 0]
+        numbers = set()
+        for _ in range(2):
+            assert await store.change(1, UNCHANGED, gallery=HERE)
+            numbers.add((await seen())[0])
+        assert len(numbers - {0}) == 2
+        assert await store.change(1, replace(UNCHANGED, change=4711), gallery=HERE)
+        assert await seen() == [4711, 0]
+        assert await store.rename_person("person 2", "Zoë", gallery=HERE) == 2
+        assert 0 not in await seen()
+        assert (await store.fetch([1], gallery=HERE))[1].change == (await seen())[0]
+
     async def test_half_a_surrogate_pair_is_no_remark(self, store: Store) -> None:
         """A face and a person keep the one that they have."""
         await fill(store, [face(1)])

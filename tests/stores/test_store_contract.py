@@ -18,6 +18,7 @@ from service.stores.gathering import READ_AT_ONCE
 from service.stores.listing import key_of
 from service.stores.store import Added, Store
 from service.values import DEFAULT_GALLERY as HERE
+from service.values import Box
 from tests.stores.conftest import MakeStore
 from tests.support import qdrant
 from tests.support.stored_faces import CONTRACT, START, embedding, face, fill, numbers
@@ -48,6 +49,17 @@ class TestEveryStore:
         assert await store.add(face(1, registered_at=START), embedding(9)) is Added.KNOWN
         assert [each async for each in store.scan(gallery=HERE)] == [face(1)]
         assert (await store.search(embedding(1), 1, gallery=HERE)).neighbours[0].similarity == pytest.approx(1)
+
+    async def test_another_face_of_the_same_photo_is_another_face(self, store: Store) -> None:
+        """Of the same remark, too; but a box that other settings of the detector have moved a little is the same."""
+        await fill(store, [face(1)])
+        left, top, right, bottom = face(1).box
+        width = right - left
+        for shift, expected in ((0.0, Added.KNOWN), (0.1, Added.KNOWN), (0.5, Added.TAKEN), (1.5, Added.TAKEN)):
+            moved = replace(face(1), box=Box(left + shift * width, top, right + shift * width, bottom))
+            assert await store.add(moved, embedding(1)) is expected
+            assert await store.add_many([(moved, embedding(1)), (face(1), embedding(1))]) == [expected, Added.KNOWN]
+        assert await store.count() == 1
 
     async def test_a_number_in_use_is_taken(self, store: Store) -> None:
         """A face_id never changes hands."""
@@ -104,8 +116,8 @@ class TestEveryStore:
         await fill(store, [replace(each, registered_at=START) for each in faces[:1]])
         await fill(store, faces[1:])
         begin = int(START.timestamp()) * 1_000_000
-        assert [key async for key in store.scan_keys()] == [(begin + 5, 5), (begin + 7, 7), (begin, 2**53 - 1)]
-        assert [key async for key in store.scan_keys(after=7)] == [(begin, 2**53 - 1)]
+        assert [key async for key in store.scan_keys()] == [(begin + 5, 5, 0), (begin + 7, 7, 0), (begin, 2**53 - 1, 0)]
+        assert [key async for key in store.scan_keys(after=7)] == [(begin, 2**53 - 1, 0)]
         assert await store.fetch([5, 6, 7], gallery=HERE) == {5: face(5), 7: face(7)}
         assert await store.fetch([], gallery=HERE) == {}
 

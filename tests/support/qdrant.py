@@ -10,7 +10,7 @@ import asyncio
 import os
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -59,6 +59,21 @@ class LocalMode(AsyncQdrantClient):
         assert timeout > 0
         return await answer_query(self, request, GrpcToRest.convert_filter(request.filter))
 
+    async def Get(self, request: Any, timeout: float) -> Any:  # noqa: ASYNC109, N802
+        """As a server answers it."""
+        assert timeout > 0
+        return await answer_get(self, request, request.ids)
+
+    async def Scroll(self, request: Any, timeout: float) -> Any:  # noqa: ASYNC109, N802
+        """As a server answers it."""
+        assert timeout > 0
+        return await answer_scroll(self, request, None)
+
+    async def Upsert(self, request: Any, timeout: float) -> Any:  # noqa: ASYNC109, N802
+        """As a server answers it."""
+        assert timeout > 0
+        return await answer_upsert(self, request)
+
 
 async def answer_query(client: AsyncQdrantClient, request: Any, which: models.Filter | None) -> Any:
     """The answer to a search among some points."""
@@ -70,6 +85,40 @@ async def answer_query(client: AsyncQdrantClient, request: Any, which: models.Fi
         with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
     )
     return grpc.QueryResponse(result=[RestToGrpc.convert_scored_point(each) for each in response.points])
+
+
+async def answer_get(client: AsyncQdrantClient, request: Any, point_ids: Iterable[Any]) -> Any:
+    """The answer about some points, those that there are."""
+    records = await client.retrieve(
+        request.collection_name,
+        [GrpcToRest.convert_point_id(each) for each in point_ids],
+        with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
+        with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
+    )
+    return grpc.GetResponse(result=[_record(each) for each in records])
+
+
+async def answer_scroll(client: AsyncQdrantClient, request: Any, which: models.Filter | None) -> Any:
+    """The answer to a request for a page of some points."""
+    records, _ = await client.scroll(
+        request.collection_name,
+        which,
+        limit=request.limit,
+        order_by=GrpcToRest.convert_order_by(request.order_by) if request.HasField("order_by") else None,
+        offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
+        with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
+        with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
+    )
+    return grpc.ScrollResponse(result=[_record(each) for each in records])
+
+
+async def answer_upsert(client: AsyncQdrantClient, request: Any) -> Any:
+    """The answer to points that are to be added."""
+    points = [GrpcToRest.convert_point_struct(each) for each in request.points]
+    assert request.wait
+    mode = GrpcToRest.convert_update_mode(request.update_mode) if request.HasField("update_mode") else None
+    await client.upsert(request.collection_name, points, update_mode=mode)
+    return _DONE
 
 
 @asynccontextmanager
@@ -189,7 +238,7 @@ class Qdrant:
         self.scrolled = 0
         """How many records were answered in pages."""
         self.limits: list[int] = []
-        """Of each request for records or for counts of values: how many it asked for at most."""
+        """Of each request for records or for counts of values: how many it asked for at most, or wrote."""
         self.indexes: defaultdict[str, dict[str, models.PayloadSchemaParams]] = defaultdict(dict)
         """By collection: its indexes, by field."""
         self._hnsw: defaultdict[str, dict[str, Any]] = defaultdict(dict)
@@ -375,11 +424,8 @@ class Qdrant:
         return _DONE
 
     async def _upsert(self, request: Any) -> Any:
-        points = [GrpcToRest.convert_point_struct(each) for each in request.points]
-        assert request.wait
-        mode = GrpcToRest.convert_update_mode(request.update_mode) if request.HasField("update_mode") else None
-        await self._local.upsert(request.collection_name, points, update_mode=mode)
-        return _DONE
+        self.limits.append(len(request.points))
+        return await answer_upsert(self._local, request)
 
     async def _delete(self, request: Any) -> Any:
         assert request.wait
@@ -400,31 +446,21 @@ class Qdrant:
         return grpc.UpdateBatchResponse(result=[_DONE.result for _ in operations])
 
     async def _get(self, request: Any) -> Any:
-        ids = [GrpcToRest.convert_point_id(each) for each in request.ids]
-        ids = [each for each in ids if each not in self._unseen(request)]
-        payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
-        vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
-        records = await self._local.retrieve(request.collection_name, ids, with_payload=payload, with_vectors=vectors)
-        return grpc.GetResponse(result=[_record(each) for each in records])
+        self.limits.append(len(request.ids))
+        unseen = self._unseen(request)
+        return await answer_get(self._local, request, [each for each in request.ids if each.num not in unseen])
 
     async def _scroll(self, request: Any) -> Any:
         self._require_known(request.filter)
         self.limits.append(request.limit)
         if request.HasField("order_by"):
             self._require_index(request.collection_name, request.order_by.key, "range")
-        records, _ = await self._local.scroll(
-            request.collection_name,
-            self._filter(request),
-            limit=request.limit,
-            order_by=GrpcToRest.convert_order_by(request.order_by) if request.HasField("order_by") else None,
-            offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
-            with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
-            with_vectors=GrpcToRest.convert_with_vectors_selector(request.with_vectors),
-        )
-        self.scrolled += len(records)
-        return grpc.ScrollResponse(result=[_record(each) for each in records])
+        answered = await answer_scroll(self._local, request, self._filter(request))
+        self.scrolled += len(answered.result)
+        return answered
 
     async def _query(self, request: Any) -> Any:
+        self.limits.append(request.limit)
         return await answer_query(self._local, request, self._filter(request))
 
     async def _facet(self, request: Any) -> Any:

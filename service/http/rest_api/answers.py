@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,13 @@ Picture = Annotated[
     Field(
         description="With `include=picture`: the base64 of a small JPEG of the registered photo.",
         json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/jpeg"},
+    ),
+]
+Url = Annotated[
+    str,
+    Field(
+        description="Opens the picture without a key.",
+        json_schema_extra={"format": "uri"},
     ),
 ]
 ModelName = Annotated[str, Field(description="The model that makes the embeddings.", examples=["vggface2"])]
@@ -46,6 +54,19 @@ class Box(Answer):
     top: float
     right: float
     bottom: float
+
+
+class Photo(Answer):
+    """Where a browser finds the picture of a face, and until when."""
+
+    url: Url
+    expires_at: datetime = Field(description="From when on it opens nothing: in ten minutes, about.")
+
+
+LinkedPhoto = Annotated[
+    Photo | None,
+    Field(description="With `include=photo`: an address of the picture; null where the service makes none."),
+]
 
 
 class Quality(Answer):
@@ -110,6 +131,7 @@ class KnownMatch(Answer):
     similarity: Cosine = Field(description="The cosine of the two embeddings.")
     matched: bool = Field(description="Whether the score reaches the threshold.")
     picture: Picture = None
+    photo: LinkedPhoto = None
 
 
 class MatchedFace(SeenFace):

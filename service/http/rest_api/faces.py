@@ -22,6 +22,7 @@ from service.http.rest_api.bodies import read_body, read_registration
 from service.http.rest_api.gallery_answers import Duplicate, FacePage, KnownFace, RegisteredFace, Registration
 from service.http.rest_api.json_bodies import FaceChangesBody
 from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.passing_photos import PassingPhotos, photos_for
 from service.http.rest_api.paths import read_face_id
 from service.http.rest_api.photos import PHOTO_ERRORS, quality_of
 from service.http.rest_api.queries import FaceQuery, GalleryQuery, ListQuery, RegisterQuery, cursor_of, key_of_cursor
@@ -51,16 +52,17 @@ async def register(request: web.Request, query: RegisterQuery, limits: FormLimit
 
 async def list_faces(request: web.Request, query: ListQuery, _: FormLimits) -> FacePage:
     """A page of the list."""
-    gallery = await gallery_of(request, query.gallery)
+    gallery, photos = await gallery_of(request, query.gallery), photos_for(request, query.include)
     faces, last = await gallery.page(query.limit, after=key_of_cursor(query.cursor), remark=query.remark)
-    known = [_known(each, with_picture=query.include == "picture") for each in faces]
+    known = [_known(each, with_picture=query.include == "picture", photos=photos) for each in faces]
     return FacePage(faces=known, next_cursor=None if last is None else cursor_of(last))
 
 
 async def show(request: web.Request, query: FaceQuery, _: FormLimits) -> KnownFace:
     """One face."""
-    face = await (await gallery_of(request, query.gallery)).face(read_face_id(request))
-    return _known(face, with_picture=query.include == "picture")
+    gallery, photos = await gallery_of(request, query.gallery), photos_for(request, query.include)
+    face = await gallery.face(read_face_id(request))
+    return _known(face, with_picture=query.include == "picture", photos=photos)
 
 
 async def change(request: web.Request, query: GalleryQuery, limits: FormLimits) -> KnownFace:
@@ -78,7 +80,7 @@ async def change(request: web.Request, query: GalleryQuery, limits: FormLimits) 
 
     face = await gallery.change(face_id, edit)
     note_names(request, Renaming(gallery=gallery.name, face_id=face_id, new=face.remark))
-    return _known(face, with_picture=False)
+    return _known(face)
 
 
 async def show_picture(request: web.Request, query: GalleryQuery, _: FormLimits) -> web.Response:
@@ -216,9 +218,11 @@ def _kept(face: StoredFace) -> dict[str, Any]:
     }
 
 
-def _known(face: StoredFace, *, with_picture: bool) -> KnownFace:
-    known = KnownFace(**_kept(face))
-    return known.model_copy(update={"picture": face.picture}) if with_picture else known
+def _known(face: StoredFace, *, with_picture: bool = False, photos: PassingPhotos | None = None) -> KnownFace:
+    asked: dict[str, Any] = {"picture": face.picture} if with_picture else {}
+    if photos is not None:
+        asked["photo"] = photos(face.face_id, face.gallery)
+    return KnownFace(**_kept(face), **asked)
 
 
 def registered(enrolled: EnrolledFace) -> RegisteredFace:

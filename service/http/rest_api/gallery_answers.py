@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.http.rest_api.answers import Answer, Box, FaceId, GalleryName, Picture, Problem, Quality, Score
+from service.http.rest_api.answers import (
+    Answer,
+    Box,
+    FaceId,
+    GalleryName,
+    LinkedPhoto,
+    Picture,
+    Problem,
+    Quality,
+    Score,
+)
 
 Remark = Annotated[str, Field(description="Whose face it is.", examples=["Zoë"])]
 CreatedAt = Annotated[datetime | None, Field(description="When it was made; null for the default one.")]
@@ -39,6 +49,7 @@ class KnownFace(StoredFace):
     """A registered face."""
 
     picture: Picture = None
+    photo: LinkedPhoto = None
 
 
 class RegisteredFace(StoredFace):

@@ -11,6 +11,7 @@ from service.gallery.photos import PhotoReader, Terms
 from service.gallery.scoring import Candidate
 from service.http.audit import note
 from service.http.rest_api.answers import KnownMatch
+from service.http.rest_api.passing_photos import PassingPhotos
 
 
 def note_best(request: web.Request, matches: Sequence[KnownMatch]) -> None:
@@ -28,8 +29,18 @@ async def pictures_of(
     return await reader.pictures(candidates, gallery=terms.gallery) if "picture" in (include or "") else None
 
 
-def known_matches(candidates: list[Candidate], threshold: float, pictures: dict[int, str] | None) -> list[KnownMatch]:
-    """The candidates with what is told of them; `pictures` are by face_id, None where they weren't asked for."""
+def known_matches(
+    candidates: list[Candidate],
+    threshold: float,
+    pictures: dict[int, str] | None,
+    photos: PassingPhotos | None,
+    *,
+    gallery: str,
+) -> list[KnownMatch]:
+    """The candidates with what is told of them.
+
+    `pictures`, by face_id, and `photos` are None where they weren't asked for.
+    """
     matches = []
     for neighbour, score in candidates:
         match = KnownMatch(
@@ -41,5 +52,7 @@ def known_matches(candidates: list[Candidate], threshold: float, pictures: dict[
         )
         if pictures is not None:
             match = match.model_copy(update={"picture": pictures.get(neighbour.face_id, "")})
+        if photos is not None:
+            match = match.model_copy(update={"photo": photos(neighbour.face_id, gallery)})
         matches.append(match)
     return matches

@@ -23,6 +23,7 @@ from service.http.rest_api.bodies import read_body, read_photo, read_photos
 from service.http.rest_api.json_bodies import EmbeddingBody
 from service.http.rest_api.matches import known_matches, note_best, pictures_of
 from service.http.rest_api.operations import Operation, Takes
+from service.http.rest_api.passing_photos import photos_for
 from service.http.rest_api.queries import IdentifyQuery, NoQuery, SearchQuery, SearchTerms, VerifyQuery
 from service.values import Detection, Quality
 
@@ -64,13 +65,14 @@ async def embed(request: web.Request, _query: NoQuery, limits: FormLimits) -> an
 async def identify(request: web.Request, query: IdentifyQuery, limits: FormLimits) -> answers.Identification:
     """Who the faces of a photo may be."""
     reader, terms = opened_for(request).photo_reader, await _terms(request, query)
+    photos = photos_for(request, query.include)
     found = await reader.identify(await read_photo(request, limits), terms, request[TIMINGS])
     pictures = await pictures_of(
         reader, query.include, terms, [each for face in found.faces for each in face.candidates]
     )
     faces = []
     for each in found.faces:
-        matches = known_matches(each.candidates, found.threshold, pictures)
+        matches = known_matches(each.candidates, found.threshold, pictures, photos, gallery=terms.gallery)
         note_best(request, matches)
         seen = dict(_seen(each.face.detection, each.face.quality, reader))
         faces.append(MatchedFace(**seen, matched=any(match.matched for match in matches), matches=matches))
@@ -87,11 +89,13 @@ async def identify_embedding(
 ) -> answers.EmbeddingIdentification:
     """Whose face an embedding may be."""
     reader, terms = opened_for(request).photo_reader, await _terms(request, query)
+    photos = photos_for(request, query.include)
     numbers = np.array((await read_body(request, limits, EmbeddingBody)).embedding)
     length = float(np.linalg.norm(numbers))
     embedding = (numbers / length if length else numbers).astype(np.float32)
     threshold, candidates = await reader.identify_embedding(embedding, terms)
-    matches = known_matches(candidates, threshold, await pictures_of(reader, query.include, terms, candidates))
+    pictures = await pictures_of(reader, query.include, terms, candidates)
+    matches = known_matches(candidates, threshold, pictures, photos, gallery=terms.gallery)
     note_best(request, matches)
     return answers.EmbeddingIdentification(
         model=reader.contract.model,

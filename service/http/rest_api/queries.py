@@ -28,6 +28,9 @@ from service.values import MAX_REMARK
 _CURSOR, _PEOPLE_CURSOR = re.compile(r"[0-9]{1,17}-[0-9]{1,16}"), re.compile(r"[0-9]{1,17}-[0-9]{1,17}")
 
 
+_PHOTO = "`photo`: with an address of the picture that needs no key, for some minutes."
+
+
 class Query(BaseModel):
     """Base of all queries: a parameter that an operation doesn't have is refused."""
 
@@ -58,14 +61,17 @@ class SearchTerms(GalleryQuery):
 class SearchQuery(SearchTerms):
     """How the faces of an embedding are looked for, and what is told of them."""
 
-    include: Literal["picture"] | None = Field(None, description="`picture`: each match with its picture.")
+    include: Literal["picture", "photo"] | None = Field(
+        None, description=f"`picture`: each match with its picture; {_PHOTO}"
+    )
 
 
 class IdentifyQuery(SearchTerms):
     """How the faces of a photo are looked for, and what is told of them and of the photo."""
 
-    include: Literal["picture", "size", "picture,size"] | None = Field(
-        None, description="`picture`: each match with its picture; `size`: the photo's size and how it was turned."
+    include: Literal["picture", "photo", "size", "picture,size", "photo,size"] | None = Field(
+        None,
+        description=f"`picture`: each match with its picture; `size`: the photo's size and how it was turned; {_PHOTO}",
     )
 
 
@@ -110,7 +116,9 @@ class ListQuery(GalleryQuery):
     limit: Limit = Field(100, ge=1, le=1000, description="Faces of a page.")
     cursor: str | None = Field(None, pattern=rf"^{_CURSOR.pattern}$", description="`next_cursor` of the page before.")
     remark: Remark | None = Field(None, description="Only faces of this remark.")
-    include: Literal["picture"] | None = Field(None, description="`picture`: each face with its picture.")
+    include: Literal["picture", "photo"] | None = Field(
+        None, description=f"`picture`: each face with its picture; {_PHOTO}"
+    )
 
 
 class RemovalQuery(GalleryQuery):
@@ -127,7 +135,7 @@ class RemovalQuery(GalleryQuery):
 class FaceQuery(GalleryQuery):
     """What is told about a face."""
 
-    include: Literal["picture"] | None = Field(None, description="`picture`: with its picture.")
+    include: Literal["picture", "photo"] | None = Field(None, description=f"`picture`: with its picture; {_PHOTO}")
 
 
 class PeopleQuery(GalleryQuery):

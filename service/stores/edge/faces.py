@@ -14,16 +14,16 @@ from service.stores.edge.breadth import search_breadth
 from service.stores.edge.durable_shard import DurableShard
 from service.stores.edge.inspection import wrong_with
 from service.stores.gathering import Gathering
-from service.stores.listing import Key, key_of
+from service.stores.listing import Key, Stamp
 from service.stores.payload import (
     GALLERY,
     IDENTITY,
-    REGISTERED_AT,
+    STAMPED,
     outcome,
     to_changes,
     to_face,
     to_payload,
-    to_time,
+    to_stamp,
 )
 from service.stores.people import PERSON, PeopleCount
 from service.stores.store import Added, Figures
@@ -134,11 +134,11 @@ class Faces:
         wrong = {face_id: words for face_id, words in found.items() if words is not None}
         return wrong, records[-1].id if records else None
 
-    def page_keys(self, *, after: int, limit: int) -> list[Key]:
-        """The keys of the next `limit` faces past a face_id, by face_id."""
-        request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=[REGISTERED_AT], with_vector=False)
+    def page_keys(self, *, after: int, limit: int) -> list[Stamp]:
+        """The stamps of the next `limit` faces past a face_id, by face_id."""
+        request = qdrant.ScrollRequest(offset=after + 1, limit=limit, with_payload=[*STAMPED], with_vector=False)
         records: list[Any] = self._shard.edge.scroll(request)[0]
-        return [key_of(each.id, to_time(each.payload)) for each in records]
+        return [to_stamp(each.id, each.payload) for each in records]
 
     def page_ids(self, *, gallery: str, device_id: str | None, after: int, limit: int) -> list[int]:
         """See Store.ids."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from service.stores.listing import Key
+from service.stores.listing import Key, Stamp
 from service.stores.store import Added, Figures
 from service.values import Embedding, FaceChanges, ModelContract, Nearest, StoredFace
 
@@ -142,13 +142,13 @@ class PageEmbedded(Request[list[tuple[StoredFace, Embedding]]]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PageKeys(Request[list[Key]]):
-    """The keys of the next `limit` faces past a face_id, by face_id."""
+class PageKeys(Request[list[Stamp]]):
+    """The stamps of the next `limit` faces past a face_id, by face_id."""
 
     after: int
     limit: int
 
-    def carry_out(self, shard: Shard) -> list[Key]:
+    def carry_out(self, shard: Shard) -> list[Stamp]:
         """See Request."""
         return shard.faces.page_keys(after=self.after, limit=self.limit)
 

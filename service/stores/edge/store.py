@@ -16,7 +16,7 @@ from service.stores.edge import inspection, limits, people_requests, removal_req
 from service.stores.edge.findings import Findings
 from service.stores.edge.link import HANG_LIMIT_S, EdgeLink
 from service.stores.edge.readers import face_reader, people_reader
-from service.stores.listing import Key
+from service.stores.listing import Key, Stamp
 from service.stores.people import PersonKey, name_of, page
 from service.stores.store import Added, Figures
 from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
@@ -122,7 +122,7 @@ class EdgeStore:
                 yield each
             after = page[-1][0].face_id
 
-    async def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+    async def scan_keys(self, after: int = 0) -> AsyncIterator[Stamp]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         while page := await self._link.call(requests.PageKeys(after=after, limit=listing.KEYS_AT_ONCE)):
             for each in page:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from service.errors import UnreadableFace
 from service.stores.encryption.cipher import GalleryCipher
-from service.stores.listing import Key, key_of
+from service.stores.listing import Key, Stamp, key_of
 from service.stores.people import PersonKey, name_of, person_key
 from service.stores.store import Added, Figures, Store
 from service.values import Embedding, Erasure, FaceChanges, GalleryEntry, ModelContract, Nearest, Person, StoredFace
@@ -101,7 +101,7 @@ class EncryptedStore:
         async for face, embedding in self._kept.scan_embedded(after):
             yield self._cipher.decrypt(face), embedding
 
-    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Stamp]:
         """See Store.scan_keys."""
         return self._kept.scan_keys(after)
 

@@ -6,10 +6,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from qdrant_client import models
-
 from service.stores.payload import IDENTITY, outcome, to_payload
-from service.stores.qdrant.points import ADDITION, chunks, to_point
+from service.stores.qdrant.points import ADDITION, Point, chunks, to_point
 from service.stores.qdrant.requests import Requests
 from service.stores.store import Added
 from service.values import Embedding, StoredFace
@@ -21,7 +19,7 @@ async def add(requests: Requests, faces: Sequence[tuple[StoredFace, Embedding]],
     An insertion is atomic for each face, unlike looking first and writing then; on disk once it has returned.
     """
     addition = uuid.uuid4().hex
-    points: dict[int, models.PointStruct] = {}
+    points: dict[int, Point] = {}
     for face, embedding in faces:
         # The same face may come twice.
         points.setdefault(face.face_id, to_point(face, embedding, addition, requests.addresses))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
-import numpy as np
-from qdrant_client import models
+from typing import Any, NamedTuple
 
 from service.picture_addresses import PictureAddresses
 from service.stores.payload import to_payload
@@ -22,27 +20,26 @@ PHOTO = "photo"
 """The field with the address of the face's picture, for Qdrant's dashboard; it is never read, nor exported."""
 
 
-def to_point(
-    face: StoredFace, embedding: Embedding, addition: str, addresses: PictureAddresses | None
-) -> models.PointStruct:
+class Point(NamedTuple):
+    """A face as it is sent."""
+
+    face_id: int
+    payload: dict[str, Any]
+    embedding: Embedding
+
+
+def to_point(face: StoredFace, embedding: Embedding, addition: str, addresses: PictureAddresses | None) -> Point:
     """The point of a face that the call `addition` adds. Raises ValueError for a remark that is not Unicode text."""
     photo = {} if addresses is None else {PHOTO: addresses.address(face.face_id)}
-    payload = {**to_payload(face), **photo, ADDITION: addition}
-    return models.PointStruct(id=face.face_id, vector=to_floats(embedding), payload=payload)
+    return Point(face.face_id, {**to_payload(face), **photo, ADDITION: addition}, embedding)
 
 
-def to_floats(embedding: Embedding) -> list[float]:
-    """The embedding's numbers, as they are in float32."""
-    numbers: list[float] = np.asarray(embedding, np.float32).tolist()
-    return numbers
-
-
-def chunks(points: Iterable[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
+def chunks(points: Iterable[Point]) -> Iterator[list[Point]]:
     """All the points, in lists whose pictures fit into one request."""
-    chunk: list[models.PointStruct] = []
+    chunk: list[Point] = []
     chunk_bytes = 0
     for point in points:
-        picture_bytes = len((point.payload or {})["picture"])
+        picture_bytes = len(point.payload["picture"])
         if chunk and chunk_bytes + picture_bytes > CHUNK_BYTES:
             yield chunk
             chunk, chunk_bytes = [], 0

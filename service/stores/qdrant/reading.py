@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-import numpy as np
 from qdrant_client import models
 
 from service.stores import listing
 from service.stores.gathering import Gathering
-from service.stores.listing import Key, key_of
-from service.stores.payload import GALLERY, REGISTERED_AT, to_face, to_time
+from service.stores.listing import Key, Stamp
+from service.stores.payload import GALLERY, STAMPED, to_face, to_stamp
 from service.stores.people import PERSON, PeopleCount
-from service.stores.qdrant import collection, filters
+from service.stores.qdrant import collection, filters, messages
 from service.stores.qdrant.link import BULK_LIMIT_S
-from service.stores.qdrant.nearest import nearest
+from service.stores.qdrant.messages import Record
 from service.stores.qdrant.requests import MOST, Requests
 from service.stores.store import Figures
 from service.values import DEFAULT_GALLERY, Embedding, Nearest, StoredFace
@@ -31,7 +29,7 @@ async def search(
     which = filters.only(gallery, remark=remark)
     params = collection.SEARCH if remark is None else collection.EXACT_SEARCH
     hits = await requests.link.call(
-        lambda client: nearest(client, requests.real, embedding, limit, which=which, params=params)
+        lambda client: messages.nearest(client, requests.real, embedding, limit, which=which, params=params)
     )
     gathering = Gathering(hits, people)
     while ids := gathering.wanted():
@@ -61,25 +59,31 @@ def scan(
 
 async def scan_embedded(requests: Requests, after: int) -> AsyncIterator[tuple[StoredFace, Embedding]]:
     """See Store.scan_embedded."""
-    while records := await requests.scroll(
-        BULK_LIMIT_S, offset=after + 1, limit=listing.FACES_AT_ONCE, with_payload=True, with_vectors=True
-    ):
-        for record in records:
-            yield to_face(record.id, record.payload), np.array(record.vector, np.float32)
+    while records := await _page_embedded(requests, after):
+        for face_id, payload, vector in records:
+            assert vector is not None  # noqa: S101 - it was asked for
+            yield to_face(face_id, payload), vector
         after = records[-1].id
 
 
-async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Key]:
+async def _page_embedded(requests: Requests, after: int) -> list[Record]:
+    return await requests.link.call(
+        lambda client: messages.page(client, requests.real, first_id=after + 1, limit=listing.FACES_AT_ONCE),
+        BULK_LIMIT_S,
+    )
+
+
+async def scan_keys(requests: Requests, after: int) -> AsyncIterator[Stamp]:
     """See Store.scan_keys."""
     while records := await requests.scroll(
         BULK_LIMIT_S,
         offset=after + 1,
         limit=listing.KEYS_AT_ONCE,
-        with_payload=[REGISTERED_AT],
+        with_payload=[*STAMPED],
         consistency=MOST,  # a face that is missing in a comparison would be lost
     ):
         for record in records:
-            yield key_of(record.id, to_time(record.payload))
+            yield to_stamp(record.id, record.payload)
         after = records[-1].id
 
 
@@ -97,7 +101,7 @@ async def fetch(requests: Requests, face_ids: Sequence[int], *, gallery: str | N
 async def embeddings(requests: Requests, face_ids: Sequence[int], *, gallery: str | None) -> Mapping[int, Embedding]:
     """See Store.embeddings."""
     records = await requests.read_surely(face_ids, with_payload=[GALLERY], with_vectors=True)
-    return {each.id: np.array(each.vector, np.float32) for each in _those_in(gallery, records)}
+    return {each.id: each.vector for each in _those_in(gallery, records) if each.vector is not None}
 
 
 async def is_there(requests: Requests, face_id: int, *, gallery: str | None) -> bool:
@@ -123,12 +127,10 @@ async def figures(requests: Requests) -> Figures:
     )
 
 
-def _faces(gallery: str | None, records: list[Any]) -> Mapping[int, StoredFace]:
+def _faces(gallery: str | None, records: list[Record]) -> Mapping[int, StoredFace]:
     return {each.id: to_face(each.id, each.payload) for each in _those_in(gallery, records)}
 
 
-def _those_in(gallery: str | None, records: list[Any]) -> list[Any]:
+def _those_in(gallery: str | None, records: list[Record]) -> list[Record]:
     """The records of a gallery's faces, or of all where it is None."""
-    return [
-        each for each in records if gallery is None or (each.payload or {}).get(GALLERY, DEFAULT_GALLERY) == gallery
-    ]
+    return [each for each in records if gallery is None or each.payload.get(GALLERY, DEFAULT_GALLERY) == gallery]

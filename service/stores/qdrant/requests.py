@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import models
 
 from service.picture_addresses import PictureAddresses
-from service.stores.qdrant import writable
+from service.stores.qdrant import messages, writable
 from service.stores.qdrant.link import BULK_LIMIT_S, QdrantLink
+from service.stores.qdrant.messages import Record
+from service.stores.qdrant.points import Point
 
 # One replica is asked first and the others follow it, so that they agree on who came first.
 ORDERING = models.WriteOrdering.MEDIUM
@@ -44,20 +46,20 @@ class Requests:
         request = {"with_payload": with_payload, **what}
         return (await self.link.call(lambda client: client.scroll(self.real, **request), limit_s))[0]
 
-    async def read(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Any]:
-        """The records of some faces, those that there are."""
+    async def read(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Record]:
+        """The records of some faces, those that there are; for `what` see messages.get."""
         if not face_ids:
             return []
-        return await self.link.call(lambda client: client.retrieve(self.real, [*face_ids], **what), limit_s)
+        return await self.link.call(lambda client: messages.get(client, self.real, face_ids, **what), limit_s)
 
-    async def read_surely(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Any]:
+    async def read_surely(self, face_ids: Sequence[int], limit_s: float | None = None, **what: Any) -> list[Record]:
         """Like `read`; what one copy lacks is looked for in the others, so that only what is gone is missing."""
         records = await self.read(face_ids, limit_s, **what)
         found = {each.id for each in records}
         lacking = [face_id for face_id in face_ids if face_id not in found]
         return records + await self.read(lacking, limit_s, consistency=MOST, **what)
 
-    async def read_written(self, face_ids: Sequence[int], limit_s: float | None, **what: Any) -> list[Any]:
+    async def read_written(self, face_ids: Sequence[int], limit_s: float | None, **what: Any) -> list[Record]:
         """`read_surely` and `require_writable` in one, for what was just written: the record is read with the faces."""
         read = partial(self.read, [*face_ids, writable.RECORD], limit_s, consistency=writable.CONSISTENCY, **what)
         records, in_use = await asyncio.gather(
@@ -90,9 +92,12 @@ class Requests:
         )
         return answer.hits
 
-    async def insert(self, points: list[models.PointStruct], limit_s: float | None) -> None:
+    async def insert(self, points: Sequence[Point], limit_s: float | None) -> None:
         """Add those that aren't there; others stay as they are."""
-        await self.link.call(partial(self._insert, points, _within(limit_s)), limit_s)
+        timeout_s = _within(limit_s)
+        await self.link.call(
+            lambda client: messages.insert(client, self.real, points, ordering=ORDERING, timeout_s=timeout_s), limit_s
+        )
 
     async def set_payload(self, which: models.Filter, payload: dict[str, Any], limit_s: float | None = None) -> None:
         """Give faces other fields; those that are None are taken from them."""
@@ -123,10 +128,6 @@ class Requests:
     async def require_writable(self, limit_s: float | None = None) -> None:
         """Raise StoreUnavailable where what was just written may be lost; see writable.require_open."""
         await writable.require_open(self.link, name=self.name, real=self.real, limit_s=limit_s)
-
-    async def _insert(self, points: list[models.PointStruct], timeout_s: int | None, client: AsyncQdrantClient) -> None:
-        mode = models.UpdateMode.INSERT_ONLY
-        await client.upsert(self.real, points, wait=True, ordering=ORDERING, update_mode=mode, timeout=timeout_s)
 
 
 def _within(limit_s: float | None) -> int | None:

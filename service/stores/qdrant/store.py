@@ -8,7 +8,7 @@ from datetime import datetime
 from service.errors import StoreUnavailable
 from service.picture_addresses import PictureAddresses
 from service.stores.contracts import require, require_key
-from service.stores.listing import Key
+from service.stores.listing import Key, Stamp
 from service.stores.payload import to_changes
 from service.stores.people import PersonKey
 from service.stores.qdrant import (
@@ -133,7 +133,7 @@ class QdrantStore:
         """See Store.scan_embedded; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         return reading.scan_embedded(self.requests, after)
 
-    def scan_keys(self, after: int = 0) -> AsyncIterator[Key]:
+    def scan_keys(self, after: int = 0) -> AsyncIterator[Stamp]:
         """See Store.scan_keys; faces that come or go meanwhile may or may not be seen, all others exactly once."""
         return reading.scan_keys(self.requests, after)
 

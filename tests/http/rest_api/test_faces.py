@@ -98,6 +98,9 @@ async def test_pictures_come_only_where_they_are_asked_for(caller: Caller, portr
     picture(with_picture["picture"])
     one = await caller.ask("GET", f"/v1/faces/{face['face_id']}?include=picture", 200)
     assert one == with_picture
+    for path in ("/v1/faces", f"/v1/faces/{face['face_id']}"):  # this service makes no addresses
+        told = await caller.ask("GET", f"{path}?include=photo", 200)
+        assert told.get("faces", [told]) == [{**without, "photo": None}]
 
 
 async def test_a_picture_is_sent_once(caller: Caller, portraits: dict[str, bytes]) -> None:

@@ -76,7 +76,7 @@ def remove(shard: Shard, numbers: Iterable[int]) -> None:
 
 
 def present(shard: Shard) -> set[int]:
-    return {number for _, number in shard.faces.page_keys(after=0, limit=10_000)}
+    return {number for _, number, _ in shard.faces.page_keys(after=0, limit=10_000)}
 
 
 class TestErasure:
