@@ -22,7 +22,7 @@ from service.errors import StoreUnavailable
 from service.stores.edge.builder import Builder
 from service.stores.edge.compaction import DRAFT, require_room
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
-from service.stores.edge.seal import note_links
+from service.stores.edge.seal import note_links, note_sums
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class Renewal:
         self._stage = _Stage.COPYING
         self._changed: set[int] = set()
         self._last_changes = LAST_CHANGES
-        self._tidying = threading.Thread(target=_tidy, args=(folder,), daemon=True)
+        self._hurry = threading.Event()
+        self._tidying = threading.Thread(target=_tidy, args=(folder, self._hurry), daemon=True)
         self._builder = Builder(folder / DRAFT, shard.dimension)
         self.pid = self._builder.pid
         """Of the process that makes the new shard."""
@@ -104,6 +105,7 @@ class Renewal:
     def cancel(self) -> None:
         """Leave everything as it was, or as it is if the new shard is in place."""
         if self._stage is _Stage.TIDYING:
+            self._hurry.set()
             self._tidying.join()
         self._builder.close()
         shutil.rmtree(self._folder / DRAFT, ignore_errors=True)
@@ -149,9 +151,10 @@ class Renewal:
         )
 
 
-def _tidy(folder: Path) -> None:
+def _tidy(folder: Path, hurry: threading.Event) -> None:
     shutil.rmtree(folder / "shard.gone", ignore_errors=True)
     try:
         note_links(folder)
+        note_sums(folder, lambda: not hurry.is_set())
     except OSError as error:
-        log.warning("The files of the search index could not be noted: %s", error)
+        log.warning("The files of the new shard could not be noted: %s", error)

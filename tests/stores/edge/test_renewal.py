@@ -240,7 +240,7 @@ def test_a_gallery_without_faces_is_erased_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_index_is_built_when_many_faces_have_none(tmp_path: Path) -> None:
-    """Searches go on meanwhile; faces that come later are too few for another one."""
+    """Searches go on meanwhile; faces that come later are too few for another one, and a crash then harms no index."""
     shard = Shard(tmp_path, rules=UpkeepRules(index_from=MANY))
     shard.bind(CONTRACT, face_id_bits=31)
     vectors = np.random.default_rng(0).standard_normal((MANY, 512)).astype(np.float32)
@@ -262,9 +262,16 @@ def test_an_index_is_built_when_many_faces_have_none(tmp_path: Path) -> None:
         assert found[0].face_id == 8
     assert shard.faces.figures().indexed == MANY
     assert longest < 1
-    shard.faces.add_many([(face(MANY + 1), embedding(1))])
+    shard.faces.add_many([(face(MANY + 1), embedding(1)), (face(MANY + 2), embedding(2))])
+    assert shard.faces.remove(3, gallery=None)
+    changes = FaceChanges(remark="changed", metadata=None, expires_at=None)
+    assert shard.faces.change(5, changes, gallery=DEFAULT_GALLERY)
+    shard.sync()
     assert not shard.upkeep._is_due()
-    shard.close()
+    crash(shard)
+    again = Shard(tmp_path)  # which compares every index on disk with the faces
+    assert again.faces.count() == MANY + 1
+    again.close()
 
 
 @pytest.mark.process
