@@ -36,6 +36,10 @@ PAUSE_S, BUILDING_PAUSE_S = 0.002, 0.1
 """Between two steps, while faces are copied and while the index is built."""
 
 
+COPIES = 2
+"""Of the faces beside the shard in use: while the index of the new one is built, its faces are on the disk twice."""
+
+
 class _Stage(enum.Enum):
     COPYING = enum.auto()
     BUILDING = enum.auto()
@@ -49,7 +53,7 @@ class Renewal:
 
     def __init__(self, shard: DurableShard, folder: Path) -> None:
         """Begin it. Raises StoreUnavailable where the disk has no room for the faces that are left."""
-        require_room(shard.edge, folder, DISK_RESERVE_BYTES)
+        require_room(shard.edge, folder, DISK_RESERVE_BYTES, copies=COPIES)
         self._shard = shard
         self._folder = folder
         self._began = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.stores.edge.compaction import require_room
 from service.stores.edge.erasure import NAME, ErasureFile
 from service.stores.edge.shard import NO_UPKEEP, Shard
 from service.stores.edge.store import EdgeStore
@@ -226,6 +228,19 @@ def test_a_full_disk_puts_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert shard.upkeep.renewal is None
     assert shard.faces.count() == FACES - 1
     assert shard.upkeep.pause_s > 0.5
+    shard.close()
+
+
+def test_nothing_is_begun_where_the_index_would_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is built the new shard's faces are there twice: a copy that fits alone would be made in vain."""
+    shard = filled(tmp_path, UpkeepRules(purge_s=1))
+    remove(shard, [1])
+    most = shutil.disk_usage(tmp_path).free * 2 // 3 // (FACES - 1)
+    monkeypatch.setattr("service.stores.edge.compaction._FACE_BYTES", most)
+    require_room(shard._shard.edge, tmp_path)
+    time.sleep(0.6)
+    shard.upkeep.step()
+    assert shard.upkeep.renewal is None
     shard.close()
 
 
