@@ -1,29 +1,31 @@
 """The embedded gallery at size: writing, searching exactly and through the index, opening again, disk and memory, and
 how long the event loop of the process that asks ever stands still meanwhile.
 
-Run alone as `python -m scripts.bench.edge [FACES ...]`.
+Run alone as `python -m scripts.bench.edge [--sizes 10000 100000 1000000] [--embeddings FILE] [--without-index]`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import hashlib
 import itertools
 import re
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scripts.bench.edge_people import employee, people_times
 from scripts.bench.environments import BENCH
+from scripts.bench.made_up import DIMENSION, PHOTOS_A_PERSON, Vectors, nearest, people_of
 from scripts.bench.stalls import Stalls, watched
 from service.commands.markdown import table
 from service.gallery.identification import Identifier
@@ -37,18 +39,9 @@ BATCH = 64
 IN_FLIGHT = 2  # batches: one is on its way while the other is written
 PICTURE_BYTES = 4500
 """A face's kept picture; 6,000 characters as base64."""
-PHOTOS_A_PERSON = 4
 STRANGERS = 0.5
 """Share of the probes that show people who are not in the gallery."""
-DIMENSION = 512
-SPECTRUM = 18.0
-"""Variance falls by e every so many dimensions. The cosine of two strangers then spreads by sqrt(1 / (2 · 18)) = 0.17,
-as vggface2's does on LFW, where the nearest of 240 strangers is at 0.47; in 512 equal dimensions it would be 0.04."""
-NOISE = 0.33
-"""Variance within a person over that between people: two photos of one have a cosine of about 1 / 1.33 = 0.75."""
 CONTRACT = ModelContract(model="benchmark", digest="0" * 64, preprocessing=1, dimension=DIMENSION)
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +63,12 @@ class Run:
     faces: int
     insertions_per_second: float
     exact: Searches
-    optimize_s: float
-    indexed: Searches
+    indexing: tuple[float, Searches] | None
+    """Seconds for building the index, and searches through it."""
     reopen_s: float
+    killed_s: float
+    """Opening after a kill, to the first answer."""
+    people: dict[str, tuple[float, float]]
     disk: int
     memory: dict[str, int]
     building: dict[str, int]
@@ -80,20 +76,25 @@ class Run:
     stalls: Stalls
 
 
-def edge_section(sizes: Sequence[int] = SIZES) -> str:
-    """The report's section, in Markdown; 100,000 faces take minutes, most of them for building the index."""
-    runs = [asyncio.run(_measure(size)) for size in sizes]
+def edge_section(sizes: Sequence[int] = SIZES, real: Path | None = None, *, index: bool = True) -> str:
+    """The report's section, in Markdown; 100,000 faces take minutes, most of them for building the index.
+
+    `real` is a file of embeddings (.npy), of which other people's are made.
+    """
+    runs = [asyncio.run(_measure(size, real, index=index)) for size in sizes]
     rows: list[tuple[str, Callable[[Run], str]]] = [
         ("insertions a second", lambda run: f"{run.insertions_per_second:,.0f}"),
-        ("top 5 exact, p50 / p99", lambda run: f"{run.exact.p50_ms:.1f} / {run.exact.p99_ms:.1f} ms"),
+        ("top 5 exact, p50 / p99", lambda run: _searches(run.exact)),
         ("recall@5 exact", lambda run: f"{run.exact.recall:.4f}"),
-        ("building the index", lambda run: f"{run.optimize_s:.1f} s"),
-        ("top 5 indexed, p50 / p99", lambda run: f"{run.indexed.p50_ms:.1f} / {run.indexed.p99_ms:.1f} ms"),
-        ("recall@5 indexed", lambda run: f"{run.indexed.recall:.4f}"),
+        ("building the index", lambda run: f"{run.indexing[0]:.1f} s" if run.indexing else "–"),
+        ("top 5 indexed, p50 / p99", lambda run: _searches(run.indexing[1]) if run.indexing else "–"),
+        ("recall@5 indexed", lambda run: f"{run.indexing[1].recall:.4f}" if run.indexing else "–"),
         ("opening again to the first answer", lambda run: f"{run.reopen_s:.2f} s"),
+        ("likewise after a kill", lambda run: f"{run.killed_s:.2f} s"),
         ("disk", lambda run: f"{run.disk / 1e6:,.0f} MB, {run.disk / run.faces / 1e3:.1f} KB a face"),
         ("memory, its own / with mapped files", lambda run: _megabytes(run.memory)),
         ("likewise while the index is built", lambda run: _megabytes(run.building)),
+        *((f"{name}, p50 / longest", partial(_people, name)) for name in runs[0].people),
         ("longest stall of the event loop", lambda run: f"{run.stalls.longest * 1e3:.1f} ms"),
         ("longest work of the event loop at once", lambda run: f"{run.stalls.own_work * 1e3:.1f} ms"),
         ("longest stall of an idle process beside it", lambda run: f"{run.stalls.idle * 1e3:.1f} ms"),
@@ -102,72 +103,61 @@ def edge_section(sizes: Sequence[int] = SIZES) -> str:
     return "\n".join([
         "## Embedded gallery",
         "",
-        f"{PHOTOS_A_PERSON} photos a person, pictures of {PICTURE_BYTES * 4 // 3 // 1000} KB; writes in batches of",
-        f"{BATCH}, each answered once it is on disk; {PROBES} searches one after another, half of them for people who",
-        "are not in the gallery. Recall is against numpy's brute force. The loop's stalls count what other programs",
-        "took from it, as the idle process's do; its longest work at once is processor time, which doesn't.",
+        f"{PHOTOS_A_PERSON} photos of each person, every one with a remark of its own, and pictures of",
+        f"{PICTURE_BYTES * 4 // 3 // 1000} KB; writes in batches of {BATCH}, each answered once it is on disk;",
+        f"{PROBES} searches one after another, half of them for people who are not in the gallery. Recall is against",
+        "numpy's brute force. The loop's stalls count what other programs took from it, as the idle process's do; its",
+        "longest work at once is processor time, which doesn't.",
         "",
         table(header, [[name, *(show(run) for run in runs)] for name, show in rows]),
     ])  # fmt: skip
 
 
-async def _measure(size: int) -> Run:
+async def _measure(size: int, real: Path | None, *, index: bool) -> Run:
     random = np.random.default_rng(0)
-    vectors, probes = people_of(size, random)
-    truth = _nearest(vectors, probes)
+    vectors, probes = people_of(size, random, PROBES, STRANGERS, real)
+    truth = nearest(vectors, probes, LIMIT)
     pictures = [base64.b64encode(random.bytes(PICTURE_BYTES)).decode() for _ in range(BATCH * IN_FLIGHT * 4)]
-    stalls = Stalls()
+    stalls, indexing = Stalls(), None
     BENCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as temporary:  # on a disk; /tmp may be memory
         folder = Path(temporary) / "gallery"
         async with opened(folder) as store, watched(stalls):
             insertions = await insert(store, vectors, pictures)
-            exact = await _search(store, probes, truth)
-            optimize_s, building = await _optimize(store)
-            indexed = await _search(store, probes, truth)
-        began = time.perf_counter()
+            exact, building = await _search(store, probes, truth), _memory()
+            if index:
+                optimize_s, building = await _optimize(store)
+                indexing = optimize_s, await _search(store, probes, truth)
+            people = await people_times(store, size)
+        reopen_s = await _first_answer(folder, probes[0], kill=True)
+        killed_s = await _first_answer(folder, probes[0])
         async with opened(folder) as store:
-            await store.search(probes[0], LIMIT, gallery=DEFAULT_GALLERY)
-            reopen_s = time.perf_counter() - began
             await _search(store, probes, truth)
             memory = _memory()
         disk = sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
-    return Run(size, insertions, exact, optimize_s, indexed, reopen_s, disk, memory, building, stalls)
+    return Run(size, insertions, exact, indexing, reopen_s, killed_s, people, disk, memory, building, stalls)
 
 
-def people_of(size: int, random: np.random.Generator) -> tuple[Vectors, Vectors]:
-    """Unit vectors of `size` photos, PHOTOS_A_PERSON of each person, and those of the probes; shapes (…, 512)."""
-    spread = np.exp(np.arange(DIMENSION) / (-2 * SPECTRUM)).astype(np.float32)
-
-    def photos_of(people: Vectors) -> Vectors:
-        noise = random.standard_normal(people.shape, np.float32) * spread * np.float32(NOISE**0.5)
-        photos = people + noise
-        unit: Vectors = photos / np.linalg.norm(photos, axis=1, keepdims=True)
-        return unit
-
-    people = random.standard_normal((size // PHOTOS_A_PERSON, DIMENSION), np.float32) * spread
-    strangers = random.standard_normal((int(PROBES * STRANGERS), DIMENSION), np.float32) * spread
-    known = people[random.choice(len(people), PROBES - len(strangers))]
-    return photos_of(np.repeat(people, PHOTOS_A_PERSON, axis=0)), photos_of(np.concatenate([known, strangers]))
-
-
-def _nearest(vectors: Vectors, probes: Vectors) -> list[set[int]]:
-    """The rows of the LIMIT nearest vectors of each probe."""
-    nearest = np.argpartition(probes @ vectors.T, -LIMIT, axis=1)[:, -LIMIT:]
-    return [set(row) for row in nearest.tolist()]
+async def _first_answer(folder: Path, probe: Vectors, *, kill: bool = False) -> float:
+    """Seconds from a start to the first answer."""
+    began = time.perf_counter()
+    async with opened(folder) as store:
+        await store.search(probe, LIMIT, gallery=DEFAULT_GALLERY)
+        took = time.perf_counter() - began
+        if kill:
+            await store.kill()
+    return took
 
 
 async def insert(store: EdgeStore, vectors: Vectors, pictures: Sequence[str]) -> float:
-    """Write them all, row 0 as face 1; faces a second."""
+    """Write them all, row 0 as face 1, each a person of its own; faces a second."""
     endless = itertools.cycle(pictures)
     starts = iter(range(0, len(vectors), BATCH))
 
     async def writer() -> None:
         for start in starts:
             batch = vectors[start : start + BATCH]
-            await store.add_many(
-                [(stored_face(start + row + 1, next(endless)), each) for row, each in enumerate(batch)]
-            )
+            await store.add_many([(_employee(start + row, next(endless)), each) for row, each in enumerate(batch)])
 
     began = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(IN_FLIGHT)))
@@ -189,13 +179,17 @@ async def _search(store: EdgeStore, probes: Vectors, truth: Sequence[set[int]]) 
     """Search every probe, one after another."""
     identifier = Identifier(store, score="cosine")  # so that the best are the nearest
     took, found = [], 0
-    for probe, nearest in zip(probes, truth, strict=True):
+    for probe, true in zip(probes, truth, strict=True):
         began = time.perf_counter()
         matches = await identifier.search(probe, LIMIT, threshold_for=lambda _: -1.0)
         took.append((time.perf_counter() - began) * 1000)
-        found += len(nearest & {match.face.face_id - 1 for match in matches})
+        found += len(true & {match.face.face_id - 1 for match in matches})
     p50, p99 = np.percentile(took, [50, 99])
     return Searches(float(p50), float(p99), found / (LIMIT * len(probes)))
+
+
+def _employee(number: int, picture: str) -> StoredFace:
+    return replace(stored_face(number + 1, picture), remark=employee(number))
 
 
 def stored_face(face_id: int, picture: str) -> StoredFace:
@@ -215,7 +209,7 @@ def stored_face(face_id: int, picture: str) -> StoredFace:
 @asynccontextmanager
 async def opened(folder: Path, *, index_from: int = 0) -> AsyncIterator[EdgeStore]:
     """A store of the benchmark's, closed in the end; for `index_from` see EdgeStore."""
-    store = EdgeStore(folder, index_from=index_from)
+    store = EdgeStore(folder, request_limit_s=60, hang_limit_s=60, index_from=index_from)
     await store.open()
     try:
         await store.bind(CONTRACT)
@@ -238,5 +232,18 @@ def _megabytes(memory: dict[str, int]) -> str:
     return f"{memory['RssAnon'] / 1e6:,.0f} / {memory['VmRSS'] / 1e6:,.0f} MB" if memory else "–"
 
 
+def _searches(searches: Searches) -> str:
+    return f"{searches.p50_ms:.1f} / {searches.p99_ms:.1f} ms"
+
+
+def _people(name: str, run: Run) -> str:
+    return "{:.1f} / {:.1f} ms".format(*run.people[name])
+
+
 if __name__ == "__main__":
-    print(edge_section([int(each) for each in sys.argv[1:]] or SIZES))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="faces in each gallery")
+    options.add_argument("--embeddings", type=Path, help="real ones, one a row (.npy), of which others are made")
+    options.add_argument("--without-index", action="store_true", help="which takes most of the time")
+    chosen = options.parse_args()
+    print(edge_section(chosen.sizes, chosen.embeddings, index=not chosen.without_index))

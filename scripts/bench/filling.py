@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scripts.bench.edge import BATCH, DIMENSION, stored_face
+from scripts.bench.edge import BATCH, stored_face
+from scripts.bench.made_up import DIMENSION
 from service.stores.store import Store
 from service.values import ModelContract
 

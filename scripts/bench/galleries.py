@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from scripts.bench.edge import BATCH, LIMIT, PICTURE_BYTES, Vectors, opened, people_of, stored_face
+from scripts.bench.edge import BATCH, LIMIT, PICTURE_BYTES, PROBES, STRANGERS, opened, stored_face
 from scripts.bench.environments import BENCH
+from scripts.bench.made_up import Vectors, people_of
 from service.commands.markdown import table
 from service.stores.edge.store import EdgeStore
 from service.stores.people import person_key
@@ -56,7 +57,7 @@ def galleries_section(galleries: int = GALLERIES, faces: int = FACES, people: in
 
 
 async def _searches(folder: Path, galleries: int, faces: int) -> list[list[str]]:
-    vectors, probes = people_of(galleries * faces, np.random.default_rng(0))
+    vectors, probes = people_of(galleries * faces, np.random.default_rng(0), PROBES, STRANGERS)
     mine = f"gallery {galleries // 2}"
     first = galleries // 2 * faces
     rows = []

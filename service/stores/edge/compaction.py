@@ -41,18 +41,18 @@ def copy_shard(edge: qdrant.EdgeShard, folder: Path, create: Callable[[Path], qd
         _copy(edge, create(folder / DRAFT), faces)
 
 
-def require_room(edge: qdrant.EdgeShard, folder: Path, spare_bytes: int = 0) -> None:
-    """Raise StoreUnavailable where the disk has no room for the faces that are left, and some to spare.
+def require_room(edge: qdrant.EdgeShard, folder: Path, spare_bytes: int = 0, copies: int = 1) -> None:
+    """Raise StoreUnavailable where the disk has no room for so many copies of all that is left, and some to spare.
 
     The sentence says how much must be freed.
     """
     faces = edge.count(qdrant.CountRequest(exact=True))
-    wanted = EMPTY_SHARD_BYTES + faces * _bytes_of_a_face(edge) if faces else 0
+    wanted = EMPTY_SHARD_BYTES + copies * faces * _bytes_of_a_face(edge) if faces else 0
     free = shutil.disk_usage(folder).free - spare_bytes
     if free < wanted:
         raise StoreUnavailable(
-            f"The gallery's disk is too full to give the space of removed faces back: free {(wanted - free >> 20) + 1} "
-            "MB on it, and repeat this."
+            "The gallery's disk is too full to copy its faces, to give the space of removed ones back or to build an "
+            f"index: free {(wanted - free >> 20) + 1} MB on it, and repeat this."
         )
 
 

@@ -12,9 +12,11 @@ from service.stores.edge.compaction import DRAFT
 from service.stores.payload import EXPIRES_AT, GALLERY, KEYWORDS, REGISTERED_AT
 from service.stores.people import NAME, NAME_ORDER, PERSON
 
-_KEYWORD = qdrant.KeywordIndexParams(enable_hnsw=False)
-_WHOLE_NUMBER = qdrant.IntegerIndexParams(lookup=True, range=True, enable_hnsw=False)
-_TIME = qdrant.DatetimeIndexParams(enable_hnsw=False)
+# On disk, the index of a segment that was built is used as it is, from the mapped file. In memory it would be read anew
+# whenever the shard is opened: 1.1 s of a core for 100,000 faces, in which no request is answered, and 1 KB for each.
+_KEYWORD = qdrant.KeywordIndexParams(enable_hnsw=False, on_disk=True)
+_WHOLE_NUMBER = qdrant.IntegerIndexParams(lookup=True, range=True, enable_hnsw=False, on_disk=True)
+_TIME = qdrant.DatetimeIndexParams(enable_hnsw=False, on_disk=True)
 
 INDEXES: dict[str, qdrant.PayloadSchemaParams] = {
     GALLERY: qdrant.KeywordIndexParams(is_tenant=True),
@@ -22,7 +24,10 @@ INDEXES: dict[str, qdrant.PayloadSchemaParams] = {
     **dict.fromkeys((NAME_ORDER, PERSON), _WHOLE_NUMBER),
     **dict.fromkeys((REGISTERED_AT, EXPIRES_AT), _TIME),
 }
-"""The index of each field that questions are asked of; only galleries are searched through links of their own."""
+"""The index of each field that questions are asked of; only galleries are searched through links of their own.
+
+That of galleries stays in memory: it is asked of every face that a search looks at.
+"""
 
 _HNSW = qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000, payload_m=16)
 """Links inside each gallery and none between them, as Qdrant advises where each search is in one tenant.

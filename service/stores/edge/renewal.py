@@ -22,7 +22,7 @@ from service.errors import StoreUnavailable
 from service.stores.edge.builder import Builder
 from service.stores.edge.compaction import DRAFT, require_room
 from service.stores.edge.durable_shard import DISK_RESERVE_BYTES, DurableShard
-from service.stores.edge.seal import note_links
+from service.stores.edge.seal import note_links, note_sums
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ LAST_CHANGES = 16
 
 PAUSE_S, BUILDING_PAUSE_S = 0.002, 0.1
 """Between two steps, while faces are copied and while the index is built."""
+
+
+COPIES = 2
+"""Of the faces beside the shard in use: while the index of the new one is built, its faces are on the disk twice."""
 
 
 class _Stage(enum.Enum):
@@ -49,7 +53,7 @@ class Renewal:
 
     def __init__(self, shard: DurableShard, folder: Path) -> None:
         """Begin it. Raises StoreUnavailable where the disk has no room for the faces that are left."""
-        require_room(shard.edge, folder, DISK_RESERVE_BYTES)
+        require_room(shard.edge, folder, DISK_RESERVE_BYTES, copies=COPIES)
         self._shard = shard
         self._folder = folder
         self._began = time.monotonic()
@@ -57,7 +61,8 @@ class Renewal:
         self._stage = _Stage.COPYING
         self._changed: set[int] = set()
         self._last_changes = LAST_CHANGES
-        self._tidying = threading.Thread(target=_tidy, args=(folder,), daemon=True)
+        self._hurry = threading.Event()
+        self._tidying = threading.Thread(target=_tidy, args=(folder, self._hurry), daemon=True)
         self._builder = Builder(folder / DRAFT, shard.dimension)
         self.pid = self._builder.pid
         """Of the process that makes the new shard."""
@@ -104,6 +109,7 @@ class Renewal:
     def cancel(self) -> None:
         """Leave everything as it was, or as it is if the new shard is in place."""
         if self._stage is _Stage.TIDYING:
+            self._hurry.set()
             self._tidying.join()
         self._builder.close()
         shutil.rmtree(self._folder / DRAFT, ignore_errors=True)
@@ -149,9 +155,10 @@ class Renewal:
         )
 
 
-def _tidy(folder: Path) -> None:
+def _tidy(folder: Path, hurry: threading.Event) -> None:
     shutil.rmtree(folder / "shard.gone", ignore_errors=True)
     try:
         note_links(folder)
+        note_sums(folder, lambda: not hurry.is_set())
     except OSError as error:
-        log.warning("The files of the search index could not be noted: %s", error)
+        log.warning("The files of the new shard could not be noted: %s", error)

@@ -31,7 +31,7 @@ from service.stores.edge.integrity import Opening
 from service.stores.edge.ledger import NAME, Ledger
 from service.stores.edge.people import People
 from service.stores.edge.registry import listed, read_galleries, write_galleries
-from service.stores.edge.seal import LINKS, break_seal, note_links, write_seal
+from service.stores.edge.seal import LINKS, break_seal, note_links, note_sums, write_seal
 from service.stores.edge.upkeep import Upkeep, UpkeepRules
 from service.values import DEFAULT_GALLERY, GalleryEntry, ModelContract
 
@@ -42,8 +42,8 @@ NO_UPKEEP = UpkeepRules()
 class Shard:
     """Holds the folder's lock from the constructor until `close`.
 
-    `folder` gets `lock`, `contract.json`, `galleries.json`, `ledger.sqlite`, `erasure.json`, `seal.json`, `links.json`
-    and `shard/`.
+    `folder` gets `lock`, `contract.json`, `galleries.json`, `ledger.sqlite`, `erasure.json`, `seal.json`, `links.json`,
+    `sums.json` and `shard/`.
     Nothing here may be called from two threads.
     """
 
@@ -176,6 +176,7 @@ class Shard:
         self.upkeep.cancel()
         self._shard.optimize()
         note_links(self._folder)
+        note_sums(self._folder)
 
     def purge(self) -> None:
         """See Store.optimize, with `purge`."""

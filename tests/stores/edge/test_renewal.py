@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.stores.edge.compaction import require_room
 from service.stores.edge.erasure import NAME, ErasureFile
 from service.stores.edge.shard import NO_UPKEEP, Shard
 from service.stores.edge.store import EdgeStore
@@ -229,6 +231,19 @@ def test_a_full_disk_puts_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     shard.close()
 
 
+def test_nothing_is_begun_where_the_index_would_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is built the new shard's faces are there twice: a copy that fits alone would be made in vain."""
+    shard = filled(tmp_path, UpkeepRules(purge_s=1))
+    remove(shard, [1])
+    most = shutil.disk_usage(tmp_path).free * 2 // 3 // (FACES - 1)
+    monkeypatch.setattr("service.stores.edge.compaction._FACE_BYTES", most)
+    require_room(shard._shard.edge, tmp_path)
+    time.sleep(0.6)
+    shard.upkeep.step()
+    assert shard.upkeep.renewal is None
+    shard.close()
+
+
 def test_a_gallery_without_faces_is_erased_too(tmp_path: Path) -> None:
     shard = filled(tmp_path)
     remove(shard, range(1, FACES + 1))
@@ -240,7 +255,7 @@ def test_a_gallery_without_faces_is_erased_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_index_is_built_when_many_faces_have_none(tmp_path: Path) -> None:
-    """Searches go on meanwhile; faces that come later are too few for another one."""
+    """Searches go on meanwhile; faces that come later are too few for another one, and a crash then harms no index."""
     shard = Shard(tmp_path, rules=UpkeepRules(index_from=MANY))
     shard.bind(CONTRACT, face_id_bits=31)
     vectors = np.random.default_rng(0).standard_normal((MANY, 512)).astype(np.float32)
@@ -262,9 +277,16 @@ def test_an_index_is_built_when_many_faces_have_none(tmp_path: Path) -> None:
         assert found[0].face_id == 8
     assert shard.faces.figures().indexed == MANY
     assert longest < 1
-    shard.faces.add_many([(face(MANY + 1), embedding(1))])
+    shard.faces.add_many([(face(MANY + 1), embedding(1)), (face(MANY + 2), embedding(2))])
+    assert shard.faces.remove(3, gallery=None)
+    changes = FaceChanges(remark="changed", metadata=None, expires_at=None)
+    assert shard.faces.change(5, changes, gallery=DEFAULT_GALLERY)
+    shard.sync()
     assert not shard.upkeep._is_due()
-    shard.close()
+    crash(shard)
+    again = Shard(tmp_path)  # which compares every index on disk with the faces
+    assert again.faces.count() == MANY + 1
+    again.close()
 
 
 @pytest.mark.process
