@@ -96,8 +96,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary, ours_started(os.environ) as ours:
         sets = photo_sets(options.faces, effort.sample, Path(temporary))
-        if effort.rounds:
-            sets = [dataclasses.replace(each, rounds=effort.rounds) for each in sets]
+        sets = [dataclasses.replace(each, rounds=effort.rounds or each.rounds) for each in sets]
+        if effort is QUICK:
+            sets = [
+                dataclasses.replace(each, paths=each.paths[: effort.sample]) for each in sets if each.name != "large"
+            ]
         _compare_speed([each for each in sets if not options.sets or each.name in options.sets], options, ours, say)
         if not options.no_agreement:
             _compare_answers(options.faces, effort.agreement, ours, say)
