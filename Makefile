@@ -46,7 +46,7 @@ format: $(INSTALLED)  ## mend what can be mended by itself, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure speed against facenet-pytorch as pip installs it
+bench: setup  ## measure speed against facenet-pytorch as pip installs it; ARGS=--write keeps the report in docs
 	$(BIN)/python -m scripts.bench $(ARGS)
 
 fuzz: setup  ## send damaged photos and requests to a running service; ARGS="--seed 2" sends others

@@ -1,7 +1,9 @@
-"""`make bench`: how fast this service turns photos into embeddings, against what users would pick instead, and how far
-the answers agree.
+"""`make bench`: how fast this service turns photos into embeddings, against what users would pick instead, how far the
+answers agree, and what the processor, the memory and the gallery leave to be gained.
 
-Run from the project's folder: `python -m scripts.bench`. The references are installed under .bench/ on first use.
+Run from the project's folder: `python -m scripts.bench`. It takes some 25 minutes on two slow processors; `--thorough`
+takes hours. The references are installed under .bench/ on first use. `--write` puts the report into docs/benchmarks.md
+in place of the last one, and its pictures into docs/images; what other commands have measured stays there.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.bench.agreement import Agreement, agreement
@@ -23,106 +27,175 @@ from scripts.bench.environments import FACE_RECOGNITION, FACENET_PYTORCH, TODAYS
 from scripts.bench.indexing import indexing_section
 from scripts.bench.limits import limits_section
 from scripts.bench.ours import Ours, ours_started
-from scripts.bench.photos import FACES, photo_sets, photos_below
+from scripts.bench.photos import FACES, PhotoSet, photo_sets, photos_below
 from scripts.bench.pipelines import Pipeline, Reference
+from scripts.bench.plots import IMAGES, SEARCHES, THROUGHPUT, latency_by_size, size_rows
 from scripts.bench.profile import profile_section
 from scripts.bench.report import agreement_section, heading, set_section
 from scripts.bench.rest import rest_section
 from scripts.bench.search import search_milliseconds
 from scripts.bench.serving import serving_section
 from scripts.bench.signing import signing_section
+from scripts.bench.throughput import SECONDS, throughput_section
 from scripts.bench.timing import time_in_blocks
+from scripts.generated import DOCS, write_part
 from service.models.selection import ModelFiles
 from service.settings import Settings
 
-LFW_DEV_PHOTOS = 1000
+COMMAND = "make bench ARGS=--write"
+PAGE = DOCS / "benchmarks.md"
+GALLERY_SIZES = (1_000, 10_000, 100_000)
+SCALING = DOCS / "scaling.md"
+"""Where the searches of larger galleries stand than are made here."""
 _REFERENCES = {each.name: each for each in (FACENET_PYTORCH, TODAYS_TORCH, FACE_RECOGNITION)}
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many photos, pairs and repetitions there are of everything."""
+
+    sample: int | None
+    rounds: int | None
+    agreement: int
+    pairs: int
+    memory: tuple[int, int]
+    imported: int | None
+    references: tuple[Environment, ...]
+
+
+USUAL = Effort(
+    sample=60,
+    rounds=2,
+    agreement=200,
+    pairs=200,
+    memory=(100, 500),
+    imported=500,
+    references=(FACENET_PYTORCH, FACE_RECOGNITION),
+)
+THOROUGH = Effort(
+    sample=None,
+    rounds=None,
+    agreement=1000,
+    pairs=1000,
+    memory=(200, 2000),
+    imported=None,
+    references=(FACENET_PYTORCH, TODAYS_TORCH, FACE_RECOGNITION),
+)
+QUICK = Effort(sample=6, rounds=1, agreement=4, pairs=10, memory=(10, 20), imported=20, references=(FACENET_PYTORCH,))
+"""To see that all of it runs: its figures mean nothing."""
 
 
 def main() -> None:
     options = _options()
+    effort: Effort = options.effort
     written: list[str] = []
 
     def say(section: str) -> None:
         print(f"{section}\n", flush=True)
         written.append(section)
 
-    with ours_started(os.environ) as ours:
-        _compare_speed(options, ours, say)
-        if not options.no_agreement and FACENET_PYTORCH.name in options.against:
-            _compare_answers(options.faces, ours, say)
+    with tempfile.TemporaryDirectory() as temporary, ours_started(os.environ) as ours:
+        sets = photo_sets(options.faces, effort.sample, Path(temporary))
+        sets = [dataclasses.replace(each, rounds=effort.rounds or each.rounds) for each in sets]
+        if effort is QUICK:
+            sets = [
+                dataclasses.replace(each, paths=each.paths[: effort.sample]) for each in sets if each.name != "large"
+            ]
+        _compare_speed([each for each in sets if not options.sets or each.name in options.sets], options, ours, say)
+        if not options.no_agreement:
+            _compare_answers(options.faces, effort.agreement, ours, say)
         files = ours[0].files
-    _look_inside(options, files, say)
+        _look_inside(sets, options, files, say)
     if not options.no_import:
-        _import(options, say)
+        _import(options.faces, effort.imported, say)
     if not options.no_gallery:
-        say(_section_of("edge"))
-        say(_section_of("galleries"))
+        _gallery(options, say)
     if options.write:
-        options.write.parent.mkdir(parents=True, exist_ok=True)
-        options.write.write_text("\n\n".join(written) + "\n", encoding="utf-8")
+        write_part(options.page, COMMAND, "\n\n".join(written))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, default=FACES, help="folder with lfw_mini, lfw_dev, photos (%(default)s)")
-    parser.add_argument("--sample", type=int, default=100, help="photos of lfw_mini to time; 0: all (%(default)s)")
-    parser.add_argument("--sets", nargs="+", help="time these photo sets only: lfw_mini, photos, large")
-    parser.add_argument("--against", nargs="*", choices=sorted(_REFERENCES), default=list(_REFERENCES))
-    parser.add_argument("--no-agreement", action="store_true", help="time only, do not compare the answers")
+    parser.add_argument("--sets", nargs="+", help="compare on these photo sets only: lfw_mini, photos, large")
+    parser.add_argument("--against", nargs="*", choices=sorted(_REFERENCES), help="compare with these only")
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--thorough", dest="effort", action="store_const", const=THOROUGH, default=USUAL)
+    effort.add_argument("--quick", dest="effort", action="store_const", const=QUICK, help="to see that all of it runs")
+    parser.add_argument("--no-agreement", action="store_true", help="do not compare the answers")
     parser.add_argument("--no-import", action="store_true", help="leave out importing a folder of photos")
-    parser.add_argument("--import-photos", type=int, metavar="N", help="import N of lfw_dev's 4,992 photos, not all")
-    parser.add_argument("--no-gallery", action="store_true", help="leave out galleries of 10,000 and 100,000 faces")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="keep the report, such as docs/benchmarks.md")
+    parser.add_argument("--no-gallery", action="store_true", help="leave out galleries of up to 100,000 faces")
+    parser.add_argument("--write", action="store_true", help="keep the report, in place of the page's last one")
+    parser.add_argument("--page", type=Path, default=PAGE, help="where it is kept (%(default)s)")
+    parser.add_argument("--images", type=Path, default=IMAGES, help="where the pictures are (%(default)s)")
     return parser.parse_args()
 
 
-def _compare_speed(options: argparse.Namespace, ours: list[Ours], say: Callable[[str], None]) -> None:
-    with contextlib.ExitStack() as running, tempfile.TemporaryDirectory() as temporary:
-        references = [_REFERENCES[name] for name in options.against]
+def _compare_speed(
+    sets: Sequence[PhotoSet], options: argparse.Namespace, ours: list[Ours], say: Callable[[str], None]
+) -> None:
+    references = [
+        each
+        for each in (options.effort.references if options.against is None else _REFERENCES.values())
+        if options.against is None or each.name in options.against
+    ]
+    with contextlib.ExitStack() as running:
         pipelines: list[Pipeline] = [*ours]
         for environment in references:
             pipelines += running.enter_context(_started(environment, ours[0].weights))
         say(heading(pipelines))
         search = asyncio.run(search_milliseconds())
-        for photos in photo_sets(options.faces, options.sample or None, Path(temporary)):
-            if not options.sets or photos.name in options.sets:
-                say(set_section(photos, time_in_blocks(pipelines, photos), search))
+        for photos in sets:
+            say(set_section(photos, time_in_blocks(pipelines, photos), search))
 
 
-def _section_of(module: str) -> str:
+def _look_inside(
+    sets: Sequence[PhotoSet], options: argparse.Namespace, files: ModelFiles, say: Callable[[str], None]
+) -> None:
+    """What the service makes of the engine, and where the engine's time goes."""
+    settings, effort = Settings.from_env(os.environ), options.effort
+    seconds = 0.5 if effort is QUICK else SECONDS
+    portraits = sets[0].paths
+    picture = options.images / THROUGHPUT if options.write else None
+    say(profile_section(settings, files, {each.name: each.paths for each in sets}))
+    say(limits_section(settings, files))
+    say(embedding_section(settings, files))
+    say(asyncio.run(batching_section(settings, files, portraits)))
+    say(throughput_section(settings, portraits, picture, seconds))
+    say(asyncio.run(serving_section(settings, portraits, effort.memory)))
+    say(asyncio.run(signing_section(settings, portraits, effort.pairs)))
+    say(asyncio.run(rest_section(settings, portraits, effort.pairs)))
+
+
+def _gallery(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Searches, writes and sizes of galleries of some sizes, with the picture of their searches."""
+    sizes = GALLERY_SIZES[:1] if options.effort is QUICK else GALLERY_SIZES
+    section = _section_of("edge", *map(str, sizes))
+    pictures = []
+    if options.write:
+        rows = size_rows(section, SCALING.read_text("utf-8"))
+        pictures = latency_by_size(rows, options.images / SEARCHES)
+    say("\n".join([section, *(line for each in pictures for line in ("", f"![Searches](images/{each.name})"))]))
+
+
+def _section_of(module: str, *arguments: str) -> str:
     """Measured in a process of its own, whose event loop has nothing else to do, as a service's."""
-    command = [sys.executable, "-m", f"scripts.bench.{module}"]
+    command = [sys.executable, "-m", f"scripts.bench.{module}", *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # noqa: S603
 
 
-def _look_inside(options: argparse.Namespace, files: ModelFiles, say: Callable[[str], None]) -> None:
-    """What the service makes of the engine, and where the engine's time goes."""
-    settings = Settings.from_env(os.environ)
-    with tempfile.TemporaryDirectory() as temporary:
-        sets = {each.name: each.paths for each in photo_sets(options.faces, options.sample or None, Path(temporary))}
-        portraits = next(iter(sets.values()))
-        say(profile_section(settings, files, sets))
-        say(limits_section(settings, files))
-        say(embedding_section(settings, files))
-        say(asyncio.run(batching_section(settings, files, portraits)))
-        say(asyncio.run(serving_section(settings, portraits)))
-        say(asyncio.run(signing_section(settings, portraits)))
-        say(asyncio.run(rest_section(settings, portraits)))
-
-
-def _import(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+def _import(faces: Path, limit: int | None, say: Callable[[str], None]) -> None:
     """Of LFW's development photos, where they are."""
-    folder = options.faces / "lfw_dev" / "images"
+    folder = faces / "lfw_dev" / "images"
     if folder.is_dir():
-        say(asyncio.run(indexing_section(Settings.from_env(os.environ), folder, options.import_photos)))
+        say(asyncio.run(indexing_section(Settings.from_env(os.environ), folder, limit)))
 
 
-def _compare_answers(faces: Path, ours: list[Ours], say: Callable[[str], None]) -> None:
-    folders = {"photos": (faces / "photos", None), "lfw_dev": (faces / "lfw_dev" / "images", LFW_DEV_PHOTOS)}
+def _compare_answers(faces: Path, limit: int, ours: list[Ours], say: Callable[[str], None]) -> None:
+    folders = {"photos": (faces / "photos", limit), "lfw_dev": (faces / "lfw_dev" / "images", limit)}
     agreements: dict[str, Agreement] = {}
-    for name, (folder, limit) in folders.items():
-        paths = photos_below(folder)[:limit]
+    for name, (folder, most) in folders.items():
+        paths = photos_below(folder)[:most]
         if not paths:
             continue
         try:

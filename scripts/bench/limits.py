@@ -32,13 +32,13 @@ def limits_section(settings: Settings, files: ModelFiles) -> str:
     """A report section in Markdown: GFLOP, milliseconds, and the share of the peak that is reached."""
     threads = model_threads(settings)
     precisions = ["f32", *(["bf16"] if has_bf16() else []), *(["int8"] if files.facenet_int8.exists() else [])]
-    peaks = {precision: _peak(precision, threads) for precision in precisions if precision != "int8"}
+    peaks = {precision: peak(precision, threads) for precision in precisions if precision != "int8"}
     lines = [
         "## What the processor allows",
         "",
         (
             f"Each network alone with {threads} threads, against the product of two {SIDE}×{SIDE} matrices "
-            f"({', '.join(f'{name}: {peak:.0f} GFLOP/s' for name, peak in peaks.items())})."
+            f"({', '.join(f'{name}: {rate:.0f} GFLOP/s' for name, rate in peaks.items())})."
         ),
         "",
         "| network | arithmetic | GFLOP | ms | GFLOP/s | of the peak |",
@@ -46,10 +46,10 @@ def limits_section(settings: Settings, files: ModelFiles) -> str:
     ]
     floor_ms = {"detection": 0.0}
     for task in _tasks(files, precisions):
-        gflop, milliseconds = _gflop(task), _milliseconds(task, threads)
-        rate = gflop / milliseconds * 1000
+        amount, milliseconds = gflop(task), _milliseconds(task, threads)
+        rate = amount / milliseconds * 1000
         share = f"{rate / peaks[task.precision]:.0%}" if task.precision in peaks else "–"
-        lines.append(f"| {task.name} | {task.precision} | {gflop:.3f} | {milliseconds:.2f} | {rate:.0f} | {share} |")
+        lines.append(f"| {task.name} | {task.precision} | {amount:.3f} | {milliseconds:.2f} | {rate:.0f} | {share} |")
         if task.graph.stem == "facenet":
             floor_ms[task.precision] = floor_ms["detection"] + milliseconds
         else:
@@ -73,7 +73,7 @@ def _tasks(files: ModelFiles, precisions: Iterable[str]) -> list[Task]:
     ]
 
 
-def _peak(precision: str, threads: int) -> float:
+def peak(precision: str, threads: int) -> float:
     """GFLOP/s of a matrix product with constant weights, the friendliest work there is."""
     openvino = import_openvino()
     opset = openvino.opset13
@@ -84,7 +84,7 @@ def _peak(precision: str, threads: int) -> float:
     return 2 * SIDE**3 / 1e9 / _fastest(run) * 1000
 
 
-def _gflop(task: Task) -> float:
+def gflop(task: Task) -> float:
     """Of the convolutions and matrix products, a multiplication and an addition counting two."""
     total = 0
     for node in _reshaped(task).get_ops():

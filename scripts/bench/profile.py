@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scripts.bench.least_times import CountingDetector, LeastTimes
 from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
@@ -33,13 +34,14 @@ _STAGES = {
 """The function whose time, with all that it calls, is a stage's."""
 
 _LIMITS = {
-    "decode": "libjpeg, mostly Huffman decoding; one thread",
-    "integral image": "memory bandwidth: 12 bytes written a pixel",
-    "pyramid": "four look-ups a canvas pixel; memory latency on large photos",
+    "decode": "libjpeg, mostly Huffman decoding, on one thread; at best: the bare reader",
+    "integral image": "memory: 15 bytes a pixel",
+    "pyramid": "memory: 76 bytes a canvas pixel, of which four look-ups on large photos are far apart",
     "PNet and its proposals": "float32 convolutions of 3 to 32 channels, too few to fill the vector units",
-    "RNet": "float32 convolutions over about 35 windows a photo, 75 in rich scenes",
-    "ONet": "float32 convolutions, 25 MFLOP a window, 9 windows a photo",
-    "FaceNet": "2.84 GFLOP a face: the processor's bfloat16 throughput",
+    "RNet": "float32 convolutions, 3 MFLOP a window",
+    "ONet": "float32 convolutions, 26 MFLOP a window",
+    "areas for RNet and ONet": "memory: 76 bytes a pixel of a window",
+    "FaceNet": "2.84 GFLOP a face",
 }
 
 
@@ -51,20 +53,36 @@ def profile_section(settings: Settings, files: ModelFiles, sets: Mapping[str, Se
         f"| stage | {' | '.join(sets)} | what limits it |",
         f"| --- |{' ---: |' * len(sets)} --- |",
     ]
-    columns = [_milliseconds(settings, files, paths) for paths in sets.values()]
-    wholes = [each["decode"] + each["all of detection"] + each["crop"] + each["FaceNet"] for each in columns]
+    least_times = LeastTimes.measured(settings, files)
+    columns = [_milliseconds(settings, files, paths, least_times) for paths in sets.values()]
     for stage in _STAGES:
-        cells = [
-            f"{each[stage]:.2f} ms ({each[stage] / whole:.0%})" for each, whole in zip(columns, wholes, strict=True)
-        ]
+        cells = [_cell(took[stage], _whole(took), least.get(stage)) for took, least in columns]
         lines.append(f"| {stage} | {' | '.join(cells)} | {_LIMITS.get(stage, '')} |")
-    return "\n".join(lines)
+    totals = [f"{_whole(took):.1f}; {_whole(least):.1f}" for took, least in columns]
+    lines.append(f"| together | {' | '.join(totals)} | |")
+    told = (
+        "Milliseconds a photo with its share, and what the stage would take at best: its arithmetic at "
+        f"{least_times.flops:.0f} GFLOP/s (FaceNet: {least_times.facenet_flops:.0f}), as fast as a product of "
+        f"matrices, and its bytes at {least_times.bandwidth:.1f} GB/s, as fast as a copy. Counted are the pixels and "
+        "windows of these photos, without what batches are filled up with."
+    )
+    return "\n".join([*lines, "", told])
 
 
-def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) -> dict[str, float]:
-    """The mean of each stage a photo."""
+def _cell(took: float, whole: float, least: float | None) -> str:
+    return f"{took:.2f} ({took / whole:.0%})" + (f"; {least:.2f}" if least is not None else "")
+
+
+def _whole(stages: Mapping[str, float]) -> float:
+    return sum(stages.get(stage, 0.0) for stage in ("decode", "all of detection", "crop", "FaceNet"))
+
+
+def _milliseconds(
+    settings: Settings, files: ModelFiles, paths: Sequence[Path], least_times: LeastTimes
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The mean of each stage a photo, and of what it would take at best."""
     threads = model_threads(settings)
-    detector = Detector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
+    detector = CountingDetector(files, threads=threads, min_face=settings.min_face, min_share=settings.min_share)
     embedder = open_embedder(files, compute=settings.compute, precision=settings.precision, threads=threads)
     limits = Limits.of(settings)
     photos = [
@@ -72,16 +90,20 @@ def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) 
         for path in paths
     ]
 
-    def run() -> None:
+    def run() -> int:
+        faces = 0
         for photo in photos:
             reduction = photo.reduction_to(settings.search_side)
             picture = photo.decode(reduction)
             for detection in detector.detect(np.asarray(picture))[:1]:
                 embedder.embed(crop(picture, detection.box)[None])
+                faces += 1
+        return faces
 
     run()  # compiles
+    detector.refined = detector.output = 0
     profiler = cProfile.Profile()
-    profiler.runcall(run)
+    faces = profiler.runcall(run)
     times: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
     times = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
     seconds = {
@@ -89,4 +111,5 @@ def _milliseconds(settings: Settings, files: ModelFiles, paths: Sequence[Path]) 
         for stage, place in _STAGES.items()
     }
     seconds["PNet and its proposals"] -= seconds["pyramid"]  # rendered within
-    return {stage: value * 1000 / len(photos) for stage, value in seconds.items()}
+    took = {stage: value * 1000 / len(photos) for stage, value in seconds.items()}
+    return took, least_times.milliseconds(photos, detector, faces)

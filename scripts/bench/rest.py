@@ -18,13 +18,13 @@ from pathlib import Path
 
 import aiohttp
 
-from scripts.bench.pairs import pairs_of, pairs_table
+from scripts.bench.pairs import PAIRS, pairs_of, pairs_table
 from scripts.bench.serving import enroll, running
 from service.settings import Settings
 
 
-async def rest_section(settings: Settings, photos: Sequence[Path]) -> str:
-    """A report section in Markdown; `photos` are small portraits such as LFW's."""
+async def rest_section(settings: Settings, photos: Sequence[Path], pairs: int = PAIRS) -> str:
+    """A report section in Markdown of so many pairs; `photos` are small portraits such as LFW's."""
     with tempfile.TemporaryDirectory() as folder:
         ours = dataclasses.replace(settings, data=Path(folder) / "gallery", devices=None, host="127.0.0.1")
         async with running(ours) as url, aiohttp.ClientSession() as session:
@@ -33,6 +33,7 @@ async def rest_section(settings: Settings, photos: Sequence[Path]) -> str:
                 lambda photo: _ask(session, f"{url}/recognition_face", photo),
                 lambda photo: _ask(session, f"{url}/v1/identify?group=face&include=picture", photo),
                 [path.read_bytes() for path in photos],
+                pairs,
             )
     return f"## The /v1 API\n\n{pairs_table(took, 'POST /recognition_face', 'POST /v1/identify')}"
 

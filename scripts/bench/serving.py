@@ -38,15 +38,20 @@ from service.vision.engine import open_engine
 CLIENTS = 16
 SECONDS = 12.0
 ENROLLED = 50
+MEMORY = (200, 2000)
+"""Photos after which memory is looked at."""
 
 
-async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
-    """A report section in Markdown; `photos` are small portraits such as LFW's."""
+async def serving_section(settings: Settings, photos: Sequence[Path], counts: tuple[int, int] = MEMORY) -> str:
+    """A report section in Markdown; `photos` are small portraits such as LFW's.
+
+    Memory is looked at after so many photos as `counts` say.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(settings, data=Path(folder), port=0, host="127.0.0.1")
         bare, http, stalls = await _throughput(settings, photos)
         listening_s, ready_s, recognised_s = await _start(settings, photos[0].read_bytes())
-        early, late = await _memory(settings, photos)
+        early, late = await _memory(settings, photos, counts)
     rows = [
         ("bare engine, 16 callers", f"{bare:.1f} photos/s"),
         (
@@ -59,8 +64,8 @@ async def serving_section(settings: Settings, photos: Sequence[Path]) -> str:
         ("start of the process until its address is open, files cached", f"{listening_s:.1f} s"),
         ("… until it is ready", f"{ready_s:.1f} s"),
         ("… until a photo that was sent at once is recognised", f"{recognised_s:.1f} s"),
-        ("memory after 200 photos of random sizes, service + gallery", f"{early:.0f} MB"),
-        ("memory after 2,000", f"{late:.0f} MB ({late / early - 1:+.0%})"),
+        (f"memory after {counts[0]:,} photos of random sizes, service + gallery", f"{early:.0f} MB"),
+        (f"memory after {counts[1]:,}", f"{late:.0f} MB ({late / early - 1:+.0%})"),
     ]
     return "\n".join(["## Serving", "", "| | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows)])
 
@@ -74,7 +79,7 @@ async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float
     async with running(settings) as url:
         await enroll(url, photos[:ENROLLED])
         async with watched(stalls := Stalls()):
-            report = await _clients_in_own_process(url, photos)
+            report = await clients_in_own_process(url, photos)
     after, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
     await engine.close()
     return (before + after) / 2, report, stalls
@@ -92,8 +97,11 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def _clients_in_own_process(url: str, photos: Sequence[Path]) -> dict[str, float]:
-    command = [sys.executable, "-m", "scripts.bench.client", url, str(CLIENTS), str(SECONDS)]
+async def clients_in_own_process(
+    url: str, photos: Sequence[Path], *, clients: int = CLIENTS, seconds: float = SECONDS
+) -> dict[str, float]:
+    """What `scripts.bench.client` says of so many clients, one after another each, for so many seconds."""
+    command = [sys.executable, "-m", "scripts.bench.client", url, str(clients), str(seconds)]
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -155,12 +163,12 @@ async def _start(settings: Settings, photo: bytes) -> tuple[float, float, float]
         return listening_s, *await asyncio.gather(ready(url), recognised(url))
 
 
-async def _memory(settings: Settings, photos: Sequence[Path]) -> tuple[float, float]:
-    """Resident megabytes of the service and its child after 200 and after 2,000 photos of random sizes."""
+async def _memory(settings: Settings, photos: Sequence[Path], counts: tuple[int, int]) -> tuple[float, float]:
+    """Resident megabytes of the service and its child after so many photos of random sizes, and after so many more."""
     resized = _random_sizes(photos)
     async with service_process(settings) as (pid, url), aiohttp.ClientSession() as session:
         measured = []
-        for count in (200, 1800):
+        for count in (counts[0], counts[1] - counts[0]):
             gate = asyncio.Semaphore(4)
 
             async def send(photo: bytes, gate: asyncio.Semaphore = gate) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
-from scripts.bench.pairs import pairs_of, pairs_table
+from scripts.bench.pairs import PAIRS, pairs_of, pairs_table
 from scripts.bench.serving import running
 from scripts.device_client import signed_headers
 from service.settings import Settings
@@ -26,8 +26,8 @@ _DEVICE = "door-7"
 _SECRET = "0123456789abcdef" * 4
 
 
-async def signing_section(settings: Settings, photos: Sequence[Path]) -> str:
-    """A report section in Markdown; `photos` are small portraits such as LFW's."""
+async def signing_section(settings: Settings, photos: Sequence[Path], pairs: int = PAIRS) -> str:
+    """A report section in Markdown of so many pairs; `photos` are small portraits such as LFW's."""
     with tempfile.TemporaryDirectory() as folder:
         devices = Path(folder) / "devices.toml"
         devices.touch(0o600)
@@ -43,6 +43,7 @@ async def signing_section(settings: Settings, photos: Sequence[Path]) -> str:
                 lambda photo: _recognise(session, open_url, photo),
                 lambda photo: _recognise(session, locked_url, photo),
                 [path.read_bytes() for path in photos],
+                pairs,
             )
     compared = pairs_table(took, "recognition, unsigned", "recognition, signed and verified")
     return f"## Device authentication\n\n{compared}"

@@ -17,14 +17,11 @@ from scripts.bench.evaluation.pairs_run import Verified
 from scripts.bench.evaluation.rates import Scores
 from scripts.bench.evaluation.searching import AnyScore
 from scripts.bench.evaluation.verification import roc
-from service.extras import install_command
+from scripts.bench.figures import COLOURS, can_plot, new_figure, saved
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind people can tell apart (jfly.uni-koeln.de/color)."""
 STYLES = ("-", "--", ":", "-.")
 LEAST_PERCENT = 0.01
 """Where logarithmic axes end."""
@@ -32,9 +29,9 @@ LEAST_PERCENT = 0.01
 
 def plot_pairs(verified: Sequence[Verified], folder: Path, model: str) -> list[Path]:
     """pairs-MODEL.png: ROC and DET beside each other. Nothing, and a sentence, without matplotlib; so for all plots."""
-    if not _can_plot():
+    if not can_plot():
         return []
-    figure = _figure(2, f"1:1 comparison, {model}")
+    figure = new_figure(2, f"1:1 comparison, {model}")
     left, right = figure.axes
     for nth, each in enumerate(verified):
         _, far, tar = roc(each.comparisons)
@@ -48,12 +45,12 @@ def plot_pairs(verified: Sequence[Verified], folder: Path, model: str) -> list[P
         axes.legend(loc="best")
     left.set_ylabel("true accept rate (%)")
     _in_percent(right, "y", "false reject rate", least=least)
-    return [_saved(figure, folder / f"pairs-{model}.png")]
+    return [saved(figure, folder / f"pairs-{model}.png")]
 
 
 def plot_galleries(outcomes: Sequence[Outcome], groups: Sequence[str], folder: Path, model: str) -> list[Path]:
     """sizes-MODEL.png and, of groups, groups-MODEL.png: rates over thresholds; det-MODEL.png: FNIR over FPIR."""
-    if not _can_plot():
+    if not can_plot():
         return []
     mixed = [each for each in outcomes if each.composition == MIXED]
     by_size = {
@@ -73,7 +70,7 @@ def plot_galleries(outcomes: Sequence[Outcome], groups: Sequence[str], folder: P
 
 def _over_thresholds(panels: Mapping[AnyScore, Mapping[str, Searches]], title: str, path: Path) -> Path:
     """FPIR and FNIR over the threshold: a panel for each score, a colour for each of its entries."""
-    figure = _figure(len(panels), title)
+    figure = new_figure(len(panels), title)
     for axes, (score, entries) in zip(figure.axes, panels.items(), strict=True):
         for (name, searches), colour in zip(entries.items(), _colours(len(entries)), strict=True):
             fpir, fnir = searches.curves(CURVE)
@@ -83,12 +80,12 @@ def _over_thresholds(panels: Mapping[AnyScore, Mapping[str, Searches]], title: s
         axes.set(title=f"score: {score}", xlabel=f"threshold ({score} score)", xlim=_shown(entries.values()))
         _in_percent(axes, "y", "share of searches")
         axes.legend(loc="lower left", fontsize="small")
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def _trade_off(outcomes: Sequence[Outcome], groups: Sequence[str], title: str, path: Path) -> Path:
     """FNIR over FPIR: a panel for each group, a colour for each size, a style for each score."""
-    figure = _figure(len(groups), title)
+    figure = new_figure(len(groups), title)
     sizes = sorted({each.size for each in outcomes})
     colours = dict(zip(sizes, _colours(len(sizes)), strict=True))
     styles = dict(zip(_scores(outcomes), STYLES, strict=False))
@@ -103,34 +100,7 @@ def _trade_off(outcomes: Sequence[Outcome], groups: Sequence[str], title: str, p
         _in_percent(axes, "x", "FPIR, strangers taken for somebody", least=0.05)
         _in_percent(axes, "y", "FNIR, members missed", least=1)
         axes.legend(loc="best", fontsize="small")
-    return _saved(figure, path)
-
-
-def _can_plot() -> bool:
-    """Whether matplotlib is installed; a sentence says how where it isn't."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        print(f"\nNo plots without matplotlib; install it: {install_command('plots')}")
-        return False
-    return True
-
-
-def _figure(panels: int, title: str) -> Figure:
-    """With panels beside each other."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4 * panels, 5), dpi=120, layout="constrained")
-    figure.suptitle(title)
-    for axes in np.atleast_1d(figure.subplots(1, panels)):
-        axes.grid(visible=True, which="major", color="#DDDDDD")
-    return figure
-
-
-def _saved(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+    return saved(figure, path)
 
 
 def _in_percent(axes: Axes, which: str, label: str, *, least: float = LEAST_PERCENT) -> None:
