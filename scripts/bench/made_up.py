@@ -76,10 +76,10 @@ def _moved(real: Path, random: np.random.Generator) -> tuple[_Draw, _Photo]:
 
     def move(people: Vectors) -> Vectors:
         one, other = random.integers(0, len(faces), (2, len(people)))
-        towards = faces[one] - faces[(other + (one == other)) % len(faces)]
+        towards: Vectors = faces[one] - faces[(other + (one == other)) % len(faces)]
         aside = _unit(towards - np.sum(towards * people, axis=1, keepdims=True) * people)
         cosine = random.uniform(FAR, NEAR, (len(people), 1)).astype(np.float32)
-        return _unit(cosine * people + np.sqrt(1 - cosine**2) * aside)
+        return _unit(cosine * people + np.sqrt(1 - cosine**2).astype(np.float32) * aside)
 
     return lambda count: move(faces[random.integers(0, len(faces), count)]), move
 

@@ -14,7 +14,6 @@ from service.models.selection import ModelFiles
 from service.processors import model_threads
 from service.settings import Settings
 from service.vision.cropping import crop
-from service.vision.detector import Detector
 from service.vision.embedder import open_embedder
 from service.vision.images import accept
 from service.vision.preparation import Limits
@@ -28,7 +27,7 @@ _STAGES = {
     "ONet": ("detector.py", "_output"),
     "areas for RNet and ONet": ("detector.py", "_crop_and_scale"),
     "all of detection": ("detector.py", "detect"),
-    "crop": ("detector.py", "crop"),
+    "crop": ("cropping.py", "crop"),
     "FaceNet": ("embedder.py", "embed"),
 }
 """The function whose time, with all that it calls, is a stage's."""

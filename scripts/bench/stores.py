@@ -23,9 +23,10 @@ import aiohttp
 import numpy as np
 from grpc import unary_unary_rpc_method_handler
 
-from scripts.bench.edge import DIMENSION, LIMIT, PICTURE_BYTES, Vectors, stored_face
+from scripts.bench.edge import LIMIT, PICTURE_BYTES, stored_face
 from scripts.bench.environments import BENCH
 from scripts.bench.filling import fill
+from scripts.bench.made_up import DIMENSION, Vectors
 from scripts.bench.serving import service_process
 from service.commands.markdown import table
 from service.models import selection
