@@ -36,7 +36,7 @@ from scripts.bench.rest import rest_section
 from scripts.bench.search import search_milliseconds
 from scripts.bench.serving import serving_section
 from scripts.bench.signing import signing_section
-from scripts.bench.throughput import SECONDS, throughput_section
+from scripts.bench.throughput import throughput_section
 from scripts.bench.timing import time_in_blocks
 from scripts.generated import DOCS, write_part
 from service.models.selection import ModelFiles
@@ -60,6 +60,8 @@ class Effort:
     pairs: int
     memory: tuple[int, int]
     imported: int | None
+    seconds: float
+    """Of each measurement of throughput."""
     references: tuple[Environment, ...]
 
 
@@ -70,6 +72,7 @@ USUAL = Effort(
     pairs=200,
     memory=(100, 500),
     imported=500,
+    seconds=8.0,
     references=(FACENET_PYTORCH, FACE_RECOGNITION),
 )
 THOROUGH = Effort(
@@ -79,9 +82,12 @@ THOROUGH = Effort(
     pairs=1000,
     memory=(200, 2000),
     imported=None,
+    seconds=12.0,
     references=(FACENET_PYTORCH, TODAYS_TORCH, FACE_RECOGNITION),
 )
-QUICK = Effort(sample=6, rounds=1, agreement=4, pairs=10, memory=(10, 20), imported=20, references=(FACENET_PYTORCH,))
+QUICK = Effort(
+    sample=6, rounds=1, agreement=4, pairs=10, memory=(10, 20), imported=20, seconds=0.5, references=(FACENET_PYTORCH,)
+)
 """To see that all of it runs: its figures mean nothing."""
 
 
@@ -154,15 +160,14 @@ def _look_inside(
 ) -> None:
     """What the service makes of the engine, and where the engine's time goes."""
     settings, effort = Settings.from_env(os.environ), options.effort
-    seconds = 0.5 if effort is QUICK else SECONDS
     portraits = sets[0].paths
     picture = options.images / THROUGHPUT if options.write else None
     say(profile_section(settings, files, {each.name: each.paths for each in sets}))
     say(limits_section(settings, files))
-    say(embedding_section(settings, files))
-    say(asyncio.run(batching_section(settings, files, portraits)))
-    say(throughput_section(settings, portraits, picture, seconds))
-    say(asyncio.run(serving_section(settings, portraits, effort.memory)))
+    say(embedding_section(settings, files, effort.seconds))
+    say(asyncio.run(batching_section(settings, files, portraits, effort.seconds)))
+    say(throughput_section(settings, portraits, picture, effort.seconds))
+    say(asyncio.run(serving_section(settings, portraits, effort.memory, effort.seconds)))
     say(asyncio.run(signing_section(settings, portraits, effort.pairs)))
     say(asyncio.run(rest_section(settings, portraits, effort.pairs)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import subprocess
 import sys
@@ -28,15 +29,15 @@ SECONDS = 5.0
 CALLERS = 16
 
 
-def embedding_section(settings: Settings, files: ModelFiles) -> str:
-    """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns, as Markdown."""
+def embedding_section(settings: Settings, files: ModelFiles, seconds: float = SECONDS) -> str:
+    """Milliseconds a face at batch 32, ours and OpenVINO's `benchmark_app` in turns of so long, as Markdown."""
     threads = model_threads(settings)
     embedder = open_embedder(files, compute="cpu", precision=settings.precision, threads=threads)
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        theirs.append(_benchmark_app(files.facenet, threads))
-        ours.append(_ours(lambda: embedder.embed(crops)))
+        theirs.append(_benchmark_app(files.facenet, threads, seconds))
+        ours.append(_ours(lambda: embedder.embed(crops), seconds))
     mine, tool = float(np.median(ours)), float(np.median(theirs))
     return "\n".join([
         "## Embedding alone",
@@ -50,23 +51,23 @@ def embedding_section(settings: Settings, files: ModelFiles) -> str:
     ])  # fmt: skip
 
 
-def _ours(work: object) -> float:
+def _ours(work: object, seconds: float) -> float:
     assert callable(work)  # noqa: S101 - for the type checker
     work()
     took = []
-    until = time.perf_counter() + SECONDS
-    while time.perf_counter() < until:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or not took:
         began = time.perf_counter()
         work()
         took.append((time.perf_counter() - began) * 1000 / BATCH)
     return float(np.median(took))
 
 
-def _benchmark_app(graph: Path, threads: int) -> float:
+def _benchmark_app(graph: Path, threads: int, seconds: float) -> float:
     """The tool's median milliseconds a face."""
     tool = Path(sys.executable).with_name("benchmark_app")
     command = [tool, "-m", graph, "-shape", f"[{BATCH},160,160,3]", "-hint", "none", "-nstreams", "1", "-nireq", "1"]
-    command += ["-nthreads", str(threads), "-api", "sync", "-t", str(int(SECONDS))]
+    command += ["-nthreads", str(threads), "-api", "sync", "-t", str(math.ceil(seconds))]
     said = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=True)  # noqa: S603
     found = re.search(r"Median:\s+([\d.]+) ms", said.stdout)
     if found is None:
@@ -74,7 +75,9 @@ def _benchmark_app(graph: Path, threads: int) -> float:
     return float(found[1]) / BATCH
 
 
-async def batching_section(settings: Settings, files: ModelFiles, photos: Sequence[Path]) -> str:
+async def batching_section(
+    settings: Settings, files: ModelFiles, photos: Sequence[Path], seconds: float = SECONDS
+) -> str:
     """Photos a second and their latency by the batcher's settings, with CALLERS at once and with one, as Markdown."""
     lines = ["## Batching", "", "| max_batch | photos/s, 16 callers | p50 ms | photos/s, 1 caller |"]
     lines.append("| ---: | ---: | ---: | ---: |")
@@ -90,8 +93,8 @@ async def batching_section(settings: Settings, files: ModelFiles, photos: Sequen
     limits = Limits.of(settings)
     for max_batch in (1, 2, 4, 8):
         engine = Engine(detector, embedder, limits, workers=threads, max_batch=max_batch, sharing=sharing)
-        many, latency = await bare_engine(engine, photos, CALLERS, SECONDS)
-        one, _ = await bare_engine(engine, photos, 1, SECONDS)
+        many, latency = await bare_engine(engine, photos, CALLERS, seconds)
+        one, _ = await bare_engine(engine, photos, 1, seconds)
         await engine.close()
         lines.append(f"| {max_batch} | {many:.1f} | {latency:.0f} | {one:.1f} |")
     return "\n".join(lines)

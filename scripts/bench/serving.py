@@ -42,14 +42,16 @@ MEMORY = (200, 2000)
 """Photos after which memory is looked at."""
 
 
-async def serving_section(settings: Settings, photos: Sequence[Path], counts: tuple[int, int] = MEMORY) -> str:
+async def serving_section(
+    settings: Settings, photos: Sequence[Path], counts: tuple[int, int] = MEMORY, seconds: float = SECONDS
+) -> str:
     """A report section in Markdown; `photos` are small portraits such as LFW's.
 
     Memory is looked at after so many photos as `counts` say.
     """
     with tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(settings, data=Path(folder), port=0, host="127.0.0.1")
-        bare, http, stalls = await _throughput(settings, photos)
+        bare, http, stalls = await _throughput(settings, photos, seconds)
         listening_s, ready_s, recognised_s = await _start(settings, photos[0].read_bytes())
         early, late = await _memory(settings, photos, counts)
     rows = [
@@ -70,17 +72,19 @@ async def serving_section(settings: Settings, photos: Sequence[Path], counts: tu
     return "\n".join(["## Serving", "", "| | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows)])
 
 
-async def _throughput(settings: Settings, photos: Sequence[Path]) -> tuple[float, dict[str, float], Stalls]:
+async def _throughput(
+    settings: Settings, photos: Sequence[Path], seconds: float
+) -> tuple[float, dict[str, float], Stalls]:
     """The bare engine's photos a second, the clients' report, and how the event loop fared."""
     files = selection.prepare(settings, kept=None)
     engine = await open_engine(settings, files)
     await engine.warm()
-    before, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
+    before, _ = await bare_engine(engine, photos, CLIENTS, seconds / 2)
     async with running(settings) as url:
         await enroll(url, photos[:ENROLLED])
         async with watched(stalls := Stalls()):
-            report = await clients_in_own_process(url, photos)
-    after, _ = await bare_engine(engine, photos, CLIENTS, SECONDS / 2)
+            report = await clients_in_own_process(url, photos, seconds=seconds)
+    after, _ = await bare_engine(engine, photos, CLIENTS, seconds / 2)
     await engine.close()
     return (before + after) / 2, report, stalls
 
