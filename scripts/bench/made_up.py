@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,6 @@ def _moved(real: Path, random: np.random.Generator) -> tuple[_Draw, _Photo]:
     return lambda count: move(faces[random.integers(0, len(faces), count)]), move
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def _unit(vectors: NDArray[np.floating[Any]]) -> Vectors:
     unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return unit
