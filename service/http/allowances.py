@@ -33,18 +33,25 @@ class Debts:
     """What each one has done beyond so much in a row, of which `per_s` is forgiven in a second."""
 
     def __init__(
-        self, *, per_s: float, in_a_row: float, longest_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        per_s: float,
+        in_a_row: float,
+        longest_s: float,
+        credit: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nobody waits longer than `longest_s`: more is forgiven at once."""
+        """Nobody waits longer than `longest_s`: more is forgiven at once. Who pays back more may do `credit` more."""
         self._per_s = per_s
         self._in_a_row = in_a_row
         self._most = in_a_row + longest_s * per_s
+        self._credit = credit
         self._clock = clock
         self._owed: dict[str, tuple[float, float]] = {}  # how much it was, and when
 
     def add(self, whose: str, amount: float = 1.0) -> float:
         """Somebody does that much more, or a negative amount less; how many seconds it should wait for that."""
-        owed = min(max(0.0, self._left(whose) + amount), self._most)
+        owed = min(max(-self._credit, self._left(whose) + amount), self._most)
         self._owed.pop(whose, None)
         if len(self._owed) >= MAX_KNOWN:
             del self._owed[next(iter(self._owed))]
@@ -57,4 +64,4 @@ class Debts:
 
     def _left(self, whose: str) -> float:
         owed, then = self._owed.get(whose, (0.0, 0.0))
-        return max(0.0, owed - (self._clock() - then) * self._per_s)
+        return owed if owed <= 0 else max(0.0, owed - (self._clock() - then) * self._per_s)

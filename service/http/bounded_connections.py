@@ -22,6 +22,8 @@ _AT_ONCE = 64 * 1024
 _AMONG_MANY = 16 * 1024
 """Likewise where more than MANY connections are open: what all of them send at once delays whoever is served."""
 _MANY = 32
+_KNOWN = ("device:", "key:")
+"""How callers begin of whom it is certain who they are."""
 
 
 class BoundedConnection(web.RequestHandler, Connection):
@@ -75,13 +77,17 @@ class BoundedConnection(web.RequestHandler, Connection):
         self._group = self._limits.group(self._peer)
         self._limits.opened(self._peer, self)
 
-    def data_received(self, data: bytes) -> None:
-        """Some bytes have come; the next ones are as many as suits the others."""
-        if self.transport is not None and data:
+    def note_received(self, count: int) -> None:
+        """So many bytes have come; the next ones are as many, and as soon, as suits the others."""
+        if isinstance(self.transport, asyncio.Transport):
             at_once = _AT_ONCE if self._limits.count <= _MANY else _AMONG_MANY
             self.transport.max_size = at_once  # type: ignore[attr-defined]  # asyncio's own
-            self._hold_if_too_much(len(data))
-        super().data_received(data)
+            self._hold_if_too_much(self.transport, count)
+
+    def _resume_transport_reading(self) -> None:
+        """As aiohttp, unless the client has to wait anyway."""
+        if self._hold is None:
+            super()._resume_transport_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
@@ -136,10 +142,10 @@ class BoundedConnection(web.RequestHandler, Connection):
 
         One that nobody needs so often waits.
         """
+        received, self._received = self._received, 0
         if not is_cheap(request, resp):
-            self._limits.worth(self._group, self._received)
-            self._received = 0
-        elif (pause_s := self._limits.pause_s(self._client_of(request))) > 0:
+            self._limits.worth(self._group, received)
+        elif (pause_s := self._limits.pause_s(self._client_of(request), received)) > 0:
             await asyncio.sleep(pause_s)
         self._answered = self.transport is not None
         finished = await super().finish_response(request, resp, start_time)
@@ -151,14 +157,15 @@ class BoundedConnection(web.RequestHandler, Connection):
         timings = request.get(TIMINGS)
         return self._peer if timings is None else timings.caller
 
-    def _hold_if_too_much(self, received: int) -> None:
-        """Read no more for a while where the client's address sends more than its share."""
+    def _hold_if_too_much(self, transport: asyncio.Transport, received: int) -> None:
+        """Read no more for a while where the client's address sends more than its share, unless it said who asks."""
+        request = self._current_request
+        if request is not None and self._client_of(request).startswith(_KNOWN):
+            return
         self._received += received + BYTES_A_READ
         hold_s = self._limits.hold_s(self._group, received + BYTES_A_READ)
-        if hold_s <= 0 or not isinstance(self.transport, asyncio.Transport):
-            return
-        self.transport.pause_reading()
-        if self._hold is None:
+        if hold_s > 0 and self._hold is None:
+            transport.pause_reading()
             self._hold = asyncio.get_running_loop().call_later(hold_s, self._read_on)
 
     def _read_on(self) -> None:

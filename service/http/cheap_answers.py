@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from service.http.keys import OUTCOME, TIMINGS
-from service.http.routes import is_open
+from service.http.routes import SIGNED_PICTURE, is_open, path_of
 
 
 def is_cheap(request: web.BaseRequest, response: web.StreamResponse) -> bool:
@@ -18,4 +18,4 @@ def is_cheap(request: web.BaseRequest, response: web.StreamResponse) -> bool:
     failed = response.status >= HTTPStatus.BAD_REQUEST if outcome is None else outcome.reason != "ok"
     if failed or request.method == "OPTIONS":
         return True
-    return isinstance(request, web.Request) and is_open(request)
+    return isinstance(request, web.Request) and is_open(request) and path_of(request) != SIGNED_PICTURE

@@ -114,10 +114,13 @@ class ConnectionLimits:
         elif address:
             self._pacing.lost(address, -1)
 
-    def pause_s(self, client: str) -> float:
-        """Seconds that an answer to a client should wait which is worth nothing; `client` is an address or a name."""
+    def pause_s(self, client: str, received: int) -> float:
+        """Seconds that an answer to a client should wait which is worth nothing, and took so many bytes to ask for.
+
+        `client` is an address or a name.
+        """
         whose = self.group(client) if parse(client) is not None else client
-        return self._pacing.answered(whose) if whose else 0.0
+        return self._pacing.answered(whose, received) if whose else 0.0
 
     def hold_s(self, group: str, count: int) -> float:
         """Seconds in which no more should be read from a connection of an address, which has brought so many bytes."""

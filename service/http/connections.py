@@ -96,6 +96,8 @@ class _Connection(BoundedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client; none where aiohttp goes on with what it has put aside."""
+        if data:
+            self.note_received(len(data))
         if not data:
             self._parse(data)
         while data and not self._ended:

@@ -14,11 +14,15 @@ from service.http.allowances import Debts
 
 ANSWERS_IN_A_ROW, ANSWERS_A_SECOND, LONGEST_PAUSE_S = 500, 50, 1.0
 """Refusals, and answers that are open to everybody: the next ones wait, which costs less than to be asked again."""
+BYTES_AN_ANSWER = 64 * 2**10
+"""To receive as many costs as much as one more of these answers."""
 LOST_IN_A_ROW, LOST_A_SECOND = 500, 50
 """Connections that end without an answer: the next ones are closed as they come."""
-BYTES_IN_A_ROW, BYTES_A_SECOND, BYTES_A_READ = 64 * 2**20, 32 * 2**20, 8 * 2**10
+BYTES_IN_A_ROW, BYTES_A_SECOND, BYTES_A_READ = 96 * 2**20, 24 * 2**20, 8 * 2**10
 """Of an address that isn't the only one, unless an answer shows that they were worth it. To receive so many a second
 takes a fifth of a slow processor; each time that some come costs as much as BYTES_A_READ more."""
+BYTES_OF_CREDIT = 256 * 2**20
+"""Of an address that was given such answers: as much may be on its way at once."""
 _LONGEST_HOLD_S = 0.5
 _SHORTEST_S = 0.005
 """What is shorter isn't worth the while."""
@@ -30,11 +34,17 @@ class Pacing:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._answers = Debts(per_s=ANSWERS_A_SECOND, in_a_row=ANSWERS_IN_A_ROW, longest_s=LONGEST_PAUSE_S, clock=clock)
         self._lost = Debts(per_s=LOST_A_SECOND, in_a_row=LOST_IN_A_ROW, longest_s=LONGEST_PAUSE_S, clock=clock)
-        self._bytes = Debts(per_s=BYTES_A_SECOND, in_a_row=BYTES_IN_A_ROW, longest_s=_LONGEST_HOLD_S, clock=clock)
+        self._bytes = Debts(
+            per_s=BYTES_A_SECOND,
+            in_a_row=BYTES_IN_A_ROW,
+            longest_s=_LONGEST_HOLD_S,
+            credit=BYTES_OF_CREDIT,
+            clock=clock,
+        )
 
-    def answered(self, whose: str) -> float:
-        """Seconds that a cheap answer should wait."""
-        return self._answers.add(whose)
+    def answered(self, whose: str, received: int = 0) -> float:
+        """Seconds that a cheap answer should wait for which so many bytes were received."""
+        return self._answers.add(whose, 1 + received / BYTES_AN_ANSWER)
 
     def lost(self, whose: str, connections: int = 1) -> None:
         """So many connections have ended without an answer, or fewer where it is negative."""
@@ -50,5 +60,5 @@ class Pacing:
         return wait_s if wait_s >= _SHORTEST_S else 0.0
 
     def worth(self, whose: str, count: int) -> None:
-        """So many of its bytes were a request that something was done for."""
-        self._bytes.add(whose, -count)
+        """So many of its bytes were a request that something was done for: as many more are welcome."""
+        self._bytes.add(whose, -2 * count)

@@ -50,6 +50,12 @@ class TestPacing:
         clock.now += 2 * LONGEST_PAUSE_S
         assert ours.answered(CROWD) == 0
 
+    def test_what_was_asked_for_at_length_waits_longer(self) -> None:
+        """A refused body of some megabytes costs as much as a hundred short requests."""
+        ours = Pacing(Clock())
+        assert ours.answered(CROWD, (ANSWERS_IN_A_ROW - 1) * pacing.BYTES_AN_ANSWER) == 0
+        assert ours.answered(CROWD, 9 * pacing.BYTES_AN_ANSWER) == pytest.approx(10 / ANSWERS_A_SECOND)
+
     def test_little_is_not_held_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pause of less than some milliseconds would cost more than it saves."""
         monkeypatch.setattr(pacing, "BYTES_A_SECOND", 1000)
