@@ -146,7 +146,8 @@ class Turns:
         if self._closed:
             raise stopping()
         if self.waiting >= self._max_waiting and not self._shed(caller):
-            await asyncio.sleep(self._refusals.wait_s())
+            if (pause_s := self._refusals.wait_s()) > 0:
+                await asyncio.sleep(pause_s)
             raise busy()
         if not self._free or self._queue or self._returning:
             self._queue.put(caller, mine := self._future())
