@@ -10,18 +10,12 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from service.errors import Overloaded
-from service.vision.pace import Pace
 
 Item = TypeVar("Item")
 
 
 MAX_LATE = 16
 """How many callers may join a round that has begun: more would keep those from their turns who wait for the next."""
-
-
-REFUSALS_IN_A_ROW, REFUSALS_A_SECOND, LONGEST_REFUSAL_S = 100, 50, 2.0
-"""Those beyond wait. A refusal takes the event loop a millisecond, in which no worker gets Python's lock; some hundred
-clients who try again as soon as they are refused would leave no time for the photos that were accepted."""
 
 
 class FairQueue(Generic[Item]):
@@ -126,7 +120,6 @@ class Turns:
         self._at_once = at_once
         self._max_waiting = max_waiting
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
-        self._refusals = Pace(in_a_row=REFUSALS_IN_A_ROW, per_s=REFUSALS_A_SECOND, longest_s=LONGEST_REFUSAL_S)
         self._returning: deque[asyncio.Future[None]] = deque()
         self._lent = 0
         self._closed = False
@@ -140,14 +133,12 @@ class Turns:
     async def turn(self, caller: str) -> AsyncIterator[Turn]:
         """Have the block run when it is its turn.
 
-        Raises Overloaded where too much waits, at once unless that was said very often lately; and later where another
-        caller needs the room, of whom much less waits, and once it is closed. Who has begun is never refused.
+        Raises Overloaded at once where too much waits, and later where another caller needs the room, of whom much less
+        waits, and once it is closed. Who has begun is never refused.
         """
         if self._closed:
             raise stopping()
         if self.waiting >= self._max_waiting and not self._shed(caller):
-            if (pause_s := self._refusals.wait_s()) > 0:
-                await asyncio.sleep(pause_s)
             raise busy()
         if not self._free or self._queue or self._returning:
             self._queue.put(caller, mine := self._future())

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
 from service.errors import Overloaded
-from service.vision.fair_queue import (
-    LONGEST_REFUSAL_S,
-    MAX_LATE,
-    REFUSALS_A_SECOND,
-    REFUSALS_IN_A_ROW,
-    FairQueue,
-    Turns,
-)
+from service.vision.fair_queue import MAX_LATE, FairQueue, Turns
 
 
 def filled(*waiting: tuple[str, int]) -> FairQueue[int]:
@@ -132,14 +124,6 @@ async def outcomes(tasks: list[asyncio.Task[None]]) -> list[BaseException | None
     return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
 
 
-async def refused(turns: Turns) -> float:
-    """When one more was refused."""
-    with pytest.raises(Overloaded):
-        async with turns.turn("another"):
-            raise AssertionError("there was room")
-    return time.monotonic()
-
-
 class TestTurns:
     async def test_only_so_many_work_at_once(self) -> None:
         work = Work(Turns(2, max_waiting=10))
@@ -167,15 +151,6 @@ class TestTurns:
         assert isinstance(refused, Overloaded)
         work.go_on.set()
         assert await outcomes(tasks) == [None] * 3
-
-    async def test_who_is_refused_over_and_over_waits_for_it(self) -> None:
-        """So that the event loop has time for those who were accepted; the first ones are refused at once."""
-        turns, began = Turns(1, max_waiting=1), time.monotonic()
-        async with turns.turn("first"):
-            refusals = [asyncio.create_task(refused(turns)) for _ in range(REFUSALS_IN_A_ROW + 10)]
-            took = sorted([at - began for at in await asyncio.gather(*refusals)])
-        assert took[REFUSALS_IN_A_ROW - 1] < took[-1]
-        assert 9.5 / REFUSALS_A_SECOND <= took[-1] < LONGEST_REFUSAL_S
 
     async def test_another_caller_gets_the_room_of_who_has_most(self) -> None:
         """What has begun is never refused for that."""
