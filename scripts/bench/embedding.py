@@ -54,7 +54,7 @@ def embedding_section(settings: Settings, files: ModelFiles, seconds: float = SE
 def _ours(work: object, seconds: float) -> float:
     assert callable(work)  # noqa: S101 - for the type checker
     work()
-    took = []
+    took: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or not took:
         began = time.perf_counter()
