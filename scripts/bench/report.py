@@ -23,8 +23,6 @@ def heading(pipelines: Sequence[Pipeline]) -> str:
     """What was run, where, when and with which versions."""
     busy = load()
     lines = [
-        "# Benchmarks",
-        "",
         "Made by `make bench`: every pipeline on the same photos, one photo at a time. Each runs all in a block of",
         "its own, after the others have come to rest, and all blocks are run at least twice, in turns.",
         "",
