@@ -48,16 +48,16 @@ def _plain_face(face: StoredFace) -> tuple[object, ...]:
     return _face, (
         *(face.face_id, face.remark, face.picture, left, top, right, bottom, face.landmarks, face.detection_score),
         *(face.sha256, _numbers(face.registered_at), face.device_id, face.gallery, face.metadata),
-        None if face.expires_at is None else _numbers(face.expires_at),
+        *(None if face.expires_at is None else _numbers(face.expires_at), face.change),
     )
 
 
 def _face(*values: Any) -> StoredFace:
     face_id, remark, picture, left, top, right, bottom, landmarks, score, sha256, added, device_id, *rest = values
-    gallery, metadata, expires_at = rest
+    gallery, metadata, expires_at, change = rest
     return StoredFace(
         *(face_id, remark, picture, Box(left, top, right, bottom), landmarks, score, sha256, _time(added), device_id),
-        *(gallery, metadata, None if expires_at is None else _time(expires_at)),
+        *(gallery, metadata, None if expires_at is None else _time(expires_at), change),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -61,6 +61,7 @@ AT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=9, minutes
             metadata={"badge": 4711, "of": [None, True, {"a": "é"}]},
             registered_at=datetime.min.replace(tzinfo=UTC),
             expires_at=datetime.max.replace(tzinfo=UTC),
+            change=2**53 - 1,
         ),
     ],
     ids=["as usual", "of another zone", "with all that there may be"],
@@ -72,5 +73,6 @@ def test_a_face_comes_back_as_it_was_sent(face: StoredFace) -> None:
     assert HEADER.unpack(frame[: HEADER.size]) == (len(frame) - HEADER.size,)
     number, went_well, [again, found_again] = pickle.loads(frame[HEADER.size :])
     assert (number, went_well, again, found_again) == (5, True, face, found)
+    assert [asdict(each) for each in (again, found_again.faces[face.face_id])] == [asdict(face)] * 2
     assert type(found_again.neighbours[0]) is Neighbour
     assert again.registered_at.tzinfo is UTC
