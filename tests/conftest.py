@@ -13,6 +13,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient
 from PIL import Image
 
+from service.gallery import loading
 from service.http.app import create_app
 from service.memory import return_memory
 from service.models import selection
@@ -88,7 +89,8 @@ def shared_networks() -> Iterator[None]:
 
     return_memory()  # as the service does
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "load_networks", load)
+        for module in (engines, loading):
+            patch.setattr(module, "load_networks", load)
         yield
 
 
