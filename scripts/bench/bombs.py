@@ -16,13 +16,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 
 from scripts.bench.serving import enroll, service_process
+from scripts.bench.watching import sampled
 from scripts.resident import resident_mb
 from service.settings import Settings
 from tests.support.bombs import all_bombs
@@ -155,22 +156,9 @@ def _runs(pid: int) -> bool:
         return False
 
 
-@asynccontextmanager
-async def _watched(pid: int, sending: list[str]) -> AsyncIterator[list[tuple[float, list[str]]]]:
+def _watched(pid: int, sending: list[str]) -> AbstractAsyncContextManager[list[tuple[float, list[str]]]]:
     """The memory of all processes, asked for often, and what was being sent then."""
-    found = [(resident_mb(pid), list(sending))]
-
-    async def watch() -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            found.append((resident_mb(pid), list(sending)))
-
-    task = asyncio.create_task(watch())
-    try:
-        yield found
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+    return sampled(lambda: (resident_mb(pid), list(sending)), 0.05)
 
 
 if __name__ == "__main__":

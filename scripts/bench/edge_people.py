@@ -23,22 +23,26 @@ def employee(number: int) -> str:
     return f"employee-{number:07}"
 
 
-async def people_times(store: EdgeStore, people: int) -> dict[str, tuple[float, float]]:
-    """Milliseconds, in the median and at most, of pages of the people `employee(0)` and on, and of figures."""
+def pages_of_people(store: EdgeStore, people: int) -> dict[str, Ask]:
+    """What asks for pages of the people `employee(0)` and on, who have a face each."""
     keys = sorted(person_key(employee(number), gallery=DEFAULT_GALLERY) for number in range(people))
 
     def page(**where: Any) -> Ask:
         return lambda: store.people(PAGE, gallery=DEFAULT_GALLERY, **where)
 
-    asked: dict[str, Ask] = {
+    return {
         "first page of people": page(),
         "page in the middle": page(after=keys[people // 2]),
         "last page": page(after=keys[-PAGE]),
         "people by part of one name": page(part=employee(people // 2)[4:]),
         "people by part of every name": page(part="PLOY"),
         "people by part of no name": page(part="nobody"),
-        "figures": store.figures,
     }
+
+
+async def people_times(store: EdgeStore, people: int) -> dict[str, tuple[float, float]]:
+    """Milliseconds, in the median and at most, of those pages, and of figures."""
+    asked = {**pages_of_people(store, people), "figures": store.figures}
     return {name: await _times(ask) for name, ask in asked.items()}
 
 

@@ -9,20 +9,19 @@ import asyncio
 import base64
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from scripts.bench.edge import BATCH, LIMIT, PICTURE_BYTES, PROBES, STRANGERS, opened, stored_face
+from scripts.bench.edge_people import PAGE, Ask, employee, pages_of_people
 from scripts.bench.environments import BENCH
 from scripts.bench.made_up import Vectors, people_of
 from service.commands.markdown import table
 from service.stores.edge.store import EdgeStore
-from service.stores.people import person_key
 from service.values import DEFAULT_GALLERY, StoredFace
 
 GALLERIES = 20
@@ -30,10 +29,7 @@ FACES = 5_000
 """In each gallery."""
 PEOPLE = 100_000
 """All named `employee-…`, so that their names begin alike; one face each."""
-PAGE = 100
 REPEATS = 20
-
-Ask = Callable[[], Coroutine[Any, Any, object]]
 
 
 def galleries_section(galleries: int = GALLERIES, faces: int = FACES, people: int = PEOPLE) -> str:
@@ -85,28 +81,12 @@ async def _searches(folder: Path, galleries: int, faces: int) -> list[list[str]]
 
 async def _pages(folder: Path, people: int) -> list[list[str]]:
     vectors = np.random.default_rng(0).standard_normal((people, 512), np.float32)
-    keys = sorted(person_key(_employee(n), gallery=DEFAULT_GALLERY) for n in range(people))
     async with opened(folder / "people") as store:
-        faces = (replace(each, remark=_employee(n)) for n, each in enumerate(_faces(range(people))))
+        faces = (replace(each, remark=employee(n)) for n, each in enumerate(_faces(range(people))))
         await _insert(store, faces, vectors)
-
-        def page(**where: Any) -> Ask:
-            return lambda: store.people(PAGE, gallery=DEFAULT_GALLERY, **where)
-
-        asked = {
-            "first": page(),
-            "in the middle": page(after=keys[people // 2]),
-            "last": page(after=keys[-PAGE]),
-            "part of one name": page(part=_employee(people // 2)[4:]),
-            "part of every name": page(part="PLOY"),
-            "part of no name": page(part="nobody"),
-        }
+        asked = pages_of_people(store, people)
         took = await _times([list(asked.values())] * REPEATS)
         return [[name, *_milliseconds(times)] for name, times in zip(asked, took, strict=True)]
-
-
-def _employee(number: int) -> str:
-    return f"employee-{number:06}"
 
 
 def _faces(numbers: Iterable[int], *, gallery: str = DEFAULT_GALLERY) -> Iterable[StoredFace]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from scripts.resident import resident_mb
 
 WATCH_S = 0.5
+
+Sample = TypeVar("Sample")
 
 
 class Peak(NamedTuple):
@@ -22,20 +24,25 @@ class Peak(NamedTuple):
 
 
 @asynccontextmanager
-async def watched(pid: int) -> AsyncIterator[list[Peak]]:
-    """Samples of the service's memory and files as long as the block runs."""
-    samples: list[Peak] = []
+async def sampled(take: Callable[[], Sample], every_s: float) -> AsyncIterator[list[Sample]]:
+    """Samples as they are taken as long as the block runs, the first of them at once."""
+    samples = [take()]
 
     async def watch() -> None:
         while True:
-            samples.append(Peak(resident_mb(pid), _open_files(pid)))
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(every_s)
+            samples.append(take())
 
     watching = asyncio.create_task(watch())
     try:
         yield samples
     finally:
         watching.cancel()
+
+
+def watched(pid: int) -> AbstractAsyncContextManager[list[Peak]]:
+    """Samples of the service's memory and files as long as the block runs."""
+    return sampled(lambda: Peak(resident_mb(pid), _open_files(pid)), WATCH_S)
 
 
 def most(samples: Sequence[Peak]) -> Peak:
