@@ -198,13 +198,16 @@ class Turns:
         return asyncio.get_running_loop().create_future()
 
     async def _given(self, mine: asyncio.Future[None]) -> None:
-        """Wait until it is done: a turn was given."""
+        """Wait until it is done: a turn was given. Raises Overloaded where the turns were closed before it began."""
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled() and mine.exception() is None:  # it was given this very moment
                 self._pass_on()
             raise
+        if self._closed:  # in the moment between the giving and this line
+            self._pass_on()
+            raise stopping()
 
     def _pass_on(self) -> None:
         while self._returning or self._queue:

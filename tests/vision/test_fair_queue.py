@@ -202,6 +202,16 @@ class TestTurns:
         tasks += work.begin("c")
         assert [type(each) for each in await outcomes(tasks)] == [type(None)] + [Overloaded] * 3
 
+    async def test_closing_refuses_whose_turn_was_given_that_very_moment(self) -> None:
+        """What the turn is for may be gone when it begins."""
+        work = Work(turns := Turns(1, max_waiting=9))
+        async with turns.turn("a"):
+            tasks = work.begin("b")
+            await settle()
+        turns.close()
+        assert [type(each) for each in await outcomes(tasks)] == [Overloaded]
+        assert (work.began, turns.waiting) == ([], 0)
+
 
 class TestALentTurn:
     async def test_others_work_meanwhile_and_it_comes_back_before_new_ones(self) -> None:
@@ -255,4 +265,20 @@ class TestALentTurn:
         with pytest.raises(Overloaded):
             async with turns.turn("camera") as turn, turn.lent():
                 turns.close()
+        assert turns.waiting == 0
+
+    async def test_closing_refuses_who_has_it_back_that_very_moment(self) -> None:
+        turns, decoded = Turns(1, max_waiting=10), asyncio.Event()
+
+        async def unusual() -> None:
+            async with turns.turn("camera") as turn, turn.lent():
+                await decoded.wait()
+
+        task = asyncio.create_task(unusual())
+        await settle()
+        async with turns.turn("door"):
+            decoded.set()
+            await settle()
+        turns.close()
+        assert [type(each) for each in await outcomes([task])] == [Overloaded]
         assert turns.waiting == 0
