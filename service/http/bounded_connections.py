@@ -75,7 +75,8 @@ class BoundedConnection(web.RequestHandler, Connection):
             self._watch = ReaderWatch(transport, self._send_s, self._give_up)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._group = self._limits.group(self._peer)
-        self._limits.opened(self._peer, self)
+        accepted = transport.get_extra_info("socket")
+        self._limits.opened(self._peer, self, -1 if accepted is None else accepted.fileno())
 
     def note_received(self, count: int) -> None:
         """So many bytes have come; the next ones are as many, and as soon, as suits the others."""

@@ -59,6 +59,7 @@ class ConnectionLimits:
         self._sockets: Counter[str] = Counter()
         self._excused: Counter[str] = Counter()
         self._open: dict[str, dict[Connection, None]] = {}  # the oldest first
+        self._arriving: dict[int, Connection] = {}  # by descriptor: HTTP hasn't begun, as in a handshake of TLS
         self._said_at = -SAY_EVERY_S
 
     @property
@@ -82,9 +83,16 @@ class ConnectionLimits:
         self._sockets[address] += 1
         return True
 
-    def leave(self, peer: str) -> None:
+    def arrived(self, peer: str, descriptor: int, connection: Connection) -> None:
+        """A socket was admitted; it may make room until HTTP begins on it."""
+        self._arriving[descriptor] = connection
+        self._open.setdefault(self.group(peer), {})[connection] = None
+
+    def leave(self, peer: str, descriptor: int = -1) -> None:
         """A socket that was counted is closed, whether HTTP had begun on it or not."""
         address = self.group(peer)
+        if (arriving := self._arriving.pop(descriptor, None)) is not None:
+            self.closed(peer, arriving, answered=False)
         self._sockets[address] -= 1
         if self._excused[address]:
             self._excused[address] -= 1
@@ -93,9 +101,13 @@ class ConnectionLimits:
         if not self._sockets[address]:
             del self._sockets[address], self._excused[address]
 
-    def opened(self, peer: str, connection: Connection) -> None:
+    def opened(self, peer: str, connection: Connection, descriptor: int = -1) -> None:
         """HTTP may begin on a socket that was admitted."""
-        self._open.setdefault(self.group(peer), {})[connection] = None
+        connections = self._open.setdefault(self.group(peer), {})
+        arriving = self._arriving.pop(descriptor, connection)
+        if arriving is connection or arriving in connections:  # else it has just made room
+            connections.pop(arriving, None)
+            connections[connection] = None
 
     def closed(self, peer: str, connection: Connection, *, answered: bool = True) -> None:
         """It has ended, with an answer at least or with none."""

@@ -13,7 +13,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from service.http.connection_limits import ConnectionLimits
+from service.http.connection_limits import Connection, ConnectionLimits
 
 BACKLOG = 512
 """Connections that may wait for the event loop."""
@@ -121,19 +121,30 @@ class Listener(socket.socket):
             self._spare = None
 
 
-class Accepted(socket.socket):
-    """A client's socket, which is counted until it is closed."""
+class Accepted(socket.socket, Connection):
+    """A client's socket, counted until it is closed; until HTTP begins it makes room as an idle connection does."""
 
     def __init__(self, *arguments: Any, peer: str, limits: ConnectionLimits) -> None:
         super().__init__(*arguments)
         self._counted: tuple[ConnectionLimits, str] | None = (limits, peer)
+        limits.arrived(peer, self.fileno(), self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing has been asked on it, which is so until HTTP begins."""
+        return True
+
+    def drop(self) -> None:
+        """Have the event loop find it ended."""
+        with suppress(OSError):  # the client was quicker
+            self.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Free the descriptor."""
         if self._counted is not None:
             limits, peer = self._counted
             self._counted = None
-            limits.leave(peer)
+            limits.leave(peer, self.fileno())
         super().close()
 
 

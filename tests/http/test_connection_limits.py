@@ -138,3 +138,20 @@ def test_who_opens_connections_all_the_time_has_room_made_only_so_often() -> Non
     assert connect(ours, "192.0.2.2", is_idle=True)
     clock.now += 0.5
     assert sum(connect(ours, "192.0.2.1", is_idle=True) is not None for _ in range(99)) == ROOMS_A_SECOND // 2
+
+
+def test_where_http_begins_the_connection_is_known_instead_of_the_socket() -> None:
+    """A socket that has made room by then is none to make room again."""
+    ours = limits(by_address=1)
+    for made_room in (False, True):
+        assert ours.admit("192.0.2.1")
+        ours.arrived("192.0.2.1", 7, arriving := Fake(is_idle=True))
+        if made_room:
+            assert ours.admit("192.0.2.1")
+            ours.leave("192.0.2.1", 8)
+        ours.opened("192.0.2.1", connection := Fake(is_idle=False), 7)
+        assert not ours.admit("192.0.2.1")
+        assert arriving.dropped is made_room
+        ours.closed("192.0.2.1", connection)
+        ours.leave("192.0.2.1", 7)
+        assert ours.count == 0

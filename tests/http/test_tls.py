@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import InvalidSettings
+from service.http.connection_limits import ConnectionLimits
+from service.http.listening import listen
 from service.http.tls import Certificate, open_certificate
 from tests.conftest import MODELS
 from tests.support.certificates import made, needs_openssl
@@ -50,14 +53,16 @@ def copied(certificate: tuple[Path, Path], folder: Path) -> tuple[Path, Path]:
 
 
 @asynccontextmanager
-async def served(certificate: Certificate) -> AsyncIterator[int]:
-    """The port of a server that greets whoever connects."""
+async def served(certificate: Certificate, at: socket.socket | None = None) -> AsyncIterator[int]:
+    """The port of a server that greets whoever connects; a socket may listen already."""
 
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello")
         writer.close()
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=certificate.context)
+    server = await asyncio.start_server(
+        greet, sock=at or socket.create_server(("127.0.0.1", 0)), ssl=certificate.context
+    )
     yield server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()
@@ -103,6 +108,18 @@ class TestCertificate:
         async with served(certificate) as port:
             for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
                 assert await shown(port, first[0], version) == "first"
+
+    async def test_handshakes_that_never_end_make_room(self, first: tuple[Path, Path]) -> None:
+        """The one that began first, as an idle connection would."""
+        limits = ConnectionLimits(at_once=9, by_address=3, trusted=())
+        [listener] = await listen("127.0.0.1", 0, limits)
+        async with served(Certificate(*first), listener) as port:
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            assert await shown(port, first[0]) == "first"
+            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
+            assert limits.closed_by_reason["idle"] == 1
+            for _, writer in silent:
+                writer.close()
 
     def test_none(self) -> None:
         assert open_certificate(None, None) is None
