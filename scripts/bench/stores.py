@@ -28,6 +28,8 @@ from scripts.bench.environments import BENCH
 from scripts.bench.filling import fill
 from scripts.bench.made_up import DIMENSION, Vectors
 from scripts.bench.serving import service_process
+from scripts.bench.store_memory import memory_of
+from scripts.bench.watching import processor_s
 from service.commands.markdown import table
 from service.models import selection
 from service.settings import Settings
@@ -37,7 +39,7 @@ from service.stores.store import Store
 from service.values import DEFAULT_GALLERY
 from tests.support.qdrant import Qdrant
 
-FACES = 1000
+FACES = 5000
 PROBES = 20
 ROUNDS = 15
 PAGE = 100
@@ -98,7 +100,7 @@ def stores_section(faces: int = FACES) -> str:
     """The report's section, in Markdown."""
     BENCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as folder:
-        over_http, inside = asyncio.run(_measure(Settings(data=Path(folder)), faces))
+        over_http, inside, memory = asyncio.run(_measure(Settings(data=Path(folder)), faces))
     return "\n".join([
         "## A server beside a folder",
         "",
@@ -108,10 +110,12 @@ def stores_section(faces: int = FACES) -> str:
         table(["over HTTP", "folder", "server", "difference"], over_http),
         "",
         table(["processor time in the service", "folder", "server"], inside),
+        "",
+        table(["most memory of the service, its gallery's process with it", "folder", "server"], memory),
     ])  # fmt: skip
 
 
-async def _measure(settings: Settings, faces: int) -> tuple[list[list[str]], list[list[str]]]:
+async def _measure(settings: Settings, faces: int) -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
     contract = (await asyncio.to_thread(selection.prepare, settings, None)).contract
     picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
     random = np.random.default_rng(1)
@@ -126,22 +130,18 @@ async def _measure(settings: Settings, faces: int) -> tuple[list[list[str]], lis
             for pid in (one, other):
                 await _idle(pid)
             over_http = await _over_http((folder, server), probes)
+            memory = await memory_of({one: folder, other: server})
         inside = await _inside([open_store(each) for each in both], contract, probes, picture)
         over_http.append(["an empty request to the server alone", "", f"{await _empty(port):.2f} ms", ""])
-    return over_http, inside
+    return over_http, inside, memory
 
 
 async def _idle(pid: int) -> None:
     """Wait until a service has warmed its models, which it does beside requests."""
     took = -1.0
-    while (now := _processor_s(pid)) - took > IDLE_SHARE:
+    while (now := processor_s(pid)) - took > IDLE_SHARE:
         took = now
         await asyncio.sleep(1)
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _over_http(urls: Sequence[str], probes: Vectors) -> list[list[str]]:
