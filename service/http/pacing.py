@@ -18,9 +18,10 @@ BYTES_AN_ANSWER = 64 * 2**10
 """To receive as many costs as much as one more of these answers."""
 LOST_IN_A_ROW, LOST_A_SECOND = 500, 50
 """Connections that end without an answer: the next ones are closed as they come."""
-BYTES_IN_A_ROW, BYTES_A_SECOND, BYTES_A_READ = 96 * 2**20, 24 * 2**20, 8 * 2**10
+BYTES_IN_A_ROW, BYTES_A_SECOND, BYTES_A_READ = 24 * 2**20, 24 * 2**20, 8 * 2**10
 """Of an address that isn't the only one, unless an answer shows that they were worth it. To receive so many a second
-takes a fifth of a slow processor; each time that some come costs as much as BYTES_A_READ more."""
+takes a fifth of a slow processor; each time that some come costs as much as BYTES_A_READ more. Who may send more in a
+row than that keeps everybody waiting meanwhile."""
 BYTES_OF_CREDIT = 256 * 2**20
 """Of an address that was given such answers: as much may be on its way at once."""
 _LONGEST_HOLD_S = 0.5
