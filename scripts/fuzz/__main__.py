@@ -16,17 +16,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scripts.fuzz.cases import Cases, Kind
-from scripts.fuzz.judging import complaint_about_log
+from scripts.fuzz.judging import complaint_about_log, steady_growth_mb
 from scripts.fuzz.running import fuzzed_service
 from scripts.fuzz.sending import Finding, Sender
 
 FOUND = Path(".fuzz")
-_SETTLED = 0.25
-"""Share of the cases after which memory is measured first: by then every decoder has been loaded."""
-_SETTLED_CASES = 6000
-"""As many at least: before, networks are still compiled for sizes of photos that didn't come yet."""
-_GROWTH_MB = 60.0
-"""Megabytes that a run may add after that: the faces and the log's counters that it makes."""
+_LOOKS = 12
+"""How often memory is looked at, after equally many cases."""
+_STEADY_MB, _GROWTH_MB = 60.0, 250.0
+"""Megabytes that a run may add steadily, which are the faces and the log's counters that it makes, and in all, with the
+room for its largest photos."""
+_JUDGED_CASES = 6000
+"""In fewer cases memory grows all the time: photos come that are larger than all before them."""
 
 
 async def fuzz(*, seed: int, photos: int, requests: int, clients: int, only: tuple[Kind, int] | None) -> list[str]:
@@ -35,16 +36,16 @@ async def fuzz(*, seed: int, photos: int, requests: int, clients: int, only: tup
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(numbered), unit=" cases") as bar:
         async with fuzzed_service(Path(folder), os.environ) as service:
             sender = Sender(service, Cases(seed), clients, bar.update)
-            first = max(int(len(numbered) * _SETTLED), min(_SETTLED_CASES, len(numbered)))
-            await sender.send(numbered[:first])
-            settled_mb = service.memory_mb()
-            await sender.send(numbered[first:])
-            grown_mb = service.memory_mb() - settled_mb
+            memory_mb = []
+            for look in range(_LOOKS):
+                await sender.send(numbered[len(numbered) * look // _LOOKS : len(numbered) * (look + 1) // _LOOKS])
+                memory_mb.append(service.memory_mb())
         said = complaint_about_log(service.log)
-    print(f"{len(numbered)} cases; memory {settled_mb:.0f} MB after {first}, {grown_mb:+.0f} MB since.")
+    steady_mb = steady_growth_mb(memory_mb)
+    print(f"{len(numbered)} cases; MB of memory meanwhile: {', '.join(f'{each:.0f}' for each in memory_mb)}.")
     complaints = [_kept(each) for each in sender.findings] + ([f"The log has {said}"] if said else [])
-    if grown_mb > _GROWTH_MB and not only:
-        complaints.append(f"The service has grown by {grown_mb:.0f} MB; {_GROWTH_MB:.0f} are allowed.")
+    if len(numbered) >= _JUDGED_CASES and (steady_mb > _STEADY_MB or memory_mb[-1] - memory_mb[0] > _GROWTH_MB):
+        complaints.append(f"The service has grown, steadily by {steady_mb:.0f} MB.")
     return complaints
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 
 from scripts.fuzz.request_seeds import MARKER
 
@@ -44,6 +47,16 @@ def complaint_about_log(text: str) -> str:
         line = next(each for each in text.splitlines() if MARKER.decode() in each)
         return f"what a client sent, in a line: {line[:300]}"
     return ""
+
+
+def steady_growth_mb(samples_mb: Sequence[float]) -> float:
+    """What memory that was looked at after equally many cases each grew by all the time, in megabytes of the whole run.
+
+    A photo larger than all before it adds some once, for the networks then have room for its size. What is kept of each
+    case adds to every sample.
+    """
+    steps = [later - earlier for earlier, later in pairwise(samples_mb)]
+    return median(steps) * len(steps) if steps else 0.0
 
 
 def _code(body: bytes) -> object:

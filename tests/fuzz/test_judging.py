@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.fuzz.judging import SLOWEST_S, complaint_about, complaint_about_log
+from scripts.fuzz.judging import SLOWEST_S, complaint_about, complaint_about_log, steady_growth_mb
 from scripts.fuzz.request_seeds import MARKER
 
 HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n\r\n"
@@ -39,3 +39,9 @@ def test_answers_may_hold_what_was_registered() -> None:
 def test_tracebacks_and_names_in_the_log_are_complained_of(line: str) -> None:
     assert complaint_about_log(f"INFO started\n{line}\n")
     assert complaint_about_log("INFO started\n") == ""
+
+
+def test_memory_that_grows_with_each_case_is_told_from_what_a_large_photo_adds_once() -> None:
+    assert steady_growth_mb([800, 801, 827, 828, 829, 874, 875]) == 6
+    assert steady_growth_mb([800, 820, 840, 861, 880]) == 80
+    assert steady_growth_mb([800]) == 0

@@ -43,7 +43,7 @@ def first_directory(tiff: bytes, *, start: int = 0) -> Directory | None:
     try:
         place = start + struct.unpack_from(order + number, tiff, start + (8 if big else 4))[0]
         claimed = struct.unpack_from(order + count, tiff, place)[0]
-    except struct.error:
+    except (struct.error, OverflowError):  # the latter for a place of 64 bits
         return None
     layout = struct.Struct(order + entry)
     return Directory(claimed, _entries(tiff, place + struct.calcsize(order + count), layout, claimed))

@@ -18,6 +18,7 @@ from PIL import Image
 from service.errors import ImageTooLarge, ImplausibleImage, InvalidImage
 from service.vision.containers import jpeg, others, png, tiff
 from service.vision.containers.check import is_ordinary, may_be_photo
+from service.vision.containers.tags import first_directory
 from tests.support import bombs
 
 MAX_PIXELS = 50_000_000
@@ -169,6 +170,12 @@ def test_more_pixels_than_allowed_are_refused_before_anything_is_opened() -> Non
         assert is_ordinary(photo, max_pixels=64 * 65)
         with pytest.raises(ImageTooLarge, match="64×65 pixels, more than 4159"):
             is_ordinary(photo, max_pixels=64 * 65 - 1)
+
+
+def test_a_directory_that_lies_nowhere_is_none() -> None:
+    """A BigTIFF's place has 64 bits, which is more than any file has bytes."""
+    for place in (1 << 20, (1 << 63) - 1, (1 << 64) - 1):
+        assert first_directory(b"II+\0\x08\0\0\0" + place.to_bytes(8, "little")) is None
 
 
 @pytest.mark.parametrize("content", [b"GIF", b"<html>", b"%PDF-1.7", bytes(100), b"\x00\x00\x01\x00"])
