@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import socket
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +21,8 @@ BACKLOG = 512
 RESERVED_FILES = 128
 """For all that isn't a connection: the gallery, the files of devices and keys, libraries; and what comes in between."""
 
+HANDSHAKE_S = 1.0
+"""What a handshake of TLS may take in any case; without TLS, HTTP begins as soon as the event loop is there."""
 _AT_ONCE = 32
 """Connections that are accepted, or closed, before anything else is done."""
 
@@ -122,17 +125,18 @@ class Listener(socket.socket):
 
 
 class Accepted(socket.socket, Connection):
-    """A client's socket, counted until it is closed; until HTTP begins it makes room as an idle connection does."""
+    """A client's socket, counted until it is closed; where HTTP doesn't begin on it soon it makes room as if idle."""
 
     def __init__(self, *arguments: Any, peer: str, limits: ConnectionLimits) -> None:
         super().__init__(*arguments)
         self._counted: tuple[ConnectionLimits, str] | None = (limits, peer)
+        self._accepted_at = time.monotonic()
         limits.arrived(peer, self.fileno(), self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing has been asked on it, which is so until HTTP begins."""
-        return True
+        """Whether nothing was asked on it though there was time: it is known here until HTTP begins only."""
+        return time.monotonic() - self._accepted_at > HANDSHAKE_S
 
     def drop(self) -> None:
         """Have the event loop find it ended."""

@@ -19,7 +19,7 @@ import pytest
 
 from service.errors import InvalidSettings
 from service.http.connection_limits import ConnectionLimits
-from service.http.listening import listen
+from service.http.listening import HANDSHAKE_S, listen
 from service.http.tls import Certificate, open_certificate
 from tests.conftest import MODELS
 from tests.support.certificates import made, needs_openssl
@@ -110,11 +110,14 @@ class TestCertificate:
                 assert await shown(port, first[0], version) == "first"
 
     async def test_handshakes_that_never_end_make_room(self, first: tuple[Path, Path]) -> None:
-        """The one that began first, as an idle connection would."""
+        """The one that began first, as an idle connection would, once it has had its time."""
         limits = ConnectionLimits(at_once=9, by_address=3, trusted=())
         [listener] = await listen("127.0.0.1", 0, limits)
         async with served(Certificate(*first), listener) as port:
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            with pytest.raises((ConnectionError, ssl.SSLError)):
+                await shown(port, first[0])
+            await asyncio.sleep(HANDSHAKE_S + 0.1)
             assert await shown(port, first[0]) == "first"
             assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
             assert limits.closed_by_reason["idle"] == 1
