@@ -175,7 +175,7 @@ def _look_inside(
 def _gallery(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Searches, writes and sizes of galleries of some sizes, with the picture of their searches."""
     sizes = GALLERY_SIZES[:1] if options.effort is QUICK else GALLERY_SIZES
-    section = _section_of("edge", *map(str, sizes))
+    section = _section_of("edge", "--sizes", *map(str, sizes))
     pictures = []
     if options.write:
         rows = size_rows(section, SCALING.read_text("utf-8"))
